@@ -1,0 +1,148 @@
+"""Linking a suspect to its source, and the verdict with its reasons and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ftforensics.domain.evidence import EvidenceItem, IntakeFailure
+from ftforensics.domain.tag import TagOutcome
+
+
+class Verdict(StrEnum):
+    """The program's answer about one exhibit; meanings in the user guide."""
+
+    VERIFIED_MATCH = "VERIFIED_MATCH"
+    VERIFIED_DERIVATIVE = "VERIFIED_DERIVATIVE"
+    TAG_UNCONFIRMED = "TAG_UNCONFIRMED"
+    TAG_TRANSPLANT_SUSPECTED = "TAG_TRANSPLANT_SUSPECTED"
+    RECORD_POSTDATES_EXHIBIT = "RECORD_POSTDATES_EXHIBIT"
+    ISSUER_UNTRUSTED = "ISSUER_UNTRUSTED"
+    KEY_REVOKED = "KEY_REVOKED"
+    SIGNATURE_INVALID = "SIGNATURE_INVALID"
+    CONFLICT = "CONFLICT"
+    TAG_UNREGISTERED = "TAG_UNREGISTERED"
+    CONTENT_LEAD = "CONTENT_LEAD"
+    NO_TAG_READ = "NO_TAG_READ"
+    UNREADABLE = "UNREADABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle in unit coordinates of the picture it belongs to."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """How the suspect's content lies on the source's.
+
+    ``homography`` is row-major 3x3 from unit coordinates of the source to unit coordinates of the suspect.
+    ``against`` says what stood in for the source: its preview or only its descriptors. ``changed_fraction`` is the share
+    of the overlap whose content differs, None when there was no preview to compare with; ``overlap_fraction`` the share
+    of the source seen in the suspect. ``changed_regions`` are boxes in the suspect, largest first.
+    """
+
+    inliers: int
+    matches: int
+    inlier_ratio: float
+    homography: tuple[float, ...]
+    against: str
+    overlap_fraction: float
+    changed_fraction: float | None
+    changed_regions: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survival:
+    """Local correlation of the residual map with the re-encoded tag.
+
+    ``inside`` and ``outside`` are mean correlations in and out of the changed region, None where there is no such
+    region. ``surviving_fraction`` is the share of the frame where the tag is present.
+    """
+
+    surviving_fraction: float
+    inside: float | None
+    outside: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRef:
+    """The record an exhibit was linked to, as shown to people."""
+
+    tag_id: str
+    issuer: str
+    key_id: str
+    record_sha256: str
+    source_sha256: str
+    tagged_sha256: str | None
+    log_index: int
+    logged_at: str
+    created: str
+    rights: str = ""
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureCheck:
+    """What checking the record's signature gave; ``status`` is one of domain.record.SignatureStatus."""
+
+    status: str
+    issuer: str | None
+    key_id: str | None
+    record_sha256: str | None
+    log_index: int | None
+    time: str | None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingInfo:
+    """Which model read the picture, on what, and how sure it is that any tag is there."""
+
+    model: str
+    weights_sha256: str
+    backend: str
+    precision: str
+    presence: float
+    sync_peak: float | None
+    search: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A picture made by the program and kept in the case, named by its content hash."""
+
+    role: str
+    sha256: str
+    media_type: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Everything the program says about one exhibit. No clock and no run id: two runs are byte-identical."""
+
+    seq: int
+    case_id: str
+    exhibit_id: str
+    evidence: EvidenceItem
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    limitations: tuple[str, ...]
+    reading: ReadingInfo | None = None
+    tag: TagOutcome | None = None
+    signature: SignatureCheck | None = None
+    source: SourceRef | None = None
+    other_sources: tuple[SourceRef, ...] = ()
+    registration: Registration | None = None
+    survival: Survival | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    error: IntakeFailure | None = None
+    extra: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,68 @@
+"""What was read from the pixels: match, decoded payload, or a typed absence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SearchMode = Literal["direct", "content", "blind", "deep"]
+AbsenceReason = Literal["not_present", "present_unreadable", "no_carrier_key", "not_read"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """Where the tagged frame lies in the suspect.
+
+    ``matrix`` is a row-major 2x3 affine map from unit coordinates of the tagged frame ((0,0) top left, (1,1) bottom
+    right) to unit coordinates of the suspect picture. A mirrored frame has a negative determinant.
+    """
+
+    mode: SearchMode
+    matrix: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    sync_peak: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchedTag:
+    """Maximum-likelihood match of the soft bits against a registry.
+
+    ``z`` is at most sqrt(128). ``e_value`` counts records x carrier keys x hypotheses x exp(-z^2/2) (Hoeffding);
+    ``e_case`` is e_value times the pictures read in the case. ``bit_agreement`` is a fraction of 128.
+    """
+
+    tag_id: str
+    carrier_key_id: str
+    z: float
+    runner_up_z: float
+    e_value: float
+    e_case: float
+    records: int
+    hypotheses: int
+    bit_agreement: float
+    symbols_corrected: int | None
+    erasures: int | None
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedTag:
+    """Blind Reed-Solomon decoding, accepted only under the false-accept bound."""
+
+    tag_id: str
+    carrier_key_id: str
+    symbols_corrected: int
+    erasures: int
+    false_accept_p: float
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagAbsence:
+    """No identification from the pixels. Never to be read as "real" or "not tagged"."""
+
+    reason: AbsenceReason
+    presence: float
+    best_z: float | None = None
+
+
+TagOutcome = MatchedTag | DecodedTag | TagAbsence

@@ -1,0 +1,1 @@
+"""Keys, canonical bytes, signed envelopes and records, the trust list, the ledger and the custody chain."""

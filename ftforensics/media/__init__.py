@@ -1,0 +1,1 @@
+"""Files become evidence: walking, sniffing, hashing, and decoding in isolated workers; and photographs for tagging."""

@@ -1,0 +1,1 @@
+"""Training: data, losses, loop. ``python -m ftforensics.train --help``."""

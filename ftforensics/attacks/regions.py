@@ -1,0 +1,84 @@
+"""Replacing a part of a picture: identity swap and splicing.
+
+All return the attacked picture and the replaced share of every pixel, ``float32 (H, W)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ftforensics.imaging.perceptual import round_pixels
+from ftforensics.imaging.resample import Floats, Pixels, resize
+
+
+def ellipse_mask(
+    height: int, width: int, centre: tuple[float, float], radii: tuple[float, float], feather: float, angle_deg: float = 0.0
+) -> Floats:
+    """Soft ellipse (H, W); centre and radii in unit coordinates, ``feather`` the blur's sigma as a fraction of the width."""
+    mask = np.zeros((height, width), dtype=np.float32)
+    axes = (max(1, round(radii[0] * width)), max(1, round(radii[1] * height)))
+    cv2.ellipse(mask, (round(centre[0] * width), round(centre[1] * height)), axes, angle_deg, 0, 360, 1.0, -1)
+    if feather > 0:
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * width)), dtype=np.float32)
+    return mask
+
+
+def box_mask(height: int, width: int, box: tuple[float, float, float, float], feather: float) -> Floats:
+    """Soft rectangle (H, W); box = left, top, right, bottom in unit coordinates."""
+    mask = np.zeros((height, width), dtype=np.float32)
+    left, top, right, bottom = box
+    mask[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1.0
+    if feather > 0:
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * width)), dtype=np.float32)
+    return mask
+
+
+def match_colour(donor: Pixels, target: Pixels, mask: Floats) -> Pixels:
+    """Give the donor the mean and spread that the target has under the mask, channel by channel."""
+    weight = mask[:, :, None] / max(float(mask.sum()), 1.0)
+    values, wanted = donor.astype(np.float32), target.astype(np.float32)
+    mean, wanted_mean = (values * weight).sum((0, 1)), (wanted * weight).sum((0, 1))
+    spread = np.sqrt((((values - mean) ** 2) * weight).sum((0, 1))) + 1.0
+    wanted_spread = np.sqrt((((wanted - wanted_mean) ** 2) * weight).sum((0, 1))) + 1.0
+    return np.asarray(round_pixels((values - mean) * np.clip(wanted_spread / spread, 0.4, 2.5) + wanted_mean))
+
+
+def swap_region(image: Pixels, donor: Pixels, mask: Floats, *, colour_matched: bool = True) -> tuple[Pixels, Floats]:
+    """Feathered paste of the donor, stretched to the picture's size, where the mask says."""
+    height, width = image.shape[:2]
+    donor = resize(donor, width, height)
+    if colour_matched:
+        donor = match_colour(donor, image, mask)
+    alpha = mask[:, :, None]
+    mixed = image.astype(np.float32) * (1.0 - alpha) + donor.astype(np.float32) * alpha
+    return round_pixels(mixed), mask
+
+
+def swap_region_poisson(image: Pixels, donor: Pixels, mask: Floats) -> tuple[Pixels, Floats]:
+    """Seamless cloning of the donor (Pérez et al., "Poisson image editing", 2003); falls back to feathering at the border."""
+    height, width = image.shape[:2]
+    donor = resize(donor, width, height)
+    hard = (mask > 0.5).astype(np.uint8)
+    hard[:2], hard[-2:], hard[:, :2], hard[:, -2:] = 0, 0, 0, 0
+    rows, columns = np.nonzero(hard)
+    if rows.size < 16:
+        return swap_region(image, donor, mask)
+    centre = (int(columns.min() + columns.max() + 1) // 2, int(rows.min() + rows.max() + 1) // 2)
+    try:
+        mixed = cv2.seamlessClone(donor, image, hard * 255, centre, cv2.NORMAL_CLONE)
+    except cv2.error:
+        return swap_region(image, donor, mask)
+    return np.asarray(mixed), hard.astype(np.float32)
+
+
+def random_mask(height: int, width: int, largest: float, random: np.random.Generator) -> Floats:
+    """A soft ellipse or box up to ``largest`` of the picture's width and 1.2 times that of its height, near the middle."""
+    across = float(random.uniform(0.4, 1.0)) * largest
+    down = min(0.9, across * float(random.uniform(0.9, 1.3)))
+    centre = (float(random.uniform(across / 2, 1 - across / 2)), float(random.uniform(down / 2, 1 - down / 2)))
+    feather = float(random.uniform(0.0, 0.03))
+    if random.random() < 0.6:
+        return ellipse_mask(height, width, centre, (across / 2, down / 2), feather, float(random.uniform(-15, 15)))
+    x, y = centre
+    return box_mask(height, width, (x - across / 2, y - down / 2, x + across / 2, y + down / 2), feather)

@@ -1,0 +1,158 @@
+"""Lay the source's preview on the suspect and ask, window by window, whether they show the same thing.
+
+In: pixels of both and the homography between them. Out: both pictures in one frame, and maps of local agreement. Used to
+confirm a registration (shared logos and repeated patterns fit a homography too, but nothing around them agrees) and to
+measure what was changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.link.homography import F64, map_points
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+ALIGN_PX = 256
+_MIN_ALIGN_PX = 96
+_PREFILTER_SIGMA_PX = 0.8
+_WINDOW_SIGMA_PX = 4.0
+_TEXTURE_STD = 4.0
+_AGREEING_CORRELATION = 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aligned:
+    """Two pictures in the suspect's frame. ``suspect`` and ``source`` are float32 (H, W, 3), 0..255; ``seen`` where both are."""
+
+    suspect: F32
+    source: F32
+    seen: Mask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """``share`` of the textured overlap on which source and suspect correlate, ``area`` of it in frame shares."""
+
+    share: float
+    textured_fraction: float
+    agreeing_fraction: float
+
+
+def align(suspect: U8, source: U8, matrix: F64, *, long_side_px: int = ALIGN_PX) -> Aligned:
+    """Warp the source into the suspect's frame, at a resolution both pictures really have.
+
+    Args:
+        suspect: uint8 (H, W, 3).
+        source: uint8 (h, w, 3), the preview.
+        matrix: Homography from source to suspect, unit coordinates.
+        long_side_px: Largest side of the common frame.
+    """
+    height, width = suspect.shape[:2]
+    scale = min(1.0, long_side_px / max(height, width), _source_scale(suspect, source, matrix))
+    scale = max(scale, min(1.0, _MIN_ALIGN_PX / max(height, width)))
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    small = cv2.resize(np.ascontiguousarray(suspect), size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    shrunk = _shrink_source(source, matrix, size)
+    to_pixels = _unit_to_pixels(*size) @ matrix @ np.linalg.inv(_unit_to_pixels(shrunk.shape[1], shrunk.shape[0]))
+    warped = cv2.warpPerspective(
+        shrunk, to_pixels, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return Aligned(suspect=_soften(small), source=_soften(warped), seen=_seen(matrix, size))
+
+
+def measure_agreement(aligned: Aligned) -> Agreement:
+    """How much of what both pictures show is the same, whatever the light, colour and compression."""
+    first, second = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (aligned.suspect, aligned.source))
+    correlation, first_std, second_std = local_correlation(first, second, aligned.seen)
+    textured = aligned.seen & (first_std > _TEXTURE_STD) & (second_std > _TEXTURE_STD)
+    seen = max(int(aligned.seen.sum()), 1)
+    agreeing = int((textured & (correlation > _AGREEING_CORRELATION)).sum())
+    return Agreement(
+        share=agreeing / max(int(textured.sum()), 1),
+        textured_fraction=float(textured.sum()) / seen,
+        agreeing_fraction=agreeing / seen,
+    )
+
+
+def local_correlation(
+    first: F32, second: F32, seen: Mask, *, sigma_px: float = _WINDOW_SIGMA_PX, noise: float = 1.0
+) -> tuple[F32, F32, F32]:
+    """Correlation in Gaussian windows that leave out what only one picture shows.
+
+    Args:
+        first: float32 (H, W).
+        second: float32 (H, W).
+        seen: bool (H, W).
+        sigma_px: Width of the window.
+        noise: Variance that carries no information, in squared grey levels.
+
+    Returns:
+        Correlation -1..1 and the two local standard deviations, each float32 (H, W).
+    """
+    weight = seen.astype(np.float32)
+    total = np.maximum(blur(weight, sigma_px), 1e-3)
+
+    def mean(values: F32) -> F32:
+        return np.asarray(blur(values * weight, sigma_px) / total, np.float32)
+
+    first_mean, second_mean = mean(first), mean(second)
+    first_var = np.maximum(mean(first * first) - first_mean**2, 0)
+    second_var = np.maximum(mean(second * second) - second_mean**2, 0)
+    covariance = mean(first * second) - first_mean * second_mean
+    correlation = covariance / np.sqrt((first_var + noise) * (second_var + noise))
+    return correlation.astype(np.float32), np.sqrt(first_var), np.sqrt(second_var)
+
+
+def blur(values: F32, sigma_px: float) -> F32:
+    """Gaussian blur of float32 (H, W) or (H, W, 3)."""
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def _soften(pixels: F32) -> F32:
+    return blur(pixels, _PREFILTER_SIGMA_PX)
+
+
+def _unit_to_pixels(width: int, height: int) -> F64:
+    """Unit coordinates to pixel centres."""
+    return np.array([[width, 0.0, -0.5], [0.0, height, -0.5], [0.0, 0.0, 1.0]])
+
+
+def _source_scale(suspect: U8, source: U8, matrix: F64) -> float:
+    """Source pixels for each suspect pixel, at the middle of what is seen."""
+    back = np.linalg.inv(matrix)
+    steps = np.array([[0.5, 0.5], [0.5 + 1e-3, 0.5], [0.5, 0.5 + 1e-3]])
+    in_source = map_points(back, steps) * np.array([source.shape[1], source.shape[0]])
+    in_suspect = steps * np.array([suspect.shape[1], suspect.shape[0]])
+    across = (in_source[1:] - in_source[0]) / 1e-3
+    along = np.abs(in_suspect[1:] - in_suspect[0]).sum(axis=1) / 1e-3
+    return float(np.min(np.linalg.norm(across, axis=1) / along))
+
+
+def _shrink_source(source: U8, matrix: F64, size: tuple[int, int]) -> F32:
+    """Bring the source near the common frame's resolution by area averaging, so that warping does not alias."""
+    width, height = size
+    back = np.linalg.inv(matrix)
+    steps = np.array([[0.5, 0.5], [0.5 + 1 / width, 0.5], [0.5, 0.5 + 1 / height]])
+    in_source = map_points(back, steps) * np.array([source.shape[1], source.shape[0]])
+    density = float(np.mean(np.linalg.norm(in_source[1:] - in_source[0], axis=1)))
+    pixels = np.ascontiguousarray(source)
+    if density > 1.25:
+        target = (max(8, round(source.shape[1] / density)), max(8, round(source.shape[0] / density)))
+        pixels = np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), np.uint8)
+    return pixels.astype(np.float32)
+
+
+def _seen(matrix: F64, size: tuple[int, int]) -> Mask:
+    """Where the source falls in the common frame, one pixel inside its edges."""
+    canvas = np.full((128, 128), 255, np.uint8)
+    to_pixels = _unit_to_pixels(*size) @ matrix @ np.linalg.inv(_unit_to_pixels(128, 128))
+    filled = cv2.warpPerspective(canvas, to_pixels, size, flags=cv2.INTER_LINEAR, borderValue=0)
+    inside = cv2.erode((filled > 250).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
+    return np.asarray(inside > 0, np.bool_)

@@ -1,0 +1,191 @@
+"""Line a suspect up with the photograph it may come from.
+
+In: suspect pixels, and the record's preview (if kept) or compact descriptors. Out: a ``Registration``, or nothing.
+
+Geometry is fitted on what did not change: feature matches, MAGSAC, an a-contrario bound on chance (``link.homography``), then, where
+there is a preview, a dense check that the surroundings agree too (``link.agreement``). A registration establishes that the
+two pictures share content in one geometry; it does not establish which came first, nor tell two frames of one scene apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.domain.link import Registration
+from ftforensics.link.agreement import Agreement, align, measure_agreement
+from ftforensics.link.features import Features, detect_features, mirror_features, parse_descriptors
+from ftforensics.link.homography import F64, Fit, fit_homography, overlap
+
+AttemptReason = Literal[
+    "registered", "few_suspect_features", "few_source_features", "no_common_geometry", "chance_not_excluded", "surroundings_differ"
+]
+
+ENOUGH_FEATURES = 60
+MIN_INLIERS_PREVIEW = 8
+MIN_INLIERS_DESCRIPTORS = 12
+MAX_LOG10_CHANCE_PREVIEW = -4.0
+MAX_LOG10_CHANCE_DESCRIPTORS = -8.0
+MIN_OVERLAP = 0.03
+MIN_AGREEING_SHARE = 0.35
+MIN_AGREEING_FRACTION = 0.02
+MIN_HULL_FRACTION = 0.04
+
+_RATIO = 0.82
+_HAMMING_RATIO = 0.86
+_DUPLICATE_UNITS = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What trying to register gave; a failed attempt is a fact for the verdict too.
+
+    ``suspect_features`` and ``source_features`` count different places: with few of them a failure says nothing.
+    """
+
+    registration: Registration | None
+    reason: AttemptReason
+    suspect_features: int
+    source_features: int
+    matches: int = 0
+    inliers: int = 0
+    log10_chance: float | None = None
+    agreement: Agreement | None = None
+
+
+def register(suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None, descriptors: bytes) -> Registration | None:
+    """Register a suspect, or its mirror image, to a source.
+
+    Args:
+        suspect: uint8 (H, W, 3).
+        preview: uint8 (h, w, 3) of the source, or None.
+        descriptors: Blob of ``fingerprint.build``; used only without a preview.
+
+    Returns:
+        The registration, its change fields still empty (see ``difference.measured``), or None.
+
+    Raises:
+        LinkError: Unusable pixels or blob.
+    """
+    return attempt(suspect, preview, descriptors).registration
+
+
+def attempt(
+    suspect: NDArray[np.uint8],
+    preview: NDArray[np.uint8] | None,
+    descriptors: bytes,
+    *,
+    suspect_features: Features | None = None,
+) -> Attempt:
+    """As ``register``, but says why not. Pass ``suspect_features`` to try many sources with one detection."""
+    ours = suspect_features if suspect_features is not None else detect_features(suspect)
+    theirs = parse_descriptors(descriptors) if preview is None else detect_features(preview)
+    counts = (ours.distinct, theirs.distinct)
+    if min(counts) < MIN_INLIERS_PREVIEW:
+        few: AttemptReason = "few_suspect_features" if counts[0] <= counts[1] else "few_source_features"
+        return Attempt(registration=None, reason=few, suspect_features=counts[0], source_features=counts[1])
+    failed = Attempt(
+        registration=None, reason="no_common_geometry", suspect_features=counts[0], source_features=counts[1]
+    )
+    plain = match_features(theirs, ours)
+    turned = match_features(theirs, mirror_features(ours))
+    order = sorted(((plain, False), (turned, True)), key=lambda item: (-len(item[0]), item[1]))
+    for pairs, mirrored in order:
+        fit = fit_homography(theirs, ours, pairs, mirrored=mirrored)
+        if fit is None:
+            continue
+        tried = _judge_fit(fit, suspect, preview, theirs, pairs, counts)
+        if tried.registration is not None:
+            return tried
+        if tried.inliers > failed.inliers:
+            failed = tried
+    return failed
+
+
+def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
+    """Mutual nearest neighbours that are clearly nearer than the next place.
+
+    Returns:
+        int64 (M, 2), indices into source and suspect. Gradient histograms are used where both sides have them.
+    """
+    if len(source.points) < 2 or len(suspect.points) < 2:
+        return np.zeros((0, 2), np.int64)
+    if source.histograms is not None and suspect.histograms is not None:
+        similarity = source.histograms @ suspect.histograms.T
+        squared, ratio = 2.0 - 2.0 * similarity, _RATIO**2
+    else:
+        first = np.unpackbits(source.bits, axis=1).astype(np.float32) * 2 - 1
+        second = np.unpackbits(suspect.bits, axis=1).astype(np.float32) * 2 - 1
+        squared, ratio = (128.0 - first @ second.T) / 2.0, _HAMMING_RATIO
+    rows = np.arange(len(squared))
+    best = np.argmin(squared, axis=1)
+    nearest = squared[rows, best]
+    # The next place, not the same place at another orientation.
+    far = np.max(np.abs(suspect.points[best][:, None] - suspect.points[None]), axis=2) > _DUPLICATE_UNITS
+    second_nearest = np.where(far, squared, np.inf).min(axis=1)
+    keep = (np.argmin(squared, axis=0)[best] == rows) & (nearest < ratio * second_nearest)
+    return np.stack([rows[keep], best[keep]], axis=1).astype(np.int64)
+
+
+def matrix_of(registration: Registration) -> F64:
+    """The homography as float64 (3, 3), source to suspect, unit coordinates."""
+    return np.array(registration.homography, np.float64).reshape(3, 3)
+
+
+def _judge_fit(
+    fit: Fit,
+    suspect: NDArray[np.uint8],
+    preview: NDArray[np.uint8] | None,
+    source: Features,
+    pairs: NDArray[np.int64],
+    counts: tuple[int, int],
+) -> Attempt:
+    share, _ = overlap(fit.matrix)
+    hull = _hull_fraction(source.points[pairs[fit.agreeing, 0]])
+    with_preview = preview is not None
+    chance_excluded = (
+        fit.distinct >= (MIN_INLIERS_PREVIEW if with_preview else MIN_INLIERS_DESCRIPTORS)
+        and fit.log10_chance <= (MAX_LOG10_CHANCE_PREVIEW if with_preview else MAX_LOG10_CHANCE_DESCRIPTORS)
+        and share >= MIN_OVERLAP
+        and hull >= MIN_HULL_FRACTION * share
+    )
+    agreement = measure_agreement(align(suspect, preview, fit.matrix)) if chance_excluded and preview is not None else None
+    agrees = agreement is None or (
+        agreement.share >= MIN_AGREEING_SHARE and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
+    )
+    reason: AttemptReason = (
+        "chance_not_excluded" if not chance_excluded else "registered" if agrees else "surroundings_differ"
+    )
+    registration = None
+    if reason == "registered":
+        registration = Registration(
+            inliers=fit.distinct,
+            matches=len(pairs),
+            inlier_ratio=float(fit.agreeing.sum()) / len(pairs),
+            homography=tuple(float(v) for v in fit.matrix.ravel()),
+            against="preview" if with_preview else "descriptors",
+            overlap_fraction=share,
+            changed_fraction=None,
+        )
+    return Attempt(
+        registration=registration,
+        reason=reason,
+        suspect_features=counts[0],
+        source_features=counts[1],
+        matches=len(pairs),
+        inliers=fit.distinct,
+        log10_chance=fit.log10_chance,
+        agreement=agreement,
+    )
+
+
+def _hull_fraction(points: NDArray[np.float32]) -> float:
+    """Share of the source that the agreeing features span: a logo in a corner spans little."""
+    if len(points) < 3:
+        return 0.0
+    hull = cv2.convexHull(points.reshape(-1, 1, 2).astype(np.float32))
+    return float(cv2.contourArea(hull))

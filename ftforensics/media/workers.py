@@ -1,0 +1,382 @@
+"""Parsers in isolated, killable processes: a hang, a crash or a memory bomb costs one file and nothing else.
+
+Enters: a file's bytes and its sniffed type. Leaves: ``ParsedFile``. Workers are started afresh (not forked), each with
+its own memory limit, and are killed and replaced when they exceed a time limit, die, or report memory trouble. What a
+worker says is checked as untrusted input: a hostile file may have taken it over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+import ftforensics
+from ftforensics.domain.evidence import DecodeInfo, IntakeFailure
+from ftforensics.errors import EvidenceUnreadable
+from ftforensics.media.escape import escape_text
+from ftforensics.media.frames import Frame, FrameInvalid, encode_frame_head, read_frame
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MAX_PIXELS = 1 << 28
+START_TIMEOUT_S = 60.0
+FILES_PER_WORKER = 1000
+EXIT_OUT_OF_MEMORY = 77
+MAX_EXIF_FIELDS = 200
+_FATAL_TO_WORKER = frozenset({"EvidenceTooLarge", "MemoryLimit"})
+
+_BOOTSTRAP = "import json,sys;sys.path[:]=json.loads(sys.argv[1]);from ftforensics.media.worker import main;main()"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """What one file may cost.
+
+    ``timeout_s`` holds for decoding and again for EXIF; ``memory_bytes`` is the worker's whole address space;
+    ``max_file_bytes`` the largest file that is decoded at all (larger ones are only hashed); ``max_px`` the long side of
+    the pixels handed back; ``max_pixels`` the largest picture that is decoded.
+    """
+
+    timeout_s: float = 30.0
+    memory_bytes: int = 2 << 30
+    max_file_bytes: int = 256 << 20
+    max_px: int = 1024
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ParsedFile:
+    """What the parsers made of one file.
+
+    ``pixels`` are uint8 (H, W, 3), sRGB, display-oriented, or None when decoding failed. A failure at the stage ``exif``
+    leaves the pixels in place.
+    """
+
+    decode: DecodeInfo | None = None
+    pixels: npt.NDArray[np.uint8] | None = None
+    exif: dict[str, str] = field(default_factory=dict)
+    failure: IntakeFailure | None = None
+
+
+class PoolClosed(Exception):
+    """The pool was closed while work was going on."""
+
+
+class _WorkerGone(Exception):
+    """The process ended or broke the protocol; the text says how."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind = kind
+        super().__init__(message)
+
+
+class WorkerPool:
+    """Up to ``jobs`` workers and as many threads that feed them.
+
+    Args:
+        jobs: How many files are worked on at once, at least 1.
+        limits: What one file may cost.
+    """
+
+    def __init__(self, jobs: int, limits: WorkerLimits) -> None:
+        self.limits = limits
+        self.jobs = max(1, jobs)
+        self._closed = threading.Event()
+        self._workers = [_Worker(limits, self._closed) for _ in range(self.jobs)]
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(self.jobs, thread_name_prefix="media")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called; long work in the pool's threads asks this now and then."""
+        return self._closed.is_set()
+
+    def parse(self, data: bytes | bytearray, media_type: str) -> ParsedFile:
+        """Have a file parsed by a free worker; may be called from any thread.
+
+        Args:
+            data: The whole file, at most ``limits.max_file_bytes``.
+            media_type: What ``sniff_media_type`` said of it.
+
+        Raises:
+            EvidenceUnreadable: Workers cannot be started on this machine at all.
+            PoolClosed: The pool was closed meanwhile.
+        """
+        worker = self._idle.get()
+        try:
+            return worker.parse(data, media_type)
+        finally:
+            self._idle.put(worker)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Apply ``function`` in the pool's threads; results come in the order of the items, with bounded look-ahead."""
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(self._threads.submit(function, item))
+                if len(waiting) >= 2 * self.jobs + 2:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """Kill every worker, at once and whatever it is doing."""
+        self._closed.set()
+        for worker in self._workers:
+            worker.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for worker in self._workers:
+            worker.dispose()
+
+
+class _Worker:
+    """One process, started when first needed and replaced when it dies."""
+
+    def __init__(self, limits: WorkerLimits, closed: threading.Event) -> None:
+        self._limits = limits
+        self._closed = closed
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._served = 0
+
+    def parse(self, data: bytes | bytearray, media_type: str) -> ParsedFile:
+        limits = self._limits
+        process = self._ready_process()
+        request = {
+            "media_type": media_type,
+            "max_px": limits.max_px,
+            "max_pixels": limits.max_pixels,
+            "timeout_s": limits.timeout_s,
+        }
+        try:
+            deadline = time.monotonic() + limits.timeout_s
+            _write(process, encode_frame_head(request, len(data)), deadline)
+            _write(process, data, deadline)
+            parsed = _parse_decoded(self._receive(process, deadline, 3 * limits.max_px**2), limits.max_px)
+        except _WorkerGone as exc:
+            return ParsedFile(failure=self._bury("decode", exc))
+        try:
+            exif, failure = _parse_exif(self._receive(process, time.monotonic() + limits.timeout_s, 0))
+        except _WorkerGone as exc:
+            exif, failure = {}, self._bury("exif", exc)
+        self._served += 1
+        failure = parsed.failure or failure
+        if self._served >= FILES_PER_WORKER or (failure is not None and failure.type in _FATAL_TO_WORKER):
+            self.dispose()
+        return ParsedFile(decode=parsed.decode, pixels=parsed.pixels, exif=exif, failure=failure)
+
+    def kill(self) -> None:
+        """End the process without waiting; its pipes stay open for the thread that may be reading them."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def dispose(self) -> None:
+        """End the process and close its pipes."""
+        with self._lock:
+            process, self._process = self._process, None
+        self._served = 0
+        if process is not None:
+            process.kill()
+            _close_pipes(process)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: leave it behind
+                process.wait(timeout=5.0)
+
+    def _ready_process(self) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed.is_set():
+                raise PoolClosed
+            if self._process is not None and self._process.poll() is None:
+                return self._process
+        self.dispose()
+        with self._lock:
+            if self._closed.is_set():
+                raise PoolClosed
+            process = self._process = _start_process(self._limits)
+        try:
+            self._receive(process, time.monotonic() + START_TIMEOUT_S, 0)
+        except _WorkerGone as exc:
+            self._bury("worker", exc)
+            raise EvidenceUnreadable(
+                f"A media worker could not be started ({exc})", remedy="allow the workers more memory"
+            ) from exc
+        return process
+
+    def _receive(self, process: subprocess.Popen[bytes], deadline: float, max_data_bytes: int) -> Frame:
+        try:
+            return read_frame(lambda count: _read(process, count, deadline), max_data_bytes=max_data_bytes)
+        except FrameInvalid as exc:
+            raise _WorkerGone("WorkerDied", f"the worker broke its protocol: {exc}") from exc
+
+    def _bury(self, stage: Literal["decode", "exif", "worker"], exc: _WorkerGone) -> IntakeFailure:
+        self.dispose()
+        if self._closed.is_set():
+            raise PoolClosed from exc
+        return IntakeFailure(stage=stage, type=exc.kind, message=str(exc))
+
+
+def _start_process(limits: WorkerLimits) -> subprocess.Popen[bytes]:
+    package_root = str(Path(ftforensics.__file__).resolve().parent.parent)
+    paths = [package_root, *(entry for entry in sys.path if entry and entry != package_root)]
+    command = [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, json.dumps(paths)]
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+            [*command, str(limits.memory_bytes), str(limits.max_file_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            process_group=0,
+        )
+    except OSError as exc:
+        raise EvidenceUnreadable(f"A media worker could not be started ({exc.strerror})") from exc
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            os.set_blocking(stream.fileno(), False)
+    return process
+
+
+def _write(process: subprocess.Popen[bytes], data: bytes | bytearray, deadline: float) -> None:
+    if process.stdin is None:
+        raise _WorkerGone("WorkerDied", "the worker has no pipe")
+    view = memoryview(data)
+    while view:
+        _wait(process.stdin.fileno(), select.POLLOUT, deadline)
+        try:
+            view = view[os.write(process.stdin.fileno(), view[: 1 << 20]) :]
+        except BlockingIOError:
+            continue
+        except OSError as exc:
+            raise _explain_end(process) from exc
+
+
+def _read(process: subprocess.Popen[bytes], count: int, deadline: float) -> bytearray:
+    if process.stdout is None:
+        raise _WorkerGone("WorkerDied", "the worker has no pipe")
+    data = bytearray(count)
+    view = memoryview(data)
+    while view:
+        _wait(process.stdout.fileno(), select.POLLIN, deadline)
+        try:
+            got = os.readv(process.stdout.fileno(), [view])
+        except BlockingIOError:
+            continue
+        if not got:
+            raise _explain_end(process)
+        view = view[got:]
+    return data
+
+
+def _wait(descriptor: int, event: int, deadline: float) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    left_s = deadline - time.monotonic()
+    if not poll.poll(max(0.0, left_s) * 1000):
+        raise _WorkerGone("Timeout", "the parser did not finish in time and was stopped")
+
+
+def _explain_end(process: subprocess.Popen[bytes]) -> _WorkerGone:
+    try:
+        code = process.wait(timeout=5.0)
+    except subprocess.TimeoutExpired:
+        return _WorkerGone("WorkerDied", "the worker closed its pipes")
+    if code == EXIT_OUT_OF_MEMORY:
+        return _WorkerGone("MemoryLimit", "the file needs more memory than a worker may use")
+    if code == -signal.SIGALRM:
+        return _WorkerGone("Timeout", "the parser did not finish in time and was stopped")
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return _WorkerGone("WorkerDied", f"the parser crashed ({signal.Signals(-code).name})")
+    return _WorkerGone("WorkerDied", f"the worker ended with status {code}")
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _parse_decoded(frame: Frame, max_px: int) -> ParsedFile:
+    """Check a worker's first answer.
+
+    Raises:
+        _WorkerGone: It is not of the agreed form.
+    """
+    header = frame.header
+    if "error" in header:
+        return ParsedFile(failure=_parse_error("decode", header))
+    width_px, height_px, info = header.get("width_px"), header.get("height_px"), header.get("decode")
+    if not _is_count(width_px) or not _is_count(height_px) or not isinstance(info, dict):
+        raise _WorkerGone("WorkerDied", "the worker broke its protocol: no picture")
+    if not (1 <= width_px <= max_px and 1 <= height_px <= max_px) or len(frame.data) != 3 * width_px * height_px:
+        raise _WorkerGone("WorkerDied", "the worker broke its protocol: pixels do not fit their size")
+    pixels = np.frombuffer(frame.data, dtype=np.uint8).reshape(height_px, width_px, 3)
+    return ParsedFile(decode=_parse_info(info), pixels=pixels)
+
+
+def _parse_info(info: dict[str, Any]) -> DecodeInfo:
+    counts = [info.get(name) for name in ("width_px", "height_px", "orientation", "frames")]
+    icc = info.get("icc")
+    if not all(_is_count(count) for count in counts) or not (icc is None or isinstance(icc, str)):
+        raise _WorkerGone("WorkerDied", "the worker broke its protocol: decode facts")
+    width_px, height_px, orientation, frames = (int(count) for count in counts if count is not None)
+    return DecodeInfo(
+        codec=escape_text(str(info.get("codec")), 40),
+        mode=escape_text(str(info.get("mode")), 40),
+        width_px=width_px,
+        height_px=height_px,
+        orientation=orientation,
+        icc=None if icc is None else escape_text(icc, 64),
+        frames=frames,
+    )
+
+
+def _parse_exif(frame: Frame) -> tuple[dict[str, str], IntakeFailure | None]:
+    if "error" in frame.header:
+        return {}, _parse_error("exif", frame.header)
+    fields = frame.header.get("exif")
+    if not isinstance(fields, dict) or len(fields) > MAX_EXIF_FIELDS:
+        raise _WorkerGone("WorkerDied", "the worker broke its protocol: EXIF")
+    return {escape_text(str(name), 100): escape_text(str(value), 300) for name, value in sorted(fields.items())}, None
+
+
+def _parse_error(stage: Literal["decode", "exif"], header: dict[str, Any]) -> IntakeFailure:
+    kind, message = escape_text(str(header["error"]), 40), escape_text(str(header.get("message", "")), 300)
+    return IntakeFailure(stage=stage, type=kind, message=message)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31

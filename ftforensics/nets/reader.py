@@ -1,0 +1,85 @@
+"""The residual reader: what was added to this picture?
+
+Enters: ``float32 (B, 3, 128, 128)`` sRGB in [0, 1], the suspect squeezed to a square. Leaves: ``float32 (B, 3, 64, 64)``, the
+estimate of the tag planes w, of mean square 1 where the tag is certain and near 0 where it is not. The shape is a U-Net
+(Ronneberger et al., 2015) with residual blocks; the keyed projection outside it follows PRNU practice (Chen et al., 2008).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+INPUT_PX = 128
+WIDTHS = (32, 64, 96, 128)
+BLOCKS = (2, 2, 2, 2)
+
+
+class Block(nn.Module):
+    """relu(x + conv(relu(conv(x)))) with normalised convolutions that fold away."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width, momentum=0.05)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width, momentum=0.05)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Same shape out."""
+        inner = functional.relu(self.first_norm(self.first(features)))
+        outer: Tensor = functional.relu(features + self.second_norm(self.second(inner)))
+        return outer
+
+
+class Reader(nn.Module):
+    """U-Net from a 128 px picture to 64 px tag planes."""
+
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, blocks: tuple[int, ...] = BLOCKS) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
+        self.encoders = nn.ModuleList(
+            nn.Sequential(*(Block(width) for _ in range(count))) for width, count in zip(widths, blocks, strict=True)
+        )
+        self.downs = nn.ModuleList(
+            nn.Conv2d(shallow, deep, 3, stride=2, padding=1) for shallow, deep in zip(widths, widths[1:], strict=False)
+        )
+        self.ups = nn.ModuleList(
+            nn.Conv2d(deep, shallow, 3, padding=1) for shallow, deep in zip(widths, widths[1:], strict=False)
+        )
+        self.decoders = nn.ModuleList(
+            nn.Sequential(*(Block(width) for _ in range(count)))
+            for width, count in zip(widths[:-1], blocks[:-1], strict=True)
+        )
+        self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Picture (B, 3, 128, 128) in [0, 1] to planes (B, 3, 64, 64)."""
+        features = functional.relu(self.stem(functional.pixel_unshuffle(picture * 4.0 - 2.0, 2)))
+        skips: list[Tensor] = []
+        for level, encoder in enumerate(self.encoders):
+            features = encoder(features)
+            if level < len(self.downs):
+                skips.append(features)
+                features = functional.relu(self.downs[level](features))
+        for level in reversed(range(len(self.ups))):
+            wider = functional.interpolate(features, scale_factor=2, mode="nearest")
+            features = self.decoders[level](functional.relu(self.ups[level](wider) + skips[level]))
+        planes: Tensor = self.head(features)
+        return planes
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of weights."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Exponential moving average of weights and running statistics, in place."""
+    for kept, value in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(value, 1.0 - decay)
+        else:
+            kept.copy_(value)

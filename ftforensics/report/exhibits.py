@@ -1,0 +1,227 @@
+"""One finding as the report shows it: a section with its pictures, sentences and tables, ready for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ftforensics.domain.evidence import EvidenceItem
+from ftforensics.domain.link import Box, Finding, SourceRef, Verdict
+from ftforensics.report.facts import Fact, fact, mapping_facts, present, sentences
+from ftforensics.report.pictures import Picture, Thumbnail, build_pictures, build_thumbnail
+from ftforensics.report.quantities import count, file_size, percent, utc
+from ftforensics.report.statistics import EvidenceScale, Statistic, build_scale, build_statistics, e_case_text
+from ftforensics.report.visible import is_plain
+from ftforensics.report.wording import (
+    NOT_ATTRIBUTED,
+    SIGNATURE_TEXTS,
+    STAGE_TEXTS,
+    VerdictText,
+    finding_sentence,
+    verdict_text,
+)
+
+MAX_EXIF_ROWS = 48
+MAX_REGIONS = 8
+_QUIET = frozenset({Verdict.NO_TAG_READ, Verdict.UNREADABLE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPanel:
+    """One registered record that an exhibit points to."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExhibitSection:
+    """All that the template shows of one finding. ``quiet`` sections have nothing to compare and are set small."""
+
+    anchor: str
+    exhibit_id: str
+    path: str
+    verdict: str
+    text: VerdictText
+    sentence: str
+    quiet: bool
+    thumbnail: Thumbnail | None
+    pictures: dict[str, Picture]
+    preview_missing: bool
+    reasons: tuple[str, ...]
+    limitations: tuple[str, ...]
+    error: tuple[Fact, ...]
+    records: tuple[RecordPanel, ...]
+    signature: tuple[Fact, ...]
+    regions: tuple[str, ...]
+    statistics: tuple[Statistic, ...]
+    scale: EvidenceScale | None
+    file: tuple[Fact, ...]
+    reading: tuple[Fact, ...]
+    exif: tuple[Fact, ...]
+    exif_left_out: int
+    other: tuple[Fact, ...]
+    sha256: str
+    issuer: str
+    tag_id: str
+    source_note: str
+    e_case: str
+
+
+def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: int) -> ExhibitSection:
+    """Lay out one finding. ``number`` counts from 1 and names the section's anchor."""
+    pictures = build_pictures(finding, artifacts)
+    exif = mapping_facts(finding.evidence.exif)
+    source = finding.source
+    return ExhibitSection(
+        anchor=f"exhibit-{number}",
+        exhibit_id=finding.exhibit_id,
+        path=finding.evidence.path,
+        verdict=str(finding.verdict),
+        text=verdict_text(finding.verdict),
+        sentence=finding_sentence(finding),
+        quiet=finding.verdict in _QUIET,
+        thumbnail=build_thumbnail(pictures.get("suspect"), artifacts),
+        pictures=pictures,
+        preview_missing=source is not None and "source" not in pictures,
+        reasons=sentences(finding.reasons),
+        limitations=sentences(finding.limitations),
+        error=_error_facts(finding),
+        records=_record_panels(finding),
+        signature=_signature_facts(finding),
+        regions=_region_texts(finding),
+        statistics=build_statistics(finding),
+        scale=build_scale(finding),
+        file=_file_facts(finding.evidence),
+        reading=_reading_facts(finding),
+        exif=exif[:MAX_EXIF_ROWS],
+        exif_left_out=max(0, len(exif) - MAX_EXIF_ROWS),
+        other=mapping_facts(finding.extra),
+        sha256=finding.evidence.sha256,
+        issuer=source.issuer if source is not None else "",
+        tag_id=source.tag_id if source is not None else "",
+        source_note=_source_note(finding),
+        e_case=e_case_text(finding),
+    )
+
+
+def _source_note(finding: Finding) -> str:
+    if finding.source is None:
+        return ""
+    if finding.verdict is Verdict.CONFLICT:
+        return f"and {count(len(finding.other_sources))} more; no winner declared"
+    if finding.verdict in NOT_ATTRIBUTED:
+        return "not attributed"
+    return {
+        Verdict.CONTENT_LEAD: "a lead only",
+        Verdict.TAG_UNCONFIRMED: "tag only",
+    }.get(finding.verdict, "")
+
+
+def _error_facts(finding: Finding) -> tuple[Fact, ...]:
+    error = finding.error
+    if error is None:
+        return ()
+    (message,) = sentences([error.message]) or ("No message was given.",)
+    return present(
+        fact("What happened", message, "raw"),
+        fact("While", STAGE_TEXTS.get(error.stage, error.stage)),
+        fact("Kind of error", error.type),
+    )
+
+
+def _record_panels(finding: Finding) -> tuple[RecordPanel, ...]:
+    if finding.source is None:
+        return ()
+    if not finding.other_sources:
+        return (RecordPanel(title="Registered record", facts=_record_facts(finding.source)),)
+    claims = sorted((finding.source, *finding.other_sources), key=lambda ref: (ref.log_index, ref.record_sha256))
+    return tuple(
+        RecordPanel(title=f"Record {place} of {len(claims)}, by place in the log", facts=_record_facts(ref))
+        for place, ref in enumerate(claims, start=1)
+    )
+
+
+def _record_facts(source: SourceRef) -> tuple[Fact, ...]:
+    return present(
+        fact("Issuer", source.issuer, "raw"),
+        fact("Issuer's key", source.key_id, "hash"),
+        fact("Record created", utc(source.created)),
+        fact("Logged", f"{utc(source.logged_at)}, entry {count(source.log_index)}"),
+        fact("Tag id", source.tag_id, "hash"),
+        fact("Record SHA-256", source.record_sha256, "hash"),
+        fact("Original file SHA-256", source.source_sha256, "hash"),
+        fact("Tagged file SHA-256", source.tagged_sha256, "hash"),
+        fact("Rights", source.rights, "raw"),
+        fact("Contact", source.contact, "raw"),
+    )
+
+
+def _signature_facts(finding: Finding) -> tuple[Fact, ...]:
+    check = finding.signature
+    if check is None:
+        return ()
+    return present(
+        fact("Signature", SIGNATURE_TEXTS.get(check.status, check.status)),
+        fact("Details", check.message, "raw"),
+        fact("Issuer", check.issuer, "raw"),
+        fact("Key fingerprint", check.key_id, "hash"),
+        fact("Record SHA-256", check.record_sha256, "hash"),
+        fact("Log entry", count(check.log_index) if check.log_index is not None else None),
+        fact("Log time", utc(check.time) if check.time else None),
+    )
+
+
+def _region_texts(finding: Finding) -> tuple[str, ...]:
+    if finding.registration is None:
+        return ()
+    regions = finding.registration.changed_regions
+    texts = [_region_text(box) for box in regions[:MAX_REGIONS]]
+    if len(regions) > MAX_REGIONS:
+        texts.append(f"and {count(len(regions) - MAX_REGIONS)} smaller regions")
+    return tuple(texts)
+
+
+def _region_text(box: Box) -> str:
+    width, height = box.right - box.left, box.bottom - box.top
+    return (
+        f"{percent(width)} of the width by {percent(height)} of the height, its upper left corner {percent(box.left)} from the "
+        f"left and {percent(box.top)} from the top"
+    )
+
+
+def _file_facts(evidence: EvidenceItem) -> tuple[Fact, ...]:
+    decode = evidence.decode
+    mismatch = "does not fit the file's extension" if evidence.ext_mismatch else ""
+    exact = "" if is_plain(evidence.path) and "\\" not in evidence.path else evidence.path_b64
+    facts = present(
+        fact("Path", evidence.path, "raw"),
+        fact("Exact path, base64", exact, "hash", note="the name holds characters that cannot be shown as they are"),
+        fact("SHA-256", evidence.sha256, "hash"),
+        fact("Size", file_size(evidence.size_bytes)),
+        fact("Type by content", evidence.media_type, note=mismatch),
+        fact("File time", utc(evidence.mtime) if evidence.mtime else None, note="a claim of the file system"),
+        fact("In hand since", utc(evidence.acquired_at) if evidence.acquired_at else None, note="stated by the examiner"),
+    )
+    if decode is None:
+        return facts
+    turned = f"EXIF orientation {decode.orientation}, applied before reading" if decode.orientation != 1 else ""
+    frames = f"{count(decode.frames)} frames; the first was read" if decode.frames > 1 else None
+    return facts + present(
+        fact("Picture", f"{count(decode.width_px)} × {count(decode.height_px)} px, {decode.codec}, {decode.mode}", note=turned),
+        fact("Frames", frames),
+        fact("ICC profile SHA-256", decode.icc, "hash"),
+    )
+
+
+def _reading_facts(finding: Finding) -> tuple[Fact, ...]:
+    reading = finding.reading
+    if reading is None:
+        return ()
+    return present(
+        fact("Model", reading.model),
+        fact("Weights SHA-256", reading.weights_sha256, "hash"),
+        fact("Run by", f"{reading.backend}, {reading.precision}"),
+        fact("Search allowed", reading.search),
+        fact("Carrier key", getattr(finding.tag, "carrier_key_id", None), "hash"),
+    )

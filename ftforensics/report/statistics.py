@@ -1,0 +1,220 @@
+"""The numbers behind a finding, each with one line on what it says, and where its E-value lies on a scale.
+
+The bound: for a picture made without the carrier key, P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, JASA 58, 1963,
+theorem 2, for the key's uniform mask), so E = records x keys x hypotheses x exp(-z^2 / 2).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ftforensics.domain.link import Finding, Registration, Survival
+from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
+from ftforensics.report.quantities import count, decimal, percent, scientific
+from ftforensics.report.wording import SEARCH_TEXTS
+
+E_CASE_LIMIT = 1e-6
+CHANNEL_BITS = 128
+Z_MAX = math.sqrt(CHANNEL_BITS)
+_SCALE_WEAKEST, _SCALE_STRONGEST, _SCALE_WIDTH = 2.0, -26.0, 640.0
+_SMALLEST_LOG = -300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """One number as shown, and what it says."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceScale:
+    """Where ``e_case`` of the best and second-best record lie on a logarithmic scale; ``_x`` in 0..640 from weak to strong."""
+
+    width: float
+    limit_x: float
+    best_x: float
+    best: str
+    runner_up_x: float
+    runner_up: str
+    passes: bool
+    ticks: tuple[tuple[float, str], ...]
+
+
+def build_statistics(finding: Finding) -> tuple[Statistic, ...]:
+    """List every number the finding rests on, in the order in which it is used."""
+    rows: list[Statistic] = []
+    tag = finding.tag
+    if isinstance(tag, MatchedTag):
+        rows += _match_rows(tag) + [_search_row(tag.geometry), _frame_row(tag.geometry)]
+    elif isinstance(tag, DecodedTag):
+        rows += _decoded_rows(tag) + [_search_row(tag.geometry), _frame_row(tag.geometry)]
+    elif isinstance(tag, TagAbsence) and tag.best_z is not None:
+        meaning = "Agreement with the best-fitting registered record: not enough to identify it."
+        rows.append(Statistic(name="best z", value=_z(tag.best_z), meaning=meaning))
+    if finding.reading is not None:
+        meaning = "The reader's own estimate that some tag is there, from 0 to 1. It identifies nothing."
+        rows.append(Statistic(name="Presence", value=decimal(finding.reading.presence), meaning=meaning))
+        if finding.reading.sync_peak is not None:
+            meaning = "Height of the synchronisation pattern over the background, in standard deviations."
+            rows.append(Statistic(name="Synchronisation peak", value=decimal(finding.reading.sync_peak, 1), meaning=meaning))
+    if finding.registration is not None:
+        rows += _registration_rows(finding.registration)
+    if finding.survival is not None:
+        rows += _survival_rows(finding.survival)
+    return tuple(rows)
+
+
+def build_scale(finding: Finding) -> EvidenceScale | None:
+    """Place the match and its runner-up on the E-value scale; None where nothing was matched."""
+    tag = finding.tag
+    if not isinstance(tag, MatchedTag) or not all(map(math.isfinite, (tag.e_case, tag.z, tag.runner_up_z))):
+        return None
+    best = math.log10(tag.e_case) if tag.e_case > 0 else _SMALLEST_LOG
+    runner_up = best + (tag.z**2 - tag.runner_up_z**2) / (2 * math.log(10))
+    return EvidenceScale(
+        width=_SCALE_WIDTH,
+        limit_x=_scale_x(math.log10(E_CASE_LIMIT)),
+        best_x=_scale_x(best),
+        best=scientific(tag.e_case),
+        runner_up_x=_scale_x(runner_up),
+        runner_up=scientific(10**runner_up) if abs(runner_up) < 300 else "beyond range",
+        passes=tag.e_case <= E_CASE_LIMIT,
+        ticks=tuple((_scale_x(log), scientific(10.0**log) if log else "1") for log in range(0, -25, -6)),
+    )
+
+
+def e_case_text(finding: Finding) -> str:
+    """The case-wide E-value for the summary, empty where nothing was matched."""
+    return scientific(finding.tag.e_case) if isinstance(finding.tag, MatchedTag) else ""
+
+
+def _scale_x(log10_e: float) -> float:
+    share = (_SCALE_WEAKEST - log10_e) / (_SCALE_WEAKEST - _SCALE_STRONGEST)
+    return round(_SCALE_WIDTH * min(1.0, max(0.0, share)), 1)
+
+
+def _z(value: float) -> str:
+    return f"{decimal(value)} of {decimal(Z_MAX, 1)}"
+
+
+def _match_rows(tag: MatchedTag) -> list[Statistic]:
+    bits = round(tag.bit_agreement * CHANNEL_BITS)
+    rows = [
+        Statistic(
+            name="z",
+            value=_z(tag.z),
+            meaning="Agreement of what was read with the registered record; the second figure is the largest possible.",
+        ),
+        Statistic(
+            name="Runner-up z",
+            value=_z(tag.runner_up_z),
+            meaning="The same for the next-best record: the wider the gap, the clearer the identification.",
+        ),
+        Statistic(
+            name="E-value",
+            value=scientific(tag.e_value),
+            meaning=f"False matches expected by chance from this picture alone, among {count(tag.records)} records and "
+            f"{count(tag.hypotheses)} placements of the frame.",
+        ),
+        Statistic(
+            name="e_case",
+            value=scientific(tag.e_case),
+            meaning="The same for all pictures read in this case together. A link needs 10⁻⁶ or less.",
+        ),
+        Statistic(
+            name="Bits agreeing",
+            value=f"{bits} of {CHANNEL_BITS}",
+            meaning="Bits of the tag that read as the record says, before any correction. Chance gives about half.",
+        ),
+    ]
+    if tag.symbols_corrected is not None:
+        rows.append(_corrected_row(tag.symbols_corrected))
+    if tag.erasures is not None:
+        rows.append(_erasures_row(tag.erasures))
+    return rows
+
+
+def _decoded_rows(tag: DecodedTag) -> list[Statistic]:
+    return [
+        _corrected_row(tag.symbols_corrected),
+        _erasures_row(tag.erasures),
+        Statistic(
+            name="False-read bound",
+            value=scientific(tag.false_accept_p),
+            meaning="Probability that a picture with no tag would decode like this by chance.",
+        ),
+    ]
+
+
+def _corrected_row(symbols: int) -> Statistic:
+    meaning = "Symbols of the tag that were read wrong and mended by the error-correcting code (up to 4 without erasures)."
+    return Statistic(name="Symbols corrected", value=f"{symbols} of 16", meaning=meaning)
+
+
+def _erasures_row(erasures: int) -> Statistic:
+    meaning = "Symbols too faint to read that were treated as missing (up to 8)."
+    return Statistic(name="Erasures", value=f"{erasures} of 16", meaning=meaning)
+
+
+def _search_row(geometry: Geometry) -> Statistic:
+    mode, _, how = SEARCH_TEXTS[geometry.mode].partition(": ")
+    return Statistic(name="Search mode", value=mode, meaning=f"How the tag was found: {how}.")
+
+
+def _frame_row(geometry: Geometry) -> Statistic:
+    a, b, c, d, e, f = geometry.matrix
+    area = a * e - b * d
+    identity = max(abs(a - 1), abs(b), abs(c), abs(d), abs(e - 1), abs(f)) < 1e-3
+    value = "the whole picture" if identity else f"{decimal(abs(area))} × the picture's area"
+    if area < 0:
+        value += ", mirrored"
+    meaning = "Where the tagged frame lies in the exhibit. Above 1 the exhibit is a crop of it; below 1 it has a border around it."
+    return Statistic(name="Tagged frame", value=value, meaning=meaning)
+
+
+def _registration_rows(registration: Registration) -> list[Statistic]:
+    against = registration.against.strip() or "fingerprint"
+    rows = [
+        Statistic(
+            name="Matching points",
+            value=f"{count(registration.inliers)} of {count(registration.matches)} ({percent(registration.inlier_ratio)})",
+            meaning=f"Details of the exhibit that lie where one plane mapping of the photograph ({against}) puts them.",
+        ),
+        Statistic(
+            name="Overlap",
+            value=percent(registration.overlap_fraction),
+            meaning="Share of the registered photograph that is seen in the exhibit.",
+        ),
+    ]
+    changed = registration.changed_fraction
+    meaning = (
+        "Share of the overlap whose content differs."
+        if changed is not None
+        else "Not measured: the record keeps no preview of the photograph to compare with."
+    )
+    rows.append(Statistic(name="Changed area", value="–" if changed is None else percent(changed), meaning=meaning))
+    return rows
+
+
+def _survival_rows(survival: Survival) -> list[Statistic]:
+    rows = [
+        Statistic(
+            name="Tag surviving",
+            value=percent(survival.surviving_fraction),
+            meaning="Share of the tagged frame in which the tag can still be measured.",
+        )
+    ]
+    if survival.inside is not None and survival.outside is not None:
+        rows.append(
+            Statistic(
+                name="Tag inside / outside",
+                value=f"{decimal(survival.inside)} / {decimal(survival.outside)}",
+                meaning="Correlation with the tag inside and outside the changed region. Replaced pixels should carry none; "
+                "equal strength speaks for a copied tag.",
+            )
+        )
+    return rows

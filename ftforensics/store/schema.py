@@ -1,0 +1,72 @@
+"""What a database must look like: numbered SQL scripts, and the tables and triggers they make.
+
+In: the scripts of ``ftforensics.store.migrations``. Out: statements one by one, and the expected contents of
+``sqlite_schema``, so that a database whose append-only triggers were dropped is noticed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+from ftforensics.errors import StoreError
+
+SCHEMA_QUERY = "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """What a database must look like.
+
+    ``noun`` is the word for it in sentences; ``migrations`` are the SQL scripts that lead from an empty file to the
+    current version, the first one making version 1.
+    """
+
+    noun: str
+    application_id: int
+    migrations: tuple[str, ...]
+
+    @property
+    def version(self) -> int:
+        """The version this program writes."""
+        return len(self.migrations)
+
+
+def load_schema(noun: str, application_id: int) -> Schema:
+    """Reads the numbered scripts ``migrations/<noun>_NNNN.sql`` that ship with the program."""
+    folder = resources.files("ftforensics.store.migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith(f"{noun}_"))
+    scripts = tuple(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+    return Schema(noun=noun, application_id=application_id, migrations=scripts)
+
+
+@lru_cache(maxsize=8)
+def build_expected_tables(migrations: tuple[str, ...]) -> dict[str, str]:
+    """Maps "table events", "trigger events_no_update" ... to the SQL that ``migrations`` leave in ``sqlite_schema``."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for script in migrations:
+            for statement in split_statements(script):
+                connection.execute(statement)
+        return dict(connection.execute(SCHEMA_QUERY).fetchall())
+    finally:
+        connection.close()
+
+
+def split_statements(script: str) -> Iterator[str]:
+    """Splits a script at the ends of statements, trigger bodies included.
+
+    Raises:
+        StoreError: The script ends in the middle of a statement.
+    """
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+    if pending.strip():
+        raise StoreError("A migration script ends in the middle of a statement")

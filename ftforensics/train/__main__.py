@@ -1,0 +1,71 @@
+"""``python -m ftforensics.train simulator|reader|export``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ftforensics.train", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    simulator = commands.add_parser("simulator", help="train the GAN simulator")
+    simulator.add_argument("--images", type=Path, required=True)
+    simulator.add_argument("--out", type=Path, required=True)
+    simulator.add_argument("--steps", type=int, default=2000)
+    simulator.add_argument("--seed", type=int, default=1)
+    simulator.add_argument("--width", type=int, default=32)
+    simulator.add_argument("--latent", type=int, default=8)
+    reader = commands.add_parser("reader", help="train the residual reader")
+    reader.add_argument("--images", type=Path, required=True)
+    reader.add_argument("--out", type=Path, required=True)
+    reader.add_argument("--simulator", type=Path, help="checkpoint of the GAN simulator to train through")
+    reader.add_argument("--steps", type=int, default=12000)
+    reader.add_argument("--seed", type=int, default=1)
+    reader.add_argument("--batch", type=int, default=32)
+    reader.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
+    reader.add_argument("--workers", type=int, default=2)
+    reader.add_argument("--model-id", default="ftf-1")
+    return parser
+
+
+def main() -> None:
+    """Run one training command."""
+    arguments = _parser().parse_args()
+    if arguments.command == "simulator":
+        from ftforensics.train.simulator import train_simulator
+
+        train_simulator(
+            arguments.images,
+            arguments.out,
+            steps=arguments.steps,
+            seed=arguments.seed,
+            width=arguments.width,
+            latent=arguments.latent,
+            report=_say,
+        )
+    if arguments.command == "reader":
+        from ftforensics.train.reader import train_reader
+
+        train_reader(
+            arguments.images,
+            arguments.out,
+            simulator=arguments.simulator,
+            steps=arguments.steps,
+            seed=arguments.seed,
+            batch=arguments.batch,
+            peak=arguments.peak,
+            workers=arguments.workers,
+            model_id=arguments.model_id,
+            report=_say,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Train the residual reader: cross-entropy on keyed soft bits plus dense regression on the planes.
+
+Resumable and deterministic by seed: a batch is a function of (seed, step). Averaged weights are what is exported.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, Subset
+
+from ftforensics.codec.carriers import MESSAGE_BITS, OPPONENT_AXES, SYNC_ENERGY, VALUES, dct_matrix, spectral_envelope
+from ftforensics.nets.reader import Reader, update_average
+from ftforensics.train.data import load_pictures
+from ftforensics.train.samples import TaggedBatches
+from ftforensics.train.simulator import load_simulator
+from ftforensics.train.validation import validate
+
+REGRESSION_WEIGHT = 0.3
+SAVE_EVERY_S = 150.0
+
+
+def warp(planes: Tensor, maps: Tensor) -> Tensor:
+    """Planes seen through affine maps (B, 2, 3) in [-1, 1] coordinates; zero outside."""
+    grid = functional.affine_grid(maps, list(planes.shape), align_corners=False)
+    return functional.grid_sample(planes, grid, align_corners=False)
+
+
+class BandTransform:
+    """Planes (B, 3, 64, 64) to band coefficients (B, D), where carriers are short rows; the adjoint of planes_from_rows."""
+
+    def __init__(self) -> None:
+        self.dct = torch.from_numpy(dct_matrix()).float()
+        self.axes = torch.from_numpy(OPPONENT_AXES).float()
+        self.inside = torch.from_numpy(np.flatnonzero(spectral_envelope() > 0))
+
+    def __call__(self, planes: Tensor) -> Tensor:
+        """Coefficients inside the band, in the order of codec.carriers."""
+        opponent = torch.einsum("ac,bcyx->bayx", self.axes, planes)
+        return (self.dct @ opponent @ self.dct.T).flatten(1)[:, self.inside]
+
+
+def losses(
+    net: Reader, to_band: BandTransform, sharpness: Tensor, batch: dict[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-entropy of the bits, regression error and bit accuracy of a batch."""
+    pictures = batch["pictures"].permute(0, 3, 1, 2).float() / 255.0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        estimate = net(pictures.contiguous(memory_format=torch.channels_last)).float()
+    target = warp(batch["planes"], batch["to_source"]) * batch["present"][:, None]
+    regression = functional.mse_loss(estimate, target)
+    weight = (VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS) ** 0.5
+    soft = to_band(warp(estimate, batch["from_source"])) @ batch["carriers"].T / weight
+    bits = functional.softplus(-sharpness.exp() * soft * batch["signs"]).mean()
+    accuracy = (soft * batch["signs"] > 0).float().mean()
+    return bits, regression, accuracy
+
+
+def _load(path: Path, net: Reader, average: Reader, optimiser: torch.optim.Optimizer, sharpness: Tensor) -> int:
+    state = torch.load(path, weights_only=True)
+    net.load_state_dict(state["net"])
+    average.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    with torch.no_grad():
+        sharpness.copy_(state["sharpness"])
+    return int(state["step"])
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint so that a kill in the middle leaves the previous one."""
+    temporary = path.with_suffix(".part")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Warm-up over 200 steps, then a cosine to a hundredth."""
+    return float(peak * min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / steps))))
+
+
+def train_reader(
+    images: Path,
+    out: Path,
+    *,
+    simulator: Path | None,
+    steps: int,
+    seed: int,
+    batch: int,
+    peak: float,
+    workers: int,
+    model_id: str,
+    report: Callable[[str], None],
+) -> None:
+    """Train until ``steps``, from the checkpoint ``out`` if there is one; saves there every few minutes."""
+    torch.manual_seed(seed)
+    net = Reader()
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = copy.deepcopy(net)
+    sharpness = torch.nn.Parameter(torch.tensor(1.0))
+    groups = [{"params": list(net.parameters())}, {"params": [sharpness], "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
+    start = _load(out, net, average, optimiser, sharpness) if out.exists() else 0
+    regenerator = load_simulator(simulator) if simulator is not None else None
+    data = TaggedBatches(
+        load_pictures(images, "train"), regenerator, seed=seed, batch=batch, steps=steps, model_id=model_id
+    )
+    loader = DataLoader(Subset(data, range(start, steps)), batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None)
+    held_out = load_pictures(images, "validation")
+    began = saved = time.monotonic()
+    running = np.zeros(3)
+    to_band = BandTransform()
+    for step, content in enumerate(loader, start):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step, steps, peak)
+        bits, regression, accuracy = losses(net, to_band, sharpness, content)
+        optimiser.zero_grad()
+        (bits + REGRESSION_WEIGHT * regression).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        update_average(average, net, min(0.998, (step + 1) / (step + 20)))
+        running = 0.98 * running + 0.02 * np.array([bits.item(), regression.item(), accuracy.item()])
+        if step % 50 == 0:
+            pace = (time.monotonic() - began) / (step - start + 1)
+            shown = running / (1 - 0.98 ** (step - start + 1))
+            report(f"step {step}/{steps} bce {shown[0]:.4f} mse {shown[1]:.4f} bits {shown[2]:.4f} {pace:.3f} s/step")
+        if time.monotonic() - saved > SAVE_EVERY_S or step == steps - 1:
+            saved = time.monotonic()
+            state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict()}
+            save_state(out, state | {"sharpness": sharpness.data, "step": step + 1, "seed": seed, "model_id": model_id})
+        if step % 1000 == 999 or step == steps - 1:
+            report(validate(average, held_out, regenerator, model_id))

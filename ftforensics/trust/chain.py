@@ -1,7 +1,7 @@
-"""The custody chain of a case. In: what happened, or events and a head. Out: chained events, or ChainBroken with a position.
+"""The custody chain of a case. In: what happened, or events and a head. Out: chained events, or where the chain breaks.
 
-Each event carries the hash of the one before it, so nothing in the middle can be changed or removed unnoticed. A chain alone
-cannot tell that its end was cut off: that needs a head, kept or signed outside it. Sequence numbers start at 0.
+Each event carries the hash of the one before it, so nothing in the middle can be changed or removed unnoticed. A chain
+alone cannot tell that its end was cut off: that needs a head, kept or signed outside it. Sequence numbers start at 0.
 Source: hash chaining as in RFC 5848 and Schneier and Kelsey 1999; RFC 8785 for the hashed form.
 """
 

@@ -1,7 +1,7 @@
 """Signing by a command, so that the key can stay in a token or another machine. In: bytes. Out: a checked signature.
 
-The command gets the bytes on its standard input and writes the signature, raw or in base64, on its standard output. What
-it wrote is verified under the public key before it is used. The command never passes through a shell.
+The command gets the bytes on its standard input and writes the signature, raw or in base64, on its standard output.
+What it wrote is verified under the public key before it is used. The command never passes through a shell.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Signed envelopes (DSSE). In: payload bytes and their type, a signer or a public key. Out: an envelope, or the payload.
+"""Signed envelopes (DSSE). In: payload, its type, a signer or a public key. Out: an envelope, or the payload.
 
 The signature covers the payload's type and exact bytes, so a statement of one kind cannot be passed off as another.
 Source: DSSE 1.0 (secure-systems-lab/dsse), with one signature and canonical JSON, which DSSE leaves open.

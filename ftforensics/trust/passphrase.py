@@ -1,8 +1,8 @@
 """From a passphrase to encryption keys. In: passphrase text. Out: bytes from scrypt, or a PKCS#8 PEM locked with it.
 
 The cryptography package writes locked PKCS#8 with 2,048 rounds of PBKDF2, which a graphics card guesses through at
-leisure; the same standard allows scrypt, which it and OpenSSL both read, so that one structure is written out here. OpenSSL
-refuses scrypt above 32 MiB, hence several passes (p = 5) over less memory.
+leisure; the same standard allows scrypt, which it and OpenSSL both read, so that one structure is written out here.
+OpenSSL refuses scrypt above 32 MiB, hence several passes (p = 5) over less memory.
 Source: RFC 7914 (scrypt, and its use in PKCS#5), RFC 8018 (PBES2), RFC 5958 (EncryptedPrivateKeyInfo).
 """
 

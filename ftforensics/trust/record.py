@@ -1,8 +1,8 @@
-"""The signed record of a photograph. In: a record core and a signer, or a registry row. Out: envelopes, or a VerifiedRecord.
+"""The signed record of a photograph. In: a record core and a signer, or a registry row. Out: envelopes, or a verified row.
 
-Two statements are signed: the record core before embedding, from whose hash the tag id follows, and the binding after it,
-which says in which file the tag is. Verifying is a list of numbered steps in a fixed order, cheap ones first, each with its
-own error. Source: DSSE, RFC 8785, RFC 7914 (scrypt).
+Two statements are signed: the record core before embedding, from whose hash the tag id follows, and the binding after
+it, which says in which file the tag is. Verifying is a list of numbered steps in a fixed order, cheap ones first, each with
+its own error. Source: DSSE, RFC 8785, RFC 7914 (scrypt).
 """
 
 from __future__ import annotations
@@ -184,6 +184,8 @@ def verify_record(
     ``logged_at`` are right, nor that any picture at hand comes from this one.
     """
     parse_utc(checked_at, subject="checked_at")
+    if trusted_time is not None:
+        parse_utc(trusted_time, subject="trusted_time")
     try:
         # 1. The key that came with the row is the one the envelope names; 2. it signed this type and these bytes.
         payload = verify_envelope(row.record, row.public_key, RECORD_PAYLOAD_TYPE)
@@ -197,14 +199,14 @@ def verify_record(
         # 6. The row's log time is a time.
         parse_utc(row.logged_at, subject="logged_at")
         # 7. The tag id follows from the payload (slow, therefore late).
-        if tag_id(payload) != row.tag_id:
-            raise SignatureInvalid(f"tag id {row.tag_id} does not follow from the record", subject=sha256)
+        _check_tag_id(row, payload)
     except SignatureInvalid:
         raise
     except TrustError as exc:
         raise SignatureInvalid(exc.what, subject=exc.subject, remedy=exc.remedy) from exc
-    # 8. Somebody pinned this key for this issuer, and the record's own time lies in the window.
-    _check_pinned(core, trust)
+    # 8. Somebody pinned this key for this issuer, and the record's times lie in the window: the one that it claims, and the
+    #    trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it.
+    _check_pinned(core, row.logged_at if trusted_time is None else trusted_time, trust)
     # 9. The key was not revoked, or a trusted time precedes the revocation.
     trust.check_revocation(core.key_id, checked_at=checked_at, trusted_time=trusted_time)
     return VerifiedRecord(
@@ -248,7 +250,14 @@ def _verify_binding(row: RegisteredRecord, sha256: str) -> BindingStatement | No
     return binding
 
 
-def _check_pinned(core: RecordCore, trust: TrustList) -> None:
+def _check_tag_id(row: RegisteredRecord, payload: bytes) -> None:
+    if tag_id(payload) != row.tag_id:
+        raise SignatureInvalid(
+            f"tag id {row.tag_id[:40]!a} does not follow from the record", subject=record_sha256(payload)
+        )
+
+
+def _check_pinned(core: RecordCore, known_at: str, trust: TrustList) -> None:
     pins = [pin for pin in trust.pins if pin.fingerprint == core.key_id]
     if not pins:
         raise IssuerUntrusted(
@@ -263,9 +272,9 @@ def _check_pinned(core: RecordCore, trust: TrustList) -> None:
             subject=core.key_id,
             remedy="ask the issuer which name the key signs for",
         )
-    if not any(pin.covers(core.created) for pin in own):
+    if not any(pin.covers(core.created) and pin.covers(known_at) for pin in own):
         raise IssuerUntrusted(
-            f"record was created at {core.created}, outside the window for which the key is pinned",
+            f"record says {core.created} and was logged or stamped at {known_at}, outside the window of the pinned key",
             subject=f"{core.issuer}, {core.key_id}",
             remedy="check the issuer's key dates with 'ftf trust list'",
         )

@@ -148,9 +148,7 @@ def convert_to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
     A profile that is broken, or does not fit the mode, is ignored.
     """
     alpha = None
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    elif image.mode in ("L", "RGB") and "transparency" in image.info:
+    if image.mode in ("P", "L", "RGB") and "transparency" in image.info:
         image = image.convert("RGBA")
     if image.mode in ("PA", "La", "RGBa"):
         image = image.convert("RGBA" if image.mode != "La" else "LA")
@@ -199,9 +197,10 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         low, high = image.getextrema()
         if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
             return image
-        top = (
-            1.0 if image.mode == "F" and 0 <= low and high <= 1 else 255.0 if high <= 255 else max(65535.0, float(high))
-        )
+        if image.mode == "F" and low >= 0 and high <= 1:
+            top = 1.0
+        else:
+            top = 255.0 if high <= 255 else max(65535.0, float(high))
         return image.convert("F").point(lambda value: value * (255.0 / top)).convert("L")
     return image
 

@@ -1,8 +1,8 @@
 """One file becomes one ``EvidenceItem`` and the pixels to read: opened once, hashed and decoded from the same bytes.
 
 Evidence is opened read-only, never through a link, never waiting on a pipe, and without touching its access time where
-the system permits. The hash is made here, in the program, from the very bytes that are then sent to a worker: no process
-that has parsed a hostile file has a say in it.
+the system permits. The hash is made here, in the program, from the very bytes that are then sent to a worker: no
+process that has parsed a hostile file has a say in it.
 
 Failure types: stage ``walk`` as in ``walk``; ``open`` and ``hash`` carry the class of the system's error, ``NotAFile``,
 ``ChangedWhileRead`` or ``Timeout``; ``sniff`` says ``EmptyFile`` or ``NotAPicture``; ``decode`` and ``exif`` say
@@ -29,6 +29,7 @@ import numpy.typing as npt
 from ftforensics.domain.evidence import EvidenceItem, IntakeFailure
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.media.escape import display_path
+from ftforensics.media.replies import ParsedFile
 from ftforensics.media.sniff import (
     EMPTY,
     HEAD_BYTES,
@@ -38,7 +39,7 @@ from ftforensics.media.sniff import (
     sniff_media_type,
 )
 from ftforensics.media.walk import EvidencePath
-from ftforensics.media.workers import MAX_PIXELS, ParsedFile, WorkerLimits, WorkerPool
+from ftforensics.media.workers import MAX_PIXELS, WorkerLimits, WorkerPool
 
 CHUNK_BYTES = 1 << 20
 SLOWEST_BYTES_PER_S = 2 << 20

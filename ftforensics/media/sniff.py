@@ -1,6 +1,6 @@
 """What a file is, told by its first bytes and never by its name.
 
-Source: the magic numbers of the formats' own specifications (ISO/IEC 14496-12 ``ftyp`` for HEIF and AVIF, RIFF for WebP).
+Source: the magic numbers in the formats' own specifications (ISO/IEC 14496-12 ``ftyp`` for HEIF and AVIF).
 """
 
 from __future__ import annotations

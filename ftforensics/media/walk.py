@@ -1,8 +1,8 @@
 """Folders become a totally ordered list of evidence paths; nothing is opened and no link is followed.
 
 Enters: the roots that the investigator named. Leaves: one ``EvidencePath`` for every file, and one with a failure for
-everything that is not a plain readable file, so that nothing in the evidence passes in silence. The order depends on the
-names' bytes alone, never on the file system, so that two walks of the same evidence agree.
+everything that is not a plain readable file, so that nothing in the evidence passes in silence. The order depends on
+the names' bytes alone, never on the file system, so that two walks of the same evidence agree.
 """
 
 from __future__ import annotations

@@ -20,19 +20,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Literal, Self, TypeVar
 
 import ftforensics
-from ftforensics.domain.evidence import DecodeInfo, IntakeFailure
+from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.media.escape import escape_text
 from ftforensics.media.frames import Frame, FrameInvalid, encode_frame_head, read_frame
+from ftforensics.media.replies import ParsedFile, parse_exif_reply, parse_picture_reply
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,7 +38,6 @@ MAX_PIXELS = 1 << 28
 START_TIMEOUT_S = 60.0
 FILES_PER_WORKER = 1000
 EXIT_OUT_OF_MEMORY = 77
-MAX_EXIF_FIELDS = 200
 _FATAL_TO_WORKER = frozenset({"EvidenceTooLarge", "MemoryLimit"})
 
 _BOOTSTRAP = "import json,sys;sys.path[:]=json.loads(sys.argv[1]);from ftforensics.media.worker import main;main()"
@@ -52,8 +48,8 @@ class WorkerLimits:
     """What one file may cost.
 
     ``timeout_s`` holds for decoding and again for EXIF; ``memory_bytes`` is the worker's whole address space;
-    ``max_file_bytes`` the largest file that is decoded at all (larger ones are only hashed); ``max_px`` the long side of
-    the pixels handed back; ``max_pixels`` the largest picture that is decoded.
+    ``max_file_bytes`` the largest file that is decoded at all (larger ones are only hashed); ``max_px`` the long side
+    of the pixels handed back; ``max_pixels`` the largest picture that is decoded.
     """
 
     timeout_s: float = 30.0
@@ -61,20 +57,6 @@ class WorkerLimits:
     max_file_bytes: int = 256 << 20
     max_px: int = 1024
     max_pixels: int = MAX_PIXELS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ParsedFile:
-    """What the parsers made of one file.
-
-    ``pixels`` are uint8 (H, W, 3), sRGB, display-oriented, or None when decoding failed. A failure at the stage ``exif``
-    leaves the pixels in place.
-    """
-
-    decode: DecodeInfo | None = None
-    pixels: npt.NDArray[np.uint8] | None = None
-    exif: dict[str, str] = field(default_factory=dict)
-    failure: IntakeFailure | None = None
 
 
 class PoolClosed(Exception):
@@ -184,12 +166,12 @@ class _Worker:
             deadline = time.monotonic() + limits.timeout_s
             _write(process, encode_frame_head(request, len(data)), deadline)
             _write(process, data, deadline)
-            parsed = _parse_decoded(self._receive(process, deadline, 3 * limits.max_px**2), limits.max_px)
-        except _WorkerGone as exc:
+            parsed = parse_picture_reply(self._receive(process, deadline, 3 * limits.max_px**2), limits.max_px)
+        except (_WorkerGone, FrameInvalid) as exc:
             return ParsedFile(failure=self._bury("decode", exc))
         try:
-            exif, failure = _parse_exif(self._receive(process, time.monotonic() + limits.timeout_s, 0))
-        except _WorkerGone as exc:
+            exif, failure = parse_exif_reply(self._receive(process, time.monotonic() + limits.timeout_s, 0))
+        except (_WorkerGone, FrameInvalid) as exc:
             exif, failure = {}, self._bury("exif", exc)
         self._served += 1
         failure = parsed.failure or failure
@@ -227,7 +209,7 @@ class _Worker:
             process = self._process = _start_process(self._limits)
         try:
             self._receive(process, time.monotonic() + START_TIMEOUT_S, 0)
-        except _WorkerGone as exc:
+        except (_WorkerGone, FrameInvalid) as exc:
             self._bury("worker", exc)
             raise EvidenceUnreadable(
                 f"A media worker could not be started ({exc})", remedy="allow the workers more memory"
@@ -235,16 +217,15 @@ class _Worker:
         return process
 
     def _receive(self, process: subprocess.Popen[bytes], deadline: float, max_data_bytes: int) -> Frame:
-        try:
-            return read_frame(lambda count: _read(process, count, deadline), max_data_bytes=max_data_bytes)
-        except FrameInvalid as exc:
-            raise _WorkerGone("WorkerDied", f"the worker broke its protocol: {exc}") from exc
+        return read_frame(lambda count: _read(process, count, deadline), max_data_bytes=max_data_bytes)
 
-    def _bury(self, stage: Literal["decode", "exif", "worker"], exc: _WorkerGone) -> IntakeFailure:
+    def _bury(self, stage: Literal["decode", "exif", "worker"], exc: _WorkerGone | FrameInvalid) -> IntakeFailure:
         self.dispose()
         if self._closed.is_set():
             raise PoolClosed from exc
-        return IntakeFailure(stage=stage, type=exc.kind, message=str(exc))
+        if isinstance(exc, _WorkerGone):
+            return IntakeFailure(stage=stage, type=exc.kind, message=str(exc))
+        return IntakeFailure(stage=stage, type="WorkerDied", message=f"the worker broke its protocol: {exc}")
 
 
 def _start_process(limits: WorkerLimits) -> subprocess.Popen[bytes]:
@@ -327,56 +308,3 @@ def _close_pipes(process: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-
-
-def _parse_decoded(frame: Frame, max_px: int) -> ParsedFile:
-    """Check a worker's first answer.
-
-    Raises:
-        _WorkerGone: It is not of the agreed form.
-    """
-    header = frame.header
-    if "error" in header:
-        return ParsedFile(failure=_parse_error("decode", header))
-    width_px, height_px, info = header.get("width_px"), header.get("height_px"), header.get("decode")
-    if not _is_count(width_px) or not _is_count(height_px) or not isinstance(info, dict):
-        raise _WorkerGone("WorkerDied", "the worker broke its protocol: no picture")
-    if not (1 <= width_px <= max_px and 1 <= height_px <= max_px) or len(frame.data) != 3 * width_px * height_px:
-        raise _WorkerGone("WorkerDied", "the worker broke its protocol: pixels do not fit their size")
-    pixels = np.frombuffer(frame.data, dtype=np.uint8).reshape(height_px, width_px, 3)
-    return ParsedFile(decode=_parse_info(info), pixels=pixels)
-
-
-def _parse_info(info: dict[str, Any]) -> DecodeInfo:
-    counts = [info.get(name) for name in ("width_px", "height_px", "orientation", "frames")]
-    icc = info.get("icc")
-    if not all(_is_count(count) for count in counts) or not (icc is None or isinstance(icc, str)):
-        raise _WorkerGone("WorkerDied", "the worker broke its protocol: decode facts")
-    width_px, height_px, orientation, frames = (int(count) for count in counts if count is not None)
-    return DecodeInfo(
-        codec=escape_text(str(info.get("codec")), 40),
-        mode=escape_text(str(info.get("mode")), 40),
-        width_px=width_px,
-        height_px=height_px,
-        orientation=orientation,
-        icc=None if icc is None else escape_text(icc, 64),
-        frames=frames,
-    )
-
-
-def _parse_exif(frame: Frame) -> tuple[dict[str, str], IntakeFailure | None]:
-    if "error" in frame.header:
-        return {}, _parse_error("exif", frame.header)
-    fields = frame.header.get("exif")
-    if not isinstance(fields, dict) or len(fields) > MAX_EXIF_FIELDS:
-        raise _WorkerGone("WorkerDied", "the worker broke its protocol: EXIF")
-    return {escape_text(str(name), 100): escape_text(str(value), 300) for name, value in sorted(fields.items())}, None
-
-
-def _parse_error(stage: Literal["decode", "exif"], header: dict[str, Any]) -> IntakeFailure:
-    kind, message = escape_text(str(header["error"]), 40), escape_text(str(header.get("message", "")), 300)
-    return IntakeFailure(stage=stage, type=kind, message=message)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31

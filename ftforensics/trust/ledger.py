@@ -1,8 +1,8 @@
 """An append-only log as a Merkle tree. In: leaf bytes, proofs, checkpoints. Out: roots and proofs, or ChainBroken.
 
 Leaves and nodes are hashed with different prefixes, so that no node can be passed off as a leaf. A tree of any size has
-one root, an inclusion proof per leaf and a consistency proof to every later size. Source: RFC 6962 section 2.1 (trees and
-proofs), RFC 9162 section 2.1 (their verification); checkpoints after C2SP tlog-checkpoint, in canonical JSON.
+one root, an inclusion proof per leaf and a consistency proof to every later size. Source: RFC 6962 section 2.1 (trees
+and proofs), RFC 9162 section 2.1 (their verification); checkpoints after C2SP tlog-checkpoint, in canonical JSON.
 """
 
 from __future__ import annotations

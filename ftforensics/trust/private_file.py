@@ -12,7 +12,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from ftforensics.errors import AlreadyExists, TrustError, WriteFailed
+from ftforensics.errors import AlreadyExists, KeyUnknown, TrustError, WriteFailed
 
 OWNER_ONLY = 0o600
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -73,7 +73,8 @@ def load_bounded(path: Path, *, what: str) -> bytes:
     """Read a regular file of at most 16 MiB; a FIFO or device is refused instead of being waited for.
 
     Raises:
-        TrustError: Missing, not permitted, not a regular file, or too large.
+        KeyUnknown: There is no such file.
+        TrustError: Not permitted, not a regular file, or too large.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
@@ -81,6 +82,8 @@ def load_bounded(path: Path, *, what: str) -> bytes:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise TrustError(f"{what} is not a regular file", subject=str(path), remedy="give the path of a file")
             data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as exc:
+        raise KeyUnknown(f"{what} is not there", subject=str(path), remedy="check the path") from exc
     except (OSError, ValueError) as exc:
         reason = (exc.strerror if isinstance(exc, OSError) else None) or type(exc).__name__
         raise TrustError(

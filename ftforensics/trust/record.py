@@ -1,8 +1,8 @@
-"""The signed record of a photograph. In: a record core and a signer, or a registry row. Out: envelopes, or a verified row.
+"""The signed record of a photograph. In: a core and a signer, or a registry row. Out: envelopes, or a verified record.
 
 Two statements are signed: the record core before embedding, from whose hash the tag id follows, and the binding after
-it, which says in which file the tag is. Verifying is a list of numbered steps in a fixed order, cheap ones first, each with
-its own error. Source: DSSE, RFC 8785, RFC 7914 (scrypt).
+it, which says in which file the tag is. Verifying is a list of numbered steps in a fixed order, cheap ones first, each
+with its own error. Source: DSSE, RFC 8785, RFC 7914 (scrypt).
 """
 
 from __future__ import annotations
@@ -204,8 +204,8 @@ def verify_record(
         raise
     except TrustError as exc:
         raise SignatureInvalid(exc.what, subject=exc.subject, remedy=exc.remedy) from exc
-    # 8. Somebody pinned this key for this issuer, and the record's times lie in the window: the one that it claims, and the
-    #    trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it.
+    # 8. Somebody pinned this key for this issuer, and the record's times lie in the window: the one that it claims, and
+    #    the trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it.
     _check_pinned(core, row.logged_at if trusted_time is None else trusted_time, trust)
     # 9. The key was not revoked, or a trusted time precedes the revocation.
     trust.check_revocation(core.key_id, checked_at=checked_at, trusted_time=trusted_time)

@@ -1,4 +1,4 @@
-"""The trust list: which keys speak for which issuers, from when to when, and which were revoked. In: pins. Out: answers.
+"""The trust list: which keys speak for which issuers, when, and which were revoked. In: pins. Out: answers.
 
 A list is a value: pinning or revoking gives a new list with the next version number. Its file is canonical JSON, or a
 signed envelope of it, replaced whole. Trust starts out of band: nothing in a registry changes this list.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from ftforensics.trust.utc import parse_utc
 
 TRUST_LIST_PAYLOAD_TYPE = "application/vnd.ftforensics.trust-list.v1+json"
 MAX_ENTRIES = 100_000
+ALWAYS = "1970-01-01T00:00:00Z"
 
 RevocationReason = Literal["compromise", "superseded"]
 
@@ -66,7 +68,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustList:
-    """Pins and revocations, sorted. ``signed_by`` is the key id under which the file's signature was verified, or None."""
+    """Pins and revocations, sorted. ``signed_by`` is the key under which the file's signature was verified, or None."""
 
     version: int = 0
     pins: tuple[Pin, ...] = ()
@@ -89,7 +91,7 @@ class TrustList:
             }
         )
 
-    def pin(self, issuer: str, fingerprint: str, valid_from: str, valid_until: str | None = None) -> TrustList:
+    def pin(self, issuer: str, fingerprint: str, valid_from: str = ALWAYS, valid_until: str | None = None) -> TrustList:
         """Pin a key for an issuer; pinning the same pair again replaces its window.
 
         Raises:
@@ -163,10 +165,8 @@ class TrustList:
             return
         raise KeyRevoked(_revocation_text(revocation, proven), subject=fingerprint, remedy="ask the issuer for proof")
 
-    def _next(self, *, pins: Any, revocations: Any) -> TrustList:
-        return TrustList(
-            version=self.version + 1, pins=tuple(sorted(pins, key=_pin_order)), revocations=_sort(revocations)
-        )
+    def _next(self, *, pins: Iterable[Pin], revocations: Iterable[Revocation]) -> TrustList:
+        return TrustList(version=self.version + 1, pins=_sort_pins(pins), revocations=_sort_revocations(revocations))
 
 
 def parse_trust_list(data: bytes, *, subject: str = "trust list") -> TrustList:
@@ -185,12 +185,7 @@ def parse_trust_list(data: bytes, *, subject: str = "trust list") -> TrustList:
     if len({revocation.fingerprint for revocation in revocations}) != len(revocations):
         raise TrustError("trust list revokes the same key twice", subject=subject)
     found = TrustList(version=fields.integer("version", 0, _MAX_VERSION), pins=pins, revocations=revocations)
-    if (
-        found.to_bytes()
-        != TrustList(
-            version=found.version, pins=tuple(sorted(pins, key=_pin_order)), revocations=_sort(revocations)
-        ).to_bytes()
-    ):
+    if (pins, revocations) != (_sort_pins(pins), _sort_revocations(revocations)):
         raise TrustError("trust list is not in its sorted order", subject=subject)
     return found
 
@@ -283,9 +278,9 @@ def _revocation_text(revocation: Revocation, proven: datetime | None) -> str:
     return f"key {why} at {revocation.at}, before the trusted time {proven.isoformat()} of the signature"
 
 
-def _pin_order(pin: Pin) -> tuple[str, str]:
-    return pin.issuer, pin.fingerprint
+def _sort_pins(pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    return tuple(sorted(pins, key=lambda pin: (pin.issuer, pin.fingerprint)))
 
 
-def _sort(revocations: Any) -> tuple[Revocation, ...]:
+def _sort_revocations(revocations: Iterable[Revocation]) -> tuple[Revocation, ...]:
     return tuple(sorted(revocations, key=lambda revocation: revocation.fingerprint))

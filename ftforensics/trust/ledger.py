@@ -85,26 +85,102 @@ def root(leaves: Iterable[bytes]) -> bytes:
     return Frontier(leaves).root()
 
 
+class Tree:
+    """A whole tree in memory, for making proofs: one pass over the leaves, then logarithmic time for each proof.
+
+    Args:
+        leaves: Leaf hashes, in order; about 100 bytes of memory for each.
+
+    Raises:
+        TrustError: A hash is not 32 bytes long.
+    """
+
+    def __init__(self, leaves: Iterable[bytes]) -> None:
+        level = list(leaves)
+        _check_hashes(level)
+        self._levels = [level]
+        while len(level) > 1:
+            level = [node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+            self._levels.append(level)
+
+    @property
+    def size(self) -> int:
+        """How many leaves there are."""
+        return len(self._levels[0])
+
+    def root(self) -> bytes:
+        """The root over all leaves; of no leaves, the hash of nothing."""
+        return self._subtree(0, self.size) if self.size else EMPTY_ROOT
+
+    def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
+        """The hashes that lead from leaf ``index`` to the root, from the bottom up.
+
+        Raises:
+            TrustError: There is no such leaf.
+        """
+        if not 0 <= index < self.size:
+            raise TrustError(f"no leaf {index} in a log of {self.size} entries")
+        proof: list[bytes] = []
+        low, high = 0, self.size
+        while high - low > 1:
+            middle = low + _split(high - low)
+            if index < middle:
+                proof.append(self._subtree(middle, high))
+                high = middle
+            else:
+                proof.append(self._subtree(low, middle))
+                low = middle
+        return tuple(reversed(proof))
+
+    def consistency_proof(self, old_size: int) -> tuple[bytes, ...]:
+        """The hashes that show that the tree over the first ``old_size`` leaves is the beginning of this one.
+
+        Raises:
+            TrustError: ``old_size`` is not from 0 to the number of leaves.
+        """
+        if not 0 <= old_size <= self.size:
+            raise TrustError(f"no earlier log of {old_size} entries in a log of {self.size}")
+        if old_size in (0, self.size):
+            return ()
+        proof: list[bytes] = []
+        low, high = 0, self.size
+        while old_size != high:
+            middle = low + _split(high - low)
+            if old_size <= middle:
+                proof.append(self._subtree(middle, high))
+                high = middle
+            else:
+                proof.append(self._subtree(low, middle))
+                low = middle
+        if low:
+            proof.append(self._subtree(low, high))
+        return tuple(reversed(proof))
+
+    def _subtree(self, low: int, high: int) -> bytes:
+        size = high - low
+        if size & (size - 1) == 0:
+            height = size.bit_length() - 1
+            return self._levels[height][low >> height]
+        middle = low + _split(size)
+        return node_hash(self._subtree(low, middle), self._subtree(middle, high))
+
+
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """The hashes that lead from leaf ``index`` to the root over ``leaves``, from the bottom up.
+    """One inclusion proof over leaf hashes; for many, keep a ``Tree``.
 
     Raises:
         TrustError: There is no such leaf, or a hash is not 32 bytes long.
     """
-    _check_hashes(leaves)
-    if not 0 <= index < len(leaves):
-        raise TrustError(f"no leaf {index} in a log of {len(leaves)} entries")
-    proof: list[bytes] = []
-    low, high = 0, len(leaves)
-    while high - low > 1:
-        middle = low + _split(high - low)
-        if index < middle:
-            proof.append(root(leaves[middle:high]))
-            high = middle
-        else:
-            proof.append(root(leaves[low:middle]))
-            low = middle
-    return tuple(reversed(proof))
+    return Tree(leaves).inclusion_proof(index)
+
+
+def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ...]:
+    """One consistency proof over leaf hashes; for many, keep a ``Tree``.
+
+    Raises:
+        TrustError: ``old_size`` is not from 0 to the number of leaves, or a hash is not 32 bytes long.
+    """
+    return Tree(leaves).consistency_proof(old_size)
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> None:
@@ -131,32 +207,6 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         last >>= 1
     if last != 0 or not hmac.compare_digest(value, expected_root):
         raise ChainBroken(f"entry {index} is not in the log of {size} entries", position=index)
-
-
-def consistency_proof(leaves: Sequence[bytes], old_size: int) -> tuple[bytes, ...]:
-    """The hashes that show that the tree over the first ``old_size`` leaves is the beginning of the tree over all.
-
-    Raises:
-        TrustError: ``old_size`` is not from 0 to the number of leaves, or a hash is not 32 bytes long.
-    """
-    _check_hashes(leaves)
-    if not 0 <= old_size <= len(leaves):
-        raise TrustError(f"no earlier log of {old_size} entries in a log of {len(leaves)}")
-    if old_size in (0, len(leaves)):
-        return ()
-    proof: list[bytes] = []
-    low, high, whole = 0, len(leaves), True
-    while old_size != high:
-        middle = low + _split(high - low)
-        if old_size <= middle:
-            proof.append(root(leaves[middle:high]))
-            high = middle
-        else:
-            proof.append(root(leaves[low:middle]))
-            low, whole = middle, False
-    if not whole:
-        proof.append(root(leaves[low:high]))
-    return tuple(reversed(proof))
 
 
 def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]) -> None:

@@ -186,6 +186,26 @@ def verify_record(
     parse_utc(checked_at, subject="checked_at")
     if trusted_time is not None:
         parse_utc(trusted_time, subject="trusted_time")
+    core, binding, sha256 = _verify_signed(row)
+    # 8. Somebody pinned this key for this issuer, and the record's times lie in the window: the one that it claims, and
+    #    the trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it.
+    _check_pinned(core, row.logged_at if trusted_time is None else trusted_time, trust)
+    # 9. The key was not revoked, or a trusted time precedes the revocation.
+    trust.check_revocation(core.key_id, checked_at=checked_at, trusted_time=trusted_time)
+    return VerifiedRecord(
+        tag_id=row.tag_id,
+        core=core,
+        binding=binding,
+        record_sha256=sha256,
+        issuer=core.issuer,
+        key_id=core.key_id,
+        checked_at=checked_at,
+        log_index=row.log_index,
+        logged_at=row.logged_at,
+    )
+
+
+def _verify_signed(row: RegisteredRecord) -> tuple[RecordCore, BindingStatement | None, str]:
     try:
         # 1. The key that came with the row is the one the envelope names; 2. it signed this type and these bytes.
         payload = verify_envelope(row.record, row.public_key, RECORD_PAYLOAD_TYPE)
@@ -204,22 +224,7 @@ def verify_record(
         raise
     except TrustError as exc:
         raise SignatureInvalid(exc.what, subject=exc.subject, remedy=exc.remedy) from exc
-    # 8. Somebody pinned this key for this issuer, and the record's times lie in the window: the one that it claims, and
-    #    the trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it.
-    _check_pinned(core, row.logged_at if trusted_time is None else trusted_time, trust)
-    # 9. The key was not revoked, or a trusted time precedes the revocation.
-    trust.check_revocation(core.key_id, checked_at=checked_at, trusted_time=trusted_time)
-    return VerifiedRecord(
-        tag_id=row.tag_id,
-        core=core,
-        binding=binding,
-        record_sha256=sha256,
-        issuer=core.issuer,
-        key_id=core.key_id,
-        checked_at=checked_at,
-        log_index=row.log_index,
-        logged_at=row.logged_at,
-    )
+    return core, binding, sha256
 
 
 def _check_signer(key_id: str, signer: Signer) -> None:

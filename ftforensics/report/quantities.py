@@ -20,6 +20,11 @@ def scientific(value: float) -> str:
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
+def power_of_ten(exponent: int) -> str:
+    """``10⁻⁶``, and ``1`` for the zeroth power."""
+    return f"10{str(exponent).translate(_SUPERSCRIPT)}" if exponent else "1"
+
+
 def percent(fraction: float) -> str:
     """A fraction of one as a percentage with one decimal, never rounded to a flat 0 or 100."""
     if not math.isfinite(fraction):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ftforensics.domain.link import Finding, Registration, Survival
 from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
-from ftforensics.report.quantities import count, decimal, percent, scientific
+from ftforensics.report.quantities import count, decimal, percent, power_of_ten, scientific
 from ftforensics.report.wording import SEARCH_TEXTS
 
 E_CASE_LIMIT = 1e-6
@@ -83,7 +83,7 @@ def build_scale(finding: Finding) -> EvidenceScale | None:
         runner_up_x=_scale_x(runner_up),
         runner_up=scientific(10**runner_up) if abs(runner_up) < 300 else "beyond range",
         passes=tag.e_case <= E_CASE_LIMIT,
-        ticks=tuple((_scale_x(log), scientific(10.0**log) if log else "1") for log in range(0, -25, -6)),
+        ticks=tuple((_scale_x(log), power_of_ten(log)) for log in range(0, -25, -6)),
     )
 
 

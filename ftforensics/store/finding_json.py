@@ -17,7 +17,15 @@ from ftforensics.domain.evidence import EvidenceItem
 from ftforensics.domain.link import Finding, ReadingInfo
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.errors import StoreError
-from ftforensics.store.plain_json import fields_of, hints_of, order_fields, parse_plain, render_json_line, to_plain_json
+from ftforensics.store.plain_json import (
+    fields_of,
+    hints_of,
+    order_fields,
+    parse_plain,
+    render_json_line,
+    sort_keys,
+    to_plain_json,
+)
 
 FINDING_SCHEMA = "ftforensics.finding.v1"
 
@@ -71,7 +79,7 @@ def render_finding(finding: Finding) -> dict[str, Any]:
         "media_type": item.media_type,
         "ext_mismatch": item.ext_mismatch,
         "decode": order_fields(item.decode, _DECODE_ORDER),
-        "exif": dict(sorted(item.exif.items())),
+        "exif": item.exif,
         "reading": _render_reading(finding.reading, finding.tag),
         "match": _render_match(finding.tag),
         "signature": order_fields(finding.signature, _SIGNATURE_ORDER),
@@ -85,7 +93,7 @@ def render_finding(finding: Finding) -> dict[str, Any]:
     rest = fields_of(item) | fields_of(finding) | {"tag": _render_tag(finding.tag), "extra": extra}
     row |= {name: value for name, value in rest.items() if name not in row and name != "evidence"}
     plain: dict[str, Any] = to_plain_json(row, where=f"finding {finding.exhibit_id!a}")
-    return plain
+    return plain | {name: sort_keys(plain[name]) for name in ("exif", "c2pa", "extra")}
 
 
 def render_finding_line(finding: Finding) -> bytes:

@@ -80,6 +80,13 @@ def order_fields(value: Any, first: tuple[str, ...]) -> dict[str, Any] | None:
     return {name: named[name] for name in first} | named
 
 
+def sort_keys(value: Any) -> Any:
+    """A copy of plain JSON whose objects have their keys in order, at every depth; for objects of free form."""
+    if isinstance(value, list | tuple):
+        return [sort_keys(item) for item in value]
+    return {key: sort_keys(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
+
+
 def parse_plain(kind: Any, value: Any, where: str) -> Any:
     """Reads a JSON value as a declared type.
 
@@ -133,7 +140,7 @@ def _parse_tuple(inner: tuple[Any, ...], value: Any, where: str) -> tuple[Any, .
     return tuple(parse_plain(kind, item, where) for kind, item in zip(kinds, value, strict=True))
 
 
-def _parse_dataclass(kind: type[Any], value: Any, where: str) -> Any:
+def _parse_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise StoreError(f"A value is not an object: {ascii(value)[:80]}", subject=where)
     hints = hints_of(kind)

@@ -1,0 +1,302 @@
+"""Findings survive the trip through JSON, two writers write the same bytes, and edited lines are refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ftforensics.domain.evidence import DecodeInfo, EvidenceItem
+from ftforensics.domain.link import (
+    Artifact,
+    Box,
+    Finding,
+    ReadingInfo,
+    Registration,
+    SignatureCheck,
+    SourceRef,
+    Survival,
+    Verdict,
+)
+from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
+from ftforensics.errors import FtfError, StoreError
+from ftforensics.store.finding_json import parse_finding, render_finding, render_finding_line
+from ftforensics.store.plain_json import round_number
+from ftforensics.trust.canonical import canonical_json, parse_canonical
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: float(f"{x:.6g}") + 0.0).filter(math.isfinite)
+INTEGER = st.integers(min_value=-(2**53) + 1, max_value=2**53 - 1)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | INTEGER | NUMBER | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+_TYPES: dict[Any, Any] = {str: TEXT, float: NUMBER, int: INTEGER}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _types() -> Any:
+    """Hypothesis draws every str, int and float field of the domain's dataclasses from what JSON can carry."""
+    for kind, strategy in _TYPES.items():
+        st.register_type_strategy(kind, strategy)
+    yield
+    for kind, strategy in ((str, st.text()), (float, st.floats()), (int, st.integers())):
+        st.register_type_strategy(kind, strategy)
+
+
+FINDINGS = st.deferred(
+    lambda: st.builds(
+        Finding,
+        evidence=st.builds(
+            EvidenceItem, exif=st.dictionaries(TEXT, TEXT, max_size=3), decode=st.none() | st.builds(DecodeInfo)
+        ),
+        reasons=st.lists(TEXT, max_size=3).map(tuple),
+        limitations=st.lists(TEXT, max_size=3).map(tuple),
+        tag=st.none() | st.builds(MatchedTag) | st.builds(DecodedTag) | st.builds(TagAbsence),
+        registration=st.none()
+        | st.builds(
+            Registration,
+            homography=st.lists(NUMBER, min_size=9, max_size=9).map(tuple),
+            changed_regions=st.lists(st.builds(Box), max_size=2).map(tuple),
+        ),
+        other_sources=st.lists(st.builds(SourceRef), max_size=2).map(tuple),
+        artifacts=st.lists(st.builds(Artifact), max_size=2).map(tuple),
+        extra=st.dictionaries(TEXT.filter(lambda name: name not in {"md5", "sha1", "c2pa"}), PLAIN, max_size=2),
+    )
+)
+
+
+@given(FINDINGS)
+@settings(max_examples=40, deadline=None)
+def test_round_trip_through_canonical_json_and_lines(finding: Finding) -> None:
+    row = render_finding(finding)
+    assert parse_finding(row) == finding
+    assert parse_finding(json.loads(render_finding_line(finding))) == finding
+    again = parse_finding(parse_canonical(canonical_json(row)))
+    assert again == finding
+    assert render_finding_line(again) == render_finding_line(finding)
+
+
+def sample() -> Finding:
+    geometry = Geometry(mode="blind", matrix=(1.0, 0.25, 0.0, 0.0, 1.0, 0.123456789), sync_peak=12.5)
+    source = SourceRef(
+        tag_id="00ff00ff00ff00ff",
+        issuer="Press Agency",
+        key_id="ed25519:" + "1" * 64,
+        record_sha256="2" * 64,
+        source_sha256="3" * 64,
+        tagged_sha256=None,
+        log_index=7,
+        logged_at="2026-01-01T00:00:00Z",
+        created="2026-01-01T00:00:00Z",
+    )
+    return Finding(
+        seq=3,
+        case_id="c",
+        exhibit_id="E-0003",
+        evidence=EvidenceItem(
+            path="a/b.jpg",
+            path_b64="YS9iLmpwZw==",
+            size_bytes=10,
+            mtime="2026-02-01T00:00:00Z",
+            sha256="4" * 64,
+            media_type="image/jpeg",
+            ext_mismatch=False,
+            decode=DecodeInfo(codec="JPEG", mode="RGB", width_px=640, height_px=480),
+            exif={"b": "2", "a": "1"},
+        ),
+        verdict=Verdict.VERIFIED_DERIVATIVE,
+        reasons=("r",),
+        limitations=("l",),
+        reading=ReadingInfo(
+            model="m",
+            weights_sha256="5" * 64,
+            backend="onnxruntime",
+            precision="fp32",
+            presence=0.987654321,
+            sync_peak=12.5,
+            search="blind",
+        ),
+        tag=MatchedTag(
+            tag_id="00ff00ff00ff00ff",
+            carrier_key_id="carrier:" + "6" * 32,
+            z=9.87654321,
+            runner_up_z=3.0,
+            e_value=1.23456789e-15,
+            e_case=1.23456789e-12,
+            records=10,
+            hypotheses=4,
+            bit_agreement=0.99,
+            symbols_corrected=0,
+            erasures=0,
+            geometry=geometry,
+        ),
+        signature=SignatureCheck(
+            status="verified",
+            issuer="Press Agency",
+            key_id=source.key_id,
+            record_sha256=source.record_sha256,
+            log_index=7,
+            time=None,
+        ),
+        source=source,
+        registration=Registration(
+            inliers=40,
+            matches=50,
+            inlier_ratio=0.8,
+            homography=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+            against="preview",
+            overlap_fraction=1.0,
+            changed_fraction=0.1,
+            changed_regions=(Box(left=0.1, top=0.1, right=0.5, bottom=0.5),),
+        ),
+        survival=Survival(surviving_fraction=0.9, inside=None, outside=0.7),
+        artifacts=(Artifact(role="changed", sha256="7" * 64, media_type="image/png", width_px=4, height_px=4),),
+        extra={"md5": "8" * 32, "c2pa": {"present": False}, "ring": [1, 2.5]},
+    )
+
+
+def test_fields_stand_in_the_documented_order() -> None:
+    row = render_finding(sample())
+    documented = [
+        "schema",
+        "seq",
+        "case_id",
+        "exhibit_id",
+        "path",
+        "path_b64",
+        "size_bytes",
+        "mtime",
+        "sha256",
+        "md5",
+        "media_type",
+        "ext_mismatch",
+        "decode",
+        "exif",
+        "reading",
+        "match",
+        "signature",
+        "registration",
+        "c2pa",
+        "verdict",
+        "reasons",
+        "limitations",
+        "error",
+    ]
+    assert list(row)[: len(documented)] == documented
+    assert list(row["decode"])[:5] == ["codec", "width_px", "height_px", "orientation", "icc"]
+    assert list(row["reading"])[:10] == (
+        [
+            "model",
+            "weights_sha256",
+            "engine_sha256",
+            "backend",
+            "precision",
+            "geometry",
+            "presence",
+            "symbols_corrected",
+            "erasures",
+            "tag_id",
+        ]
+    )
+    assert list(row["match"]) == ["e_value", "e_case", "z", "runner_up_z"]
+    assert list(row["signature"])[:6] == ["status", "issuer", "key_id", "record_sha256", "log_index", "time"]
+    assert list(row["registration"])[:4] == ["inliers", "inlier_ratio", "homography", "changed_fraction"]
+    assert list(row["exif"]) == ["a", "b"]
+
+
+def test_floats_have_six_significant_digits() -> None:
+    row = render_finding(sample())
+    assert row["match"]["e_value"] == 1.23457e-15
+    assert row["reading"]["presence"] == 0.987654
+    assert b'"overlap_fraction":1,' in render_finding_line(sample())
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan, 2**53, np.float32("nan")])
+def test_numbers_that_json_cannot_carry_are_refused(bad: float) -> None:
+    with pytest.raises(StoreError):
+        render_finding(replace(sample(), extra={"x": bad}))
+
+
+def test_numpy_numbers_are_plain_numbers() -> None:
+    extra = {"f": np.float32(0.1), "i": np.int64(3), "b": np.bool_(True)}
+    assert render_finding(replace(sample(), extra=extra))["extra"] == {"f": 0.1, "i": 3, "b": True}
+
+
+def test_lone_surrogates_become_escapes() -> None:
+    finding = replace(sample(), evidence=replace(sample().evidence, exif={"Artist": "\udcff"}))
+    assert render_finding(finding)["exif"] == {"Artist": "\\udcff"}
+
+
+def test_lines_are_ascii() -> None:
+    finding = replace(sample(), evidence=replace(sample().evidence, path="\u202egpj.\x1b[2J\n"))
+    line = render_finding_line(finding)
+    assert line.isascii()
+    assert b"\x1b" not in line
+    assert line.count(b"\n") == 1
+
+
+def edited(path: str, value: Any) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(render_finding_line(sample()))
+    *parents, last = path.split(".")
+    inner = row
+    for name in parents:
+        inner = inner[name]
+    inner[last] = value
+    return row
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("verdict", "AUTHENTIC"),
+        ("schema", "ftforensics.finding.v9"),
+        ("seq", True),
+        ("seq", "3"),
+        ("reasons", "r"),
+        ("match.z", 1.0),
+        ("reading.tag_id", "ffffffffffffffff"),
+        ("tag.kind", "invented"),
+        ("tag.geometry.matrix", [1, 0, 0]),
+        ("decode.codec", None),
+        ("surprise", 1),
+        ("registration.surprise", 1),
+        ("error", {"stage": "nowhere", "type": "t", "message": "m"}),
+    ],
+)
+def test_edited_lines_are_refused(path: str, value: Any) -> None:
+    with pytest.raises(StoreError):
+        parse_finding(edited(path, value))
+
+
+@given(st.none() | PLAIN | st.dictionaries(st.sampled_from(["schema", "seq", "tag", "evidence"]), PLAIN))
+@settings(deadline=None)
+def test_any_value_gives_a_finding_or_a_sentence(value: Any) -> None:
+    with pytest.raises(FtfError):
+        parse_finding(value)
+
+
+@given(st.sampled_from(sorted(render_finding(sample()))), PLAIN)
+@settings(deadline=None)
+def test_any_replaced_field_gives_a_finding_or_a_sentence(name: str, value: Any) -> None:
+    row = render_finding(sample()) | {name: value}
+    try:
+        finding = parse_finding(row)
+    except FtfError:
+        return
+    assert render_finding(finding)[name] == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+@settings(deadline=None)
+def test_rounding_is_stable(value: float) -> None:
+    once = round_number(value, where="test")
+    assert round_number(once, where="test") == once
+    assert once == pytest.approx(value, rel=1e-5)

@@ -1,0 +1,1 @@
+"""Running shipped models: the Reader protocol, its backends, and the model folder."""

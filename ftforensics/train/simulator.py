@@ -19,6 +19,7 @@ from ftforensics.train.data import Pictures, load_pictures, random_view
 
 CRITIC_STARTS = 0.7
 CRITIC_WEIGHT = 0.003
+PEAK = 6e-4
 
 
 def draw_batch(pictures: Pictures, count: int, side_px: int, random: np.random.Generator) -> Tensor:
@@ -58,7 +59,7 @@ def train_simulator(
     torch.manual_seed(seed)
     net, critic = Simulator(width, latent), PatchCritic()
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    forward = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=1e-4)
+    forward = torch.optim.AdamW(net.parameters(), lr=PEAK, weight_decay=1e-4)
     against = torch.optim.Adam(critic.parameters(), lr=5e-4, betas=(0.5, 0.9))
     start = 0
     if out.exists():
@@ -73,11 +74,12 @@ def train_simulator(
     began = saved = time.monotonic()
     for step in range(start, steps):
         for group in forward.param_groups:
-            group["lr"] = float(2e-3 * min(1.0, (step + 1) / 50) * 0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-5)
+            group["lr"] = float(PEAK * min(1.0, (step + 1) / 50) * 0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-5)
         adversarial = step > steps * CRITIC_STARTS
         loss, hinge = _losses(net, critic, draw_batch(pictures, batch, side_px, random), adversarial)
         forward.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         forward.step()
         if hinge is not None:
             against.zero_grad()

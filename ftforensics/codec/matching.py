@@ -1,0 +1,103 @@
+"""Maximum-likelihood matching of soft bits against a registry, and the bounds on being wrong.
+
+For soft bits l and a code word c in {-1, +1}^128, z = sum(l c) / sqrt(sum(l^2)). For a picture made without the key c is
+uniform over the mask whatever l is, so P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, 1963). The E-value counts every
+record, key and hypothesis that was compared. For pictures tagged with the *same* key and another record the bound does not
+hold; there the distance of the code and the runner-up's z are what there is to go by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb, exp, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.codec.channel import PARITY_BYTES, WORD_BITS, WORD_BYTES, ChannelKey, Correction, decode
+
+LINK_E_LIMIT = 1e-6
+BLIND_LIMIT = 1e-6
+Z_MAX = sqrt(WORD_BITS)
+_CHUNK = 65536
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The best record for some soft bits, by index into the code words given."""
+
+    index: int
+    z: float
+    runner_up_z: float
+    bit_agreement: float
+
+
+def z_scores(soft: Floats, words: NDArray[np.int8]) -> Floats:
+    """z of soft bits (128,) with every word (N, 128); at most sqrt(128); zeros if the soft bits are all zero."""
+    norm = float(np.linalg.norm(soft))
+    if norm == 0.0:
+        return np.zeros(words.shape[0], dtype=np.float32)
+    unit = (soft / norm).astype(np.float32)
+    parts = [words[at : at + _CHUNK].astype(np.float32) @ unit for at in range(0, words.shape[0], _CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def match(soft: Floats, words: NDArray[np.int8]) -> Match | None:
+    """The record of largest z and the runner-up's z (-inf where there is no second); None for an empty registry."""
+    scores = z_scores(soft, words)
+    if scores.size == 0:
+        return None
+    best = int(np.argmax(scores))
+    second = float(np.partition(scores, -2)[-2]) if scores.size > 1 else float("-inf")
+    agreement = float(np.mean((soft > 0) == (words[best] > 0)))
+    return Match(index=best, z=float(scores[best]), runner_up_z=second, bit_agreement=agreement)
+
+
+def false_accept_p(z: float) -> float:
+    """Hoeffding's bound on one comparison reaching z by chance."""
+    return exp(-0.5 * z * z) if z > 0.0 else 1.0
+
+
+def e_value(z: float, *, records: int, carrier_keys: int, hypotheses: int) -> float:
+    """Expected number of chance matches this good among everything that was compared."""
+    return records * carrier_keys * hypotheses * false_accept_p(z)
+
+
+def blind_false_accept_p(errors: int, erasures: int) -> float:
+    """Chance that random bits decode with at most ``errors`` symbol errors after ``erasures`` chosen erasures.
+
+    A union bound over the words in reach: with f erasures, 16 - f known symbols, e errors among them, 256^8 words of 256^16.
+    """
+    known = WORD_BYTES - erasures
+    reach = sum(comb(known, count) * 255**count for count in range(errors + 1))
+    return min(1.0, float(reach) * 256.0 ** (erasures - PARITY_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class BlindDecode:
+    """A word found without a registry, and the bound on finding one by chance over everything that was tried."""
+
+    correction: Correction
+    false_accept_p: float
+
+
+def decode_blind(soft: Floats, key: ChannelKey, *, trials: int) -> BlindDecode | None:
+    """Reed-Solomon decoding with 0, then 2 erasures, each allowed half of the false-accept budget of 1e-6.
+
+    How many symbol errors are believed depends on ``trials`` alone, never on the picture, so the bound holds as a sum.
+
+    Args:
+        soft: Soft bits (128,).
+        key: The carrier key's mask and interleaver.
+        trials: Pictures x carrier keys x hypotheses decoded in the case, this one included.
+    """
+    for erasures in (0, 2):
+        correction = decode(soft, key, erasures)
+        if correction is None:
+            continue
+        bound = blind_false_accept_p(correction.errors, erasures) * trials
+        if bound <= BLIND_LIMIT / 2.0:
+            return BlindDecode(correction=correction, false_accept_p=bound)
+    return None

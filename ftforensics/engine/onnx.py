@@ -1,0 +1,101 @@
+"""ONNX Runtime on the CPU: the default backend, and the reference the others are compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ftforensics.engine.models import load_card, load_graph
+from ftforensics.errors import EngineError, ModelMissing
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+# Findings must not depend on how pictures fell into batches, so every run has this size; the last is padded.
+BATCH = 8
+
+
+def _session(data: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # A spinning pool takes the processor from whoever decodes the next picture.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # onnxruntime raises its own unrelated classes
+        raise EngineError("ONNX Runtime cannot load this graph", subject=str(path), remedy="reinstall the model") from exc
+
+
+class OnnxReader:
+    """The reader graph in ONNX Runtime, float32.
+
+    Args:
+        folder: A model folder.
+        threads: Processor threads for one run; 0 lets the runtime choose.
+    """
+
+    backend = "onnxruntime-cpu"
+    precision = "fp32"
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        self.card = load_card(folder)
+        data = load_graph(folder, self.card.reader_file, self.card.reader_sha256)
+        self._session = _session(data, folder / self.card.reader_file, threads)
+
+    def read(self, pictures: Pixels) -> Floats:
+        """See ``engine.reader.Reader.read``."""
+        count = pictures.shape[0]
+        planes = np.empty((count, 3, self.card.grid, self.card.grid), dtype=np.float32)
+        padded = np.zeros((BATCH, 3, self.card.input_px, self.card.input_px), dtype=np.float32)
+        for start in range(0, count, BATCH):
+            part = pictures[start : start + BATCH]
+            padded[: len(part)] = part.transpose(0, 3, 1, 2) * np.float32(1.0 / 255.0)
+            planes[start : start + len(part)] = self._session.run(None, {"picture": padded})[0][: len(part)]
+        return planes
+
+
+class OnnxEmbedder:
+    """The gradient graph in ONNX Runtime."""
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        self.card = load_card(folder)
+        data = load_graph(folder, self.card.gradient_file, self.card.gradient_sha256)
+        self._session = _session(data, folder / self.card.gradient_file, threads)
+
+    def gradient(
+        self, pictures: Floats, carriers: Floats, weights: Floats, margin: float, sharpness: float
+    ) -> tuple[Floats, Floats]:
+        """See ``engine.reader.Embedder.gradient``."""
+        inputs = {
+            "picture": pictures,
+            "carriers": carriers,
+            "weights": weights,
+            "margin": np.float32(margin),
+            "sharpness": np.float32(sharpness),
+        }
+        soft, gradient = self._session.run(["soft", "gradient"], inputs)
+        return soft, gradient
+
+
+class OnnxSimulator:
+    """The GAN simulator in ONNX Runtime: regenerates pictures, for the demo and the bench."""
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        card = load_card(folder)
+        if card.simulator_file is None or card.simulator_sha256 is None:
+            raise ModelMissing("this model ships no simulator", subject=str(folder), remedy="choose another model")
+        data = load_graph(folder, card.simulator_file, card.simulator_sha256)
+        self._session = _session(data, folder / card.simulator_file, threads)
+
+    def regenerate(self, picture: Pixels) -> Pixels:
+        """The picture through the simulator's latent, same size; sides are padded by reflection to multiples of 8."""
+        height, width = picture.shape[:2]
+        tall, wide = -height % 8, -width % 8
+        padded = np.pad(picture, ((0, tall), (0, wide), (0, 0)), mode="reflect")
+        batch = padded.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255.0)
+        output = self._session.run(None, {"picture": batch})[0][0].transpose(1, 2, 0)
+        return np.clip(np.rint(output * 255.0), 0, 255).astype(np.uint8)[:height, :width]

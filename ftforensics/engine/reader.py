@@ -1,0 +1,35 @@
+"""The Reader protocol: what every backend promises, whatever it runs on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.domain.model import ModelCard
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+class Reader(Protocol):
+    """Runs one model. ``backend`` and ``precision`` go into every finding."""
+
+    backend: str
+    precision: str
+    card: ModelCard
+
+    def read(self, pictures: Pixels) -> Floats:
+        """Residual maps (B, 3, 64, 64) of pictures uint8 (B, 128, 128, 3) sRGB; any B, any order gives the same maps."""
+        ...
+
+
+class Embedder(Protocol):
+    """The reader's gradient with respect to the picture, for informed embedding."""
+
+    def gradient(
+        self, pictures: Floats, carriers: Floats, weights: Floats, margin: float, sharpness: float
+    ) -> tuple[Floats, Floats]:
+        """Soft values (B, K) and gradient (B, 3, 128, 128) for pictures float32 (B, 3, 128, 128) in [0, 1]."""
+        ...

@@ -1,0 +1,95 @@
+"""Checkpoint to a shipped model: reader and gradient graphs, simulator graph, ``model.json`` with every hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from ftforensics.codec.carriers import GRID, MESSAGE_BITS, SYNC_ENERGY, VALUES
+from ftforensics.nets.folded import FoldedReader, ReaderGradient
+from ftforensics.nets.reader import INPUT_PX, Reader, count_parameters
+from ftforensics.train.simulator import load_simulator
+
+FORMAT_VERSION = 1
+
+
+def _save(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[str, Any], path: Path) -> str:
+    """Export one graph, without anything of the machine it was made on, and give its SHA-256."""
+    program = torch.onnx.export(module.eval(), arguments, dynamo=True, verbose=False, **names)
+    if program is None:
+        raise RuntimeError("the exporter returned no program")
+    proto = program.model_proto
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
+        del value.metadata_props[:]
+    onnx.checker.check_model(proto)
+    data = proto.SerializeToString(deterministic=True)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, str]:
+    state = torch.load(checkpoint, weights_only=True)
+    net = Reader()
+    net.load_state_dict(state["average"])
+    folded = FoldedReader(net.eval()).eval()
+    picture = torch.rand(2, 3, INPUT_PX, INPUT_PX)
+    batch = {0: torch.export.Dim.AUTO}
+    reader_hash = _save(
+        folded,
+        (picture,),
+        {"input_names": ["picture"], "output_names": ["planes"], "dynamic_shapes": {"picture": batch}},
+        out / "reader.onnx",
+    )
+    inputs = (picture, torch.randn(MESSAGE_BITS + 1, VALUES), torch.ones(MESSAGE_BITS + 1), torch.tensor(1.0), torch.tensor(3.0))
+    names = ["picture", "carriers", "weights", "margin", "sharpness"]
+    shapes = {"picture": batch, "carriers": batch, "weights": batch, "margin": None, "sharpness": None}
+    gradient_hash = _save(
+        ReaderGradient(folded),
+        inputs,
+        {"input_names": names, "output_names": ["soft", "gradient"], "dynamic_shapes": shapes},
+        out / "gradient.onnx",
+    )
+    return {"reader": reader_hash, "gradient": gradient_hash}, count_parameters(net), str(state["model_id"])
+
+
+def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[str, Any]) -> None:
+    """Write the model folder ``out``. ``training`` is kept in the card as given: data, seed, steps, command."""
+    out.mkdir(parents=True, exist_ok=True)
+    hashes, parameters, model_id = _reader_graphs(checkpoint, out)
+    sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    simulator_hash = _save(
+        load_simulator(simulator),
+        (torch.rand(1, 3, 256, 320),),
+        {"input_names": ["picture"], "output_names": ["regenerated"], "dynamic_shapes": {"picture": sides, "latent_noise": None, "generator": None}},
+        out / "simulator.onnx",
+    )
+    card = {
+        "model_id": model_id,
+        "format_version": FORMAT_VERSION,
+        "input_px": INPUT_PX,
+        "grid": GRID,
+        "message_bits": MESSAGE_BITS,
+        "sync_energy": SYNC_ENERGY,
+        "reader_file": "reader.onnx",
+        "reader_sha256": hashes["reader"],
+        "gradient_file": "gradient.onnx",
+        "gradient_sha256": hashes["gradient"],
+        "simulator_file": "simulator.onnx",
+        "simulator_sha256": simulator_hash,
+        "parameters": parameters,
+        "training": training,
+    }
+    existing = out / "model.json"
+    kept = json.loads(existing.read_text(encoding="utf-8")) if existing.exists() else {}
+    card = {"presence_threshold": 0.0, "sync_threshold": 0.0} | {k: kept[k] for k in ("presence_threshold", "sync_threshold") if k in kept} | card
+    existing.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -72,7 +72,7 @@ class AcquiredBytes:
     data: bytes | bytearray | None
 
 
-class _Stopped(Exception):
+class IntakeStopped(Exception):
     """Intake of one file ended early."""
 
     def __init__(self, stage: Literal["open", "hash"], kind: str, message: str) -> None:
@@ -141,7 +141,7 @@ def acquire(path: EvidencePath, pool: WorkerPool, *, acquired_at: str | None = N
             timeout_s=limits.timeout_s,
             is_cancelled=lambda: pool.is_closed,
         )
-    except _Stopped as exc:
+    except IntakeStopped as exc:
         return IntakeResult(source=path, item=item, failure=exc.failure)
     item = replace(
         item,
@@ -165,7 +165,7 @@ def hash_file(path: Path | bytes) -> str:
     full = os.fsencode(path)
     try:
         return read_evidence(full, keep_bytes=0).sha256
-    except _Stopped as exc:
+    except IntakeStopped as exc:
         raise EvidenceUnreadable(
             f"The file cannot be hashed ({exc})", subject=display_path(full), remedy="check path and permissions"
         ) from exc
@@ -181,13 +181,13 @@ def read_evidence(
     """Read a file once, hashing it, and keep the bytes if it is a picture of at most ``keep_bytes``.
 
     Raises:
-        _Stopped: With the failure to report; every error of the system ends here.
+        IntakeStopped: With the failure to report; every error of the system ends here.
     """
     descriptor = _open_evidence(full)
     try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
-            raise _Stopped("open", "NotAFile", "not a plain file")
+            raise IntakeStopped("open", "NotAFile", "not a plain file")
         deadline = time.monotonic() + timeout_s + before.st_size / SLOWEST_BYTES_PER_S
         head, rest = _read_at_most(descriptor, HEAD_BYTES), before.st_size
         media_type = sniff_media_type(head)
@@ -201,15 +201,15 @@ def read_evidence(
             if total > rest or is_cancelled():
                 break
             if time.monotonic() > deadline:
-                raise _Stopped("hash", "Timeout", "the file could not be read in time")
+                raise IntakeStopped("hash", "Timeout", "the file could not be read in time")
             chunk = os.read(descriptor, CHUNK_BYTES)
         after = os.fstat(descriptor)
     except OSError as exc:
-        raise _Stopped("hash", type(exc).__name__, f"cannot be read: {exc.strerror}") from exc
+        raise IntakeStopped("hash", type(exc).__name__, f"cannot be read: {exc.strerror}") from exc
     finally:
         os.close(descriptor)
     if total != before.st_size or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise _Stopped("hash", "ChangedWhileRead", "the file changed while it was being read")
+        raise IntakeStopped("hash", "ChangedWhileRead", "the file changed while it was being read")
     return AcquiredBytes(
         sha256=digest.hexdigest(),
         size_bytes=total,
@@ -244,17 +244,17 @@ def _open_evidence(full: bytes) -> int:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
         if not stat.S_ISREG(os.lstat(full).st_mode):  # opening a device can do things
-            raise _Stopped("open", "NotAFile", "not a plain file")
+            raise IntakeStopped("open", "NotAFile", "not a plain file")
         try:
             return os.open(full, flags | getattr(os, "O_NOATIME", 0))
         except PermissionError:  # only the owner may leave the access time alone
             return os.open(full, flags)
     except OSError as exc:
         if exc.errno == errno.ELOOP:
-            raise _Stopped("open", "SymlinkNotFollowed", "symbolic link, not followed") from exc
-        raise _Stopped("open", type(exc).__name__, f"cannot be opened: {exc.strerror}") from exc
+            raise IntakeStopped("open", "SymlinkNotFollowed", "symbolic link, not followed") from exc
+        raise IntakeStopped("open", type(exc).__name__, f"cannot be opened: {exc.strerror}") from exc
     except ValueError as exc:
-        raise _Stopped("open", "ValueError", "the path holds a NUL byte") from exc
+        raise IntakeStopped("open", "ValueError", "the path holds a NUL byte") from exc
 
 
 def _read_at_most(descriptor: int, count: int) -> bytes:

@@ -1,0 +1,85 @@
+"""Files appear whole or not at all: write beside the target, flush to the disk, then rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+
+from ftforensics.errors import AlreadyExists, WriteFailed
+
+_NO_LINKS_HERE = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+def atomic_write(path: Path, data: bytes, *, clobber: bool = False) -> None:
+    """Write a file so that after a crash there is either the whole file or none; folders on the way are made.
+
+    Args:
+        path: Where to.
+        data: The whole content.
+        clobber: Replace what is there. A symbolic link is replaced, not followed.
+
+    Raises:
+        AlreadyExists: There is something at ``path`` and ``clobber`` is off.
+        WriteFailed: Disk full, read-only or not permitted; nothing half-written is left.
+    """
+    if not clobber and os.path.lexists(path):
+        raise _exists(path)
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_through(temporary, data)
+            _move(temporary, path, clobber=clobber)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        _flush_folder(path.parent)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "the name is not allowed"
+        raise WriteFailed(
+            f"The file cannot be written ({reason})", subject=str(path), remedy="check space and permissions"
+        ) from exc
+
+
+def _move(temporary: Path, path: Path, *, clobber: bool) -> None:
+    """Give the file its name; without ``clobber`` by a link, which fails where the name was taken meanwhile."""
+    if not clobber:
+        try:
+            os.link(temporary, path)
+        except FileExistsError as exc:
+            raise _exists(path) from exc
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS_HERE:
+                raise
+        else:
+            return
+        if os.path.lexists(path):
+            raise _exists(path)
+    temporary.replace(path)
+
+
+def _exists(path: Path) -> AlreadyExists:
+    return AlreadyExists(
+        "There is a file already and it is not overwritten", subject=str(path), remedy="use --clobber or another name"
+    )
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new name durable; some file systems cannot, and then the rename alone must do."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

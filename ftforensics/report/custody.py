@@ -1,7 +1,7 @@
 """The custody log as the report shows it, and what can be said about its integrity.
 
-Enters: a CaseView whose chain the store has already verified. This module checks again only that the view is consistent in
-itself (links, head, count); it does not recompute hashes or signatures.
+Enters: a CaseView whose chain the store has already verified. This module checks again only that the view is
+consistent in itself (links, head, count); it does not recompute hashes or signatures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,19 @@ EVENT_TEXTS = {
     "report_exported": "Report exported",
     "note": "Note",
 }
-_DETAIL_KEYS = ("exhibit_id", "path", "verdict", "sha256", "run_id", "purpose", "authority", "text", "note", "error", "format")
+_DETAIL_KEYS = (
+    "exhibit_id",
+    "path",
+    "verdict",
+    "sha256",
+    "run_id",
+    "purpose",
+    "authority",
+    "text",
+    "note",
+    "error",
+    "format",
+)
 _DETAIL_CHARS = 200
 
 
@@ -59,7 +71,9 @@ def build_integrity(view: CaseView) -> Integrity:
     if after > 0:
         notes += (f"{plural(after, 'event')} after the head shown here are not covered by it.",)
     if not view.head_verified:
-        return Integrity(state="unsigned", headline="Chain intact; its head is not signed by a verified key", notes=notes)
+        return Integrity(
+            state="unsigned", headline="Chain intact; its head is not signed by a verified key", notes=notes
+        )
     return Integrity(state="intact", headline="Chain intact; its head is signed and verified", notes=notes)
 
 

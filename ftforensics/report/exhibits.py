@@ -52,7 +52,6 @@ class ExhibitSection:
     limitations: tuple[str, ...]
     error: tuple[Fact, ...]
     records: tuple[RecordPanel, ...]
-    signature: tuple[Fact, ...]
     regions: tuple[str, ...]
     statistics: tuple[Statistic, ...]
     scale: EvidenceScale | None
@@ -88,7 +87,6 @@ def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: i
         limitations=sentences(finding.limitations),
         error=_error_facts(finding),
         records=_record_panels(finding),
-        signature=_signature_facts(finding),
         regions=_region_texts(finding),
         statistics=build_statistics(finding),
         scale=build_scale(finding),
@@ -131,23 +129,30 @@ def _error_facts(finding: Finding) -> tuple[Fact, ...]:
 
 
 def _record_panels(finding: Finding) -> tuple[RecordPanel, ...]:
+    signature = _signature_facts(finding)
     if finding.source is None:
-        return ()
+        return (RecordPanel(title="Signature and issuer", facts=signature),) if signature else ()
     if not finding.other_sources:
-        return (RecordPanel(title="Registered record", facts=_record_facts(finding.source)),)
+        record = _record_facts(finding.source)
+        shown = {one.value for one in record}
+        facts = tuple(one for one in signature if one.value not in shown) + record
+        return (RecordPanel(title="Signature, issuer and registered record", facts=facts),)
     claims = sorted((finding.source, *finding.other_sources), key=lambda ref: (ref.log_index, ref.record_sha256))
-    return tuple(
+    panels = [RecordPanel(title="Signature checked", facts=signature)] if signature else []
+    panels += [
         RecordPanel(title=f"Record {place} of {len(claims)}, by place in the log", facts=_record_facts(ref))
         for place, ref in enumerate(claims, start=1)
-    )
+    ]
+    return tuple(panels)
 
 
 def _record_facts(source: SourceRef) -> tuple[Fact, ...]:
     return present(
         fact("Issuer", source.issuer, "raw"),
-        fact("Issuer's key", source.key_id, "hash"),
+        fact("Key fingerprint", source.key_id, "hash"),
         fact("Record created", utc(source.created)),
-        fact("Logged", f"{utc(source.logged_at)}, entry {count(source.log_index)}"),
+        fact("Log entry", count(source.log_index)),
+        fact("Log time", utc(source.logged_at)),
         fact("Tag id", source.tag_id, "hash"),
         fact("Record SHA-256", source.record_sha256, "hash"),
         fact("Original file SHA-256", source.source_sha256, "hash"),
@@ -185,8 +190,8 @@ def _region_texts(finding: Finding) -> tuple[str, ...]:
 def _region_text(box: Box) -> str:
     width, height = box.right - box.left, box.bottom - box.top
     return (
-        f"{percent(width)} of the width by {percent(height)} of the height, its upper left corner {percent(box.left)} from the "
-        f"left and {percent(box.top)} from the top"
+        f"{percent(width)} of the width by {percent(height)} of the height, its upper left corner {percent(box.left)} "
+        f"from the left and {percent(box.top)} from the top"
     )
 
 
@@ -201,14 +206,20 @@ def _file_facts(evidence: EvidenceItem) -> tuple[Fact, ...]:
         fact("Size", file_size(evidence.size_bytes)),
         fact("Type by content", evidence.media_type, note=mismatch),
         fact("File time", utc(evidence.mtime) if evidence.mtime else None, note="a claim of the file system"),
-        fact("In hand since", utc(evidence.acquired_at) if evidence.acquired_at else None, note="stated by the examiner"),
+        fact(
+            "In hand since", utc(evidence.acquired_at) if evidence.acquired_at else None, note="stated by the examiner"
+        ),
     )
     if decode is None:
         return facts
     turned = f"EXIF orientation {decode.orientation}, applied before reading" if decode.orientation != 1 else ""
     frames = f"{count(decode.frames)} frames; the first was read" if decode.frames > 1 else None
     return facts + present(
-        fact("Picture", f"{count(decode.width_px)} × {count(decode.height_px)} px, {decode.codec}, {decode.mode}", note=turned),
+        fact(
+            "Picture",
+            f"{count(decode.width_px)} × {count(decode.height_px)} px, {decode.codec}, {decode.mode}",
+            note=turned,
+        ),
         fact("Frames", frames),
         fact("ICC profile SHA-256", decode.icc, "hash"),
     )

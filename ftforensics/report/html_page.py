@@ -1,8 +1,9 @@
 """A case as one self-contained HTML file: inline style, pictures as ``data:`` addresses, no script, no network.
 
-Three walls stand between hostile evidence and the reader. Every expression in the templates passes ``visible`` (what cannot be
-seen is spelt out) and then autoescaping; a Content-Security-Policy allows nothing but this file's own style sheet, named by its
-hash, and ``data:`` pictures; pictures are JPEG or PNG whose bytes have the hash the case names. Source: W3C CSP Level 3.
+Three walls stand between hostile evidence and the reader. Every expression in the templates passes ``visible`` (what
+cannot be seen is spelt out) and then autoescaping; a Content-Security-Policy allows nothing but this file's own style
+sheet, named by its hash, and ``data:`` pictures; pictures are JPEG or PNG whose bytes have the hash the case names.
+Source: W3C CSP Level 3.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from ftforensics.report.custody import build_event_rows, build_integrity
 from ftforensics.report.exhibits import build_exhibit
 from ftforensics.report.facts import Fact, fact, mapping_facts, present
 from ftforensics.report.quantities import count, utc
-from ftforensics.report.statistics import E_CASE_LIMIT
 from ftforensics.report.visible import visible
 from ftforensics.report.wording import VERDICT_TEXTS
 
@@ -49,7 +49,9 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
     """
     style = _style(view)
     try:
-        sections = [build_exhibit(one, view.artifacts, number=place) for place, one in enumerate(view.findings, start=1)]
+        sections = [
+            build_exhibit(one, view.artifacts, number=place) for place, one in enumerate(view.findings, start=1)
+        ]
         page = _environment().get_template("report.html.j2")
         text = page.render(
             view=view,
@@ -65,7 +67,6 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
             events=build_event_rows(view),
             runs=[(run.run_id, _run_facts(run)) for run in view.runs],
             glossary=VERDICT_TEXTS,
-            e_case_limit=E_CASE_LIMIT,
             verify_command=_verify_command(view),
         )
     except (jinja2.TemplateError, KeyError, TypeError, ValueError, ArithmeticError) as exc:

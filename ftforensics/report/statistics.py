@@ -1,7 +1,7 @@
 """The numbers behind a finding, each with one line on what it says, and where its E-value lies on a scale.
 
-The bound: for a picture made without the carrier key, P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, JASA 58, 1963,
-theorem 2, for the key's uniform mask), so E = records x keys x hypotheses x exp(-z^2 / 2).
+The bound: for a picture made without the carrier key, P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, JASA 58,
+1963, theorem 2, for the key's uniform mask), so E = records x keys x hypotheses x exp(-z^2 / 2).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceScale:
-    """Where ``e_case`` of the best and second-best record lie on a logarithmic scale; ``_x`` in 0..640 from weak to strong."""
+    """Where ``e_case`` of the two best records lies on a logarithmic scale; ``_x`` in 0..640 from weak to strong."""
 
     width: float
     limit_x: float
@@ -49,9 +49,9 @@ def build_statistics(finding: Finding) -> tuple[Statistic, ...]:
     rows: list[Statistic] = []
     tag = finding.tag
     if isinstance(tag, MatchedTag):
-        rows += _match_rows(tag) + [_search_row(tag.geometry), _frame_row(tag.geometry)]
+        rows += [*_match_rows(tag), _search_row(tag.geometry), _frame_row(tag.geometry)]
     elif isinstance(tag, DecodedTag):
-        rows += _decoded_rows(tag) + [_search_row(tag.geometry), _frame_row(tag.geometry)]
+        rows += [*_decoded_rows(tag), _search_row(tag.geometry), _frame_row(tag.geometry)]
     elif isinstance(tag, TagAbsence) and tag.best_z is not None:
         meaning = "Agreement with the best-fitting registered record: not enough to identify it."
         rows.append(Statistic(name="best z", value=_z(tag.best_z), meaning=meaning))
@@ -60,7 +60,9 @@ def build_statistics(finding: Finding) -> tuple[Statistic, ...]:
         rows.append(Statistic(name="Presence", value=decimal(finding.reading.presence), meaning=meaning))
         if finding.reading.sync_peak is not None:
             meaning = "Height of the synchronisation pattern over the background, in standard deviations."
-            rows.append(Statistic(name="Synchronisation peak", value=decimal(finding.reading.sync_peak, 1), meaning=meaning))
+            rows.append(
+                Statistic(name="Synchronisation peak", value=decimal(finding.reading.sync_peak, 1), meaning=meaning)
+            )
     if finding.registration is not None:
         rows += _registration_rows(finding.registration)
     if finding.survival is not None:
@@ -151,7 +153,9 @@ def _decoded_rows(tag: DecodedTag) -> list[Statistic]:
 
 
 def _corrected_row(symbols: int) -> Statistic:
-    meaning = "Symbols of the tag that were read wrong and mended by the error-correcting code (up to 4 without erasures)."
+    meaning = (
+        "Symbols of the tag that were read wrong and mended by the error-correcting code (up to 4 without erasures)."
+    )
     return Statistic(name="Symbols corrected", value=f"{symbols} of 16", meaning=meaning)
 
 
@@ -172,7 +176,7 @@ def _frame_row(geometry: Geometry) -> Statistic:
     value = "the whole picture" if identity else f"{decimal(abs(area))} × the picture's area"
     if area < 0:
         value += ", mirrored"
-    meaning = "Where the tagged frame lies in the exhibit. Above 1 the exhibit is a crop of it; below 1 it has a border around it."
+    meaning = "Size of the tagged frame. Above 1 the exhibit is a crop of it; below 1 it has a border around it."
     return Statistic(name="Tagged frame", value=value, meaning=meaning)
 
 
@@ -181,7 +185,8 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
     rows = [
         Statistic(
             name="Matching points",
-            value=f"{count(registration.inliers)} of {count(registration.matches)} ({percent(registration.inlier_ratio)})",
+            value=f"{count(registration.inliers)} of {count(registration.matches)}"
+            f" ({percent(registration.inlier_ratio)})",
             meaning=f"Details of the exhibit that lie where one plane mapping of the photograph ({against}) puts them.",
         ),
         Statistic(
@@ -213,8 +218,8 @@ def _survival_rows(survival: Survival) -> list[Statistic]:
             Statistic(
                 name="Tag inside / outside",
                 value=f"{decimal(survival.inside)} / {decimal(survival.outside)}",
-                meaning="Correlation with the tag inside and outside the changed region. Replaced pixels should carry none; "
-                "equal strength speaks for a copied tag.",
+                meaning="Correlation with the tag inside and outside the changed region. Replaced pixels should carry "
+                "none; equal strength speaks for a copied tag.",
             )
         )
     return rows

@@ -1,7 +1,8 @@
 """Hostile text made harmless to look at: control, bidi and invisible characters are spelt out.
 
-Any string enters; a plain string leaves in which every character can be seen where it stands, and nothing reorders, hides or
-overprints what follows it. Source of the categories: Unicode Standard, chapter 4.5 (general category), and UTS 39.
+Any string enters; a plain string leaves in which every character can be seen where it stands, and nothing reorders,
+hides or overprints what follows it. Source of the categories: Unicode Standard, chapter 4.5 (general category), and
+UTS 39.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ _MARKS = frozenset({"Mn", "Me"})
 def visible(text: str, *, limit: int = MAX_CHARS) -> str:
     """Spell out what cannot be seen.
 
-    Control, format (bidi overrides, zero-width characters, tags), surrogate, private and unassigned characters, line and
-    paragraph separators, spaces other than U+0020, spaces at either end and stacked combining marks become ``⟨U+202E⟩``.
+    Control, format (bidi overrides, zero-width characters, tags), surrogate, private and unassigned characters, line
+    and paragraph separators, spaces other than U+0020, spaces at either end and stacked combining marks become
+    ``⟨U+202E⟩``.
 
     Args:
         text: Any string, well-formed or not.

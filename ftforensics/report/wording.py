@@ -1,7 +1,7 @@
 """What each verdict is called, what it means, and the one sentence that opens a finding.
 
-Enters: a Finding. Leaves: plain sentences that claim no more than the verdict does. A link proves kinship, not direction, so no
-sentence here says that one picture was made from another.
+Enters: a Finding. Leaves: plain sentences that claim no more than the verdict does. A link proves kinship, not
+direction, so no sentence here says that one picture was made from another.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ VERDICT_TEXTS: dict[Verdict, VerdictText] = {
     Verdict.TAG_TRANSPLANT_SUSPECTED: VerdictText(
         label="Tag transplant suspected",
         mark="transplant",
-        meaning="A tag was read, but the content contradicts its record, or the tag is as strong inside the replaced region "
-        "as outside it. The exhibit is attributed to nobody.",
+        meaning="A tag was read, but the content contradicts its record, or the tag is as strong inside the replaced "
+        "region as outside it. The exhibit is attributed to nobody.",
         not_meaning="That the issuer of the record has anything to do with this picture.",
     ),
     Verdict.RECORD_POSTDATES_EXHIBIT: VerdictText(
         label="Record postdates exhibit",
         mark="postdates",
-        meaning="The record was logged after the exhibit was in hand, so it may have been made to fit it. The exhibit is "
-        "attributed to nobody.",
+        meaning="The record was logged after the exhibit was in hand, so it may have been made to fit it. The exhibit "
+        "is attributed to nobody.",
         not_meaning="That the issuer acted in bad faith: photographs are also registered late for honest reasons.",
     ),
     Verdict.CONFLICT: VerdictText(
@@ -177,13 +177,13 @@ def finding_sentence(finding: Finding) -> str:
             )
         case Verdict.TAG_UNCONFIRMED:
             return (
-                f"A tag registered by {issuer} was read from this exhibit, but too little of the picture could be lined up "
-                "with the registered photograph. The tag is identified; the picture is not."
+                f"A tag registered by {issuer} was read from this exhibit, but too little of the picture could be "
+                "lined up with the registered photograph. The tag is identified; the picture is not."
             )
         case Verdict.TAG_TRANSPLANT_SUSPECTED:
             return (
-                f"The tag of a photograph registered by {issuer} was read from this exhibit, but the content does not bear "
-                "it out: the tag may have been copied into another picture. The exhibit is attributed to nobody."
+                f"The tag of a photograph registered by {issuer} was read from this exhibit, but the content does not "
+                "bear it out: the tag may have been copied into another picture. The exhibit is attributed to nobody."
             )
         case Verdict.CONTENT_LEAD:
             return (
@@ -206,29 +206,29 @@ def _unattributed_sentence(finding: Finding, issuer: str) -> str:
             )
         case Verdict.ISSUER_UNTRUSTED:
             return (
-                f"The record behind the tag in this exhibit names {issuer} as its issuer, but nobody has pinned the key it "
-                "is signed with. Who issued it is not established."
+                f"The record behind the tag in this exhibit names {issuer} as its issuer, but nobody has pinned the "
+                "key it is signed with. Who issued it is not established."
             )
         case Verdict.KEY_REVOKED:
             return (
-                f"The record behind the tag in this exhibit was signed with a key of {issuer} that has been revoked, and no "
-                "trusted time saves the signature. Nothing is attributed."
+                f"The record behind the tag in this exhibit was signed with a key of {issuer} that has been revoked, "
+                "and no trusted time saves the signature. Nothing is attributed."
             )
         case Verdict.SIGNATURE_INVALID:
             return (
-                "A tag was read from this exhibit, but the signature of the record it points to does not verify. The record "
-                "proves nothing."
+                "A tag was read from this exhibit, but the signature of the record it points to does not verify. The "
+                "record proves nothing."
             )
         case Verdict.CONFLICT:
             claims = len(finding.other_sources) + (finding.source is not None)
             return (
-                f"{plural(claims, 'registered record')} claim this picture. Each is shown below with its time in the log; "
-                "no winner is declared."
+                f"{claims if claims > 1 else 'Several'} registered records claim this picture. Each is shown below with its time in the "
+                "log; no winner is declared."
             )
         case Verdict.TAG_UNREGISTERED:
             return (
-                "A readable tag was decoded from this exhibit, but it is in no registry at hand. Nothing can be said about "
-                "its source."
+                "A readable tag was decoded from this exhibit, but it is in no registry at hand. Nothing can be said "
+                "about its source."
             )
         case Verdict.UNREADABLE:
             return "This file could not be examined. Nothing can be said about what it shows or where it comes from."
@@ -244,7 +244,8 @@ def _absence_sentence(finding: Finding) -> str:
             "no_carrier_key": " No carrier key was at hand to read with.",
             "not_read": " The reading was not carried out.",
         }.get(finding.tag.reason, "")
-    return f"No tag was read from this exhibit.{seen} This does not say that it is authentic, nor that it was never tagged."
+    limit = "This does not say that it is authentic, nor that it was never tagged."
+    return f"No tag was read from this exhibit.{seen} {limit}"
 
 
 def _changed(finding: Finding) -> str:

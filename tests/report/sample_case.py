@@ -31,7 +31,9 @@ from ftforensics.domain.link import (
 from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
 
 CASE_ID = "7c1f0e52-5b0b-4f6e-9d3a-51c2a8e4b7d0"
-HOSTILE_NAME = "in/<script>alert(1)</script>\u202egnp.\u202c\n\x1b[31m\"'><img src=x onerror=alert(2)>=cmd|' /C calc'!A0.jpg"
+HOSTILE_NAME = (
+    "in/<script>alert(1)</script>\u202egnp.\u202c\n\x1b[31m\"'><img src=x onerror=alert(2)>=cmd|' /C calc'!A0.jpg"
+)
 HOSTILE_EXIF = {
     "Image ImageDescription": "</style><script>alert('exif')</script>",
     "Image Artist": "\u05d3\u05d5\u05d3 \u202eevil\u200b\u2066x",
@@ -88,7 +90,9 @@ def survival_overlay(picture: Pixels, box: Box | None, seed: int) -> Pixels:
         strength = strength * (1 - soft_mask(picture.shape, box))
     strength = np.clip(strength, 0, 1)[..., None]
     grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
-    return (0.45 * grey + 0.55 * (np.array([29, 29, 36]) * (1 - strength) + np.array([120, 225, 205]) * strength)).astype(np.uint8)
+    return (
+        0.45 * grey + 0.55 * (np.array([29, 29, 36]) * (1 - strength) + np.array([120, 225, 205]) * strength)
+    ).astype(np.uint8)
 
 
 class Gallery:
@@ -105,7 +109,9 @@ class Gallery:
         return Artifact(role=role, sha256=name, media_type=f"image/{kind.lower()}", width_px=width, height_px=height)
 
 
-def source_ref(name: str, *, issuer: str = "Northlight Picture Agency", log_index: int = 4217, **changes: Any) -> SourceRef:
+def source_ref(
+    name: str, *, issuer: str = "Northlight Picture Agency", log_index: int = 4217, **changes: Any
+) -> SourceRef:
     values: dict[str, Any] = {
         "tag_id": digest(name)[:16],
         "issuer": issuer,
@@ -221,7 +227,15 @@ def finding_of(seq: int, verdict: Verdict, path: str, **changes: Any) -> Finding
     return Finding(**(values | changes))
 
 
-def linked(seq: int, verdict: Verdict, path: str, gallery: Gallery, source: SourceRef, pictures: dict[str, Pixels], **changes: Any) -> Finding:
+def linked(
+    seq: int,
+    verdict: Verdict,
+    path: str,
+    gallery: Gallery,
+    source: SourceRef,
+    pictures: dict[str, Pixels],
+    **changes: Any,
+) -> Finding:
     kinds = {"survival": "PNG", "difference": "PNG"}
     values: dict[str, Any] = {
         "source": source,
@@ -252,7 +266,11 @@ def build_findings(gallery: Gallery) -> tuple[Finding, ...]:
                 "survival": survival_overlay(coffee, None, 2),
             },
             tag=match_of(source_ref("coffee"), z=9.87, runner_up_z=4.02, mode="blind"),
-            reasons=("tag read with e_case 4 × 10⁻¹³", "the content lines up in 412 points", "no changed region was found"),
+            reasons=(
+                "tag read with e_case 4 × 10⁻¹³",
+                "the content lines up in 412 points",
+                "no changed region was found",
+            ),
         ),
         _transplant(3, gallery, cat, camera),
         linked(
@@ -312,7 +330,9 @@ def build_findings(gallery: Gallery) -> tuple[Finding, ...]:
             reading=None,
             limitations=("the file was not examined",),
             error=IntakeFailure(
-                stage="decode", type="EvidenceUnreadable", message="the file ends before its picture does: IMG_0044.heic; obtain it again"
+                stage="decode",
+                type="EvidenceUnreadable",
+                message="the file ends before its picture does: IMG_0044.heic; obtain it again",
             ),
         ),
         _hostile(14, gallery, cat),
@@ -418,14 +438,21 @@ def _hostile(seq: int, gallery: Gallery, cat: Pixels) -> Finding:
     box = Box(left=0.3, top=0.2, right=0.7, bottom=0.7)
     fake = alter(cat, box)
     issuer = "</td><script>alert('issuer')</script>\u202eycnegA"
-    source = source_ref("hostile", issuer=issuer, rights="<b onmouseover=alert(5)>all</b>", contact="javascript:alert(6)")
+    source = source_ref(
+        "hostile", issuer=issuer, rights="<b onmouseover=alert(5)>all</b>", contact="javascript:alert(6)"
+    )
     return linked(
         seq,
         Verdict.VERIFIED_DERIVATIVE,
         HOSTILE_NAME,
         gallery,
         source,
-        {"suspect": fake, "source": cat, "difference": difference_overlay(fake, cat), "survival": survival_overlay(fake, box, 4)},
+        {
+            "suspect": fake,
+            "source": cat,
+            "difference": difference_overlay(fake, cat),
+            "survival": survival_overlay(fake, box, 4),
+        },
         evidence=evidence_of(HOSTILE_NAME, exif=HOSTILE_EXIF, ext_mismatch=True, media_type="image/png"),
         registration=registration_of(0.19, box),
         reasons=(f"the record verifies under the pinned key of {issuer}",),
@@ -445,7 +472,10 @@ def build_events(findings: tuple[Finding, ...]) -> tuple[CaseEvent, ...]:
     add("case_opened", {"title": "Statement video stills"})
     add("run_started", {"run_id": "run-0001", "purpose": "trace the sources of circulated stills"})
     for finding in findings:
-        add("exhibit_acquired", {"exhibit_id": finding.exhibit_id, "path": finding.evidence.path, "sha256": finding.evidence.sha256})
+        add(
+            "exhibit_acquired",
+            {"exhibit_id": finding.exhibit_id, "path": finding.evidence.path, "sha256": finding.evidence.sha256},
+        )
         add("exhibit_read", {"exhibit_id": finding.exhibit_id})
         add("finding", {"exhibit_id": finding.exhibit_id, "verdict": str(finding.verdict)})
     add("run_finished", {"run_id": "run-0001"})
@@ -470,7 +500,7 @@ RUN = RunInfo(
 
 @cache
 def sample_view() -> CaseView:
-    """Every verdict, an unreadable file, and one exhibit with hostile text in every field that evidence or a registry fills."""
+    """Every verdict, an unreadable file, and one exhibit with hostile text in what evidence and registry fill."""
     gallery = Gallery()
     findings = build_findings(gallery)
     events = build_events(findings)

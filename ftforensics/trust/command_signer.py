@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import Sequence
 
@@ -80,7 +77,6 @@ class CommandSigner:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,
             )
         except (OSError, ValueError) as exc:
             reason = (exc.strerror if isinstance(exc, OSError) else None) or type(exc).__name__
@@ -95,7 +91,8 @@ class CommandSigner:
             except OSError as exc:
                 raise self._failed("broke off", "run the command by hand to see why") from exc
             finally:
-                _end_group(process)
+                # Nothing to do after a normal end. It stays in our session, so that a token can ask for its PIN.
+                process.kill()
         if process.returncode != 0:
             said = complaint.decode("utf-8", "replace").strip()[-_MESSAGE_CHARS:]
             tail = f", saying {said!a}" if said else ""
@@ -116,9 +113,3 @@ class CommandSigner:
 
     def _failed(self, what: str, remedy: str) -> TrustError:
         return TrustError(f"signer command {what}", subject=self._argv[0], remedy=remedy)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what the command left running, or it would hold our pipes open; its process group is its own."""
-    with contextlib.suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)

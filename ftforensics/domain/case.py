@@ -16,8 +16,8 @@ class CaseEvent:
     """One link of the custody chain.
 
     ``body`` is plain JSON. ``hash`` is SHA-256 over the RFC 8785 form of every other field, ``previous_hash`` included.
-    Kinds: case_opened, run_started, exhibit_acquired, exhibit_read, finding, run_finished, exhibit_rehashed,
-    report_exported, note.
+    Kinds: case_opened, examiner_admitted, run_started, exhibit_acquired, exhibit_read, finding, run_finished,
+    exhibit_rehashed, report_exported, note.
     """
 
     seq: int

@@ -103,6 +103,16 @@ class Database:
                 with suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside is one state of the file, whatever other programs write meanwhile."""
+        self.row("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.execute("COMMIT")
+
     def check_pages(self) -> None:
         """Lets SQLite check the file's own structure.
 

@@ -1,0 +1,142 @@
+"""Files of a case beside its database: pictures named by their content hash, and exports written whole or not at all.
+
+In: bytes. Out: paths, or the bytes again once their hash was recomputed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+from ftforensics.errors import AlreadyExists, ChainBroken, NotFound, StoreError, WriteFailed
+
+ARTIFACT_FOLDER = "artifacts"
+MAX_ARTIFACT_BYTES = 256 << 20
+_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def save_artifact(case_folder: Path, content: bytes, media_type: str) -> str:
+    """Keeps a picture in a case under its SHA-256; the same picture twice is kept once.
+
+    Returns:
+        The lower-case hex SHA-256 of ``content``.
+
+    Raises:
+        StoreError: Not a PNG or JPEG by its media type, or too large.
+        WriteFailed: Disk full or not permitted; nothing half-written is left.
+    """
+    suffix = _SUFFIXES.get(media_type)
+    if suffix is None or len(content) > MAX_ARTIFACT_BYTES:
+        raise StoreError(
+            f"A case keeps pictures as PNG or JPEG up to 256 MiB, not {media_type!a}", subject=str(case_folder)
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    folder = case_folder / ARTIFACT_FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as exc:
+        raise _write_failed(folder, exc) from exc
+    path = folder / (digest + suffix)
+    if not (path.is_file() and not path.is_symlink() and path.stat().st_size == len(content)):
+        write_atomically(path, content, clobber=True)
+    return digest
+
+
+def load_artifact(case_folder: Path, sha256: str) -> bytes:
+    """Reads a picture of a case and recomputes its hash.
+
+    Raises:
+        NotFound: It is not there, or the name is no hash.
+        ChainBroken: Its bytes are not those that its name stands for.
+        StoreError: It cannot be read.
+    """
+    path = find_artifact(case_folder, sha256)
+    if path is None:
+        raise NotFound("A picture of the case is missing", subject=str(case_folder / ARTIFACT_FOLDER / sha256[:64]))
+    content = read_whole(path)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ChainBroken("A picture of the case was altered", subject=str(path))
+    return content
+
+
+def find_artifact(case_folder: Path, sha256: str) -> Path | None:
+    """Where the picture of that hash lies; None where there is none."""
+    if _SHA256.fullmatch(sha256) is None:
+        return None
+    candidates = [case_folder / ARTIFACT_FOLDER / (sha256 + suffix) for suffix in _SUFFIXES.values()]
+    return next((path for path in candidates if path.exists() or path.is_symlink()), None)
+
+
+def list_artifacts(case_folder: Path) -> list[str]:
+    """Names of all files in a case's picture folder, sorted.
+
+    Raises:
+        StoreError: The folder cannot be read.
+    """
+    folder = case_folder / ARTIFACT_FOLDER
+    try:
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as exc:
+        raise StoreError(f"The case's pictures cannot be listed ({exc.strerror})", subject=str(folder)) from exc
+
+
+def read_whole(path: Path) -> bytes:
+    """Reads an ordinary file inside a case: no links, no devices, no more than 256 MiB.
+
+    Raises:
+        StoreError: It is something else, too large or cannot be read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
+            content = file.read(MAX_ARTIFACT_BYTES + 1)
+    except OSError as exc:
+        raise StoreError(f"A file of the case cannot be read ({exc.strerror})", subject=str(path)) from exc
+    if len(content) > MAX_ARTIFACT_BYTES:
+        raise StoreError("A file of the case is larger than 256 MiB", subject=str(path))
+    return content
+
+
+def write_atomically(path: Path, content: bytes, *, clobber: bool) -> None:
+    """Writes a file whole or not at all: to a new file beside it, flushed to disk, then renamed.
+
+    Raises:
+        AlreadyExists: Something is there and ``clobber`` is false.
+        WriteFailed: Disk full or not permitted; nothing half-written is left.
+    """
+    beside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.part")
+    try:
+        try:
+            with beside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if clobber:
+                beside.replace(path)
+            else:
+                os.link(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except FileExistsError as exc:
+        raise AlreadyExists("A file is not written over", subject=str(path), remedy="choose another name") from exc
+    except OSError as exc:
+        raise _write_failed(path, exc) from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_failed(path: Path, exc: OSError) -> WriteFailed:
+    return WriteFailed(
+        f"A file cannot be written ({exc.strerror})", subject=str(path), remedy="check the disk and permissions"
+    )

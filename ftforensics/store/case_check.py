@@ -1,0 +1,255 @@
+"""Checking a whole case: chain, signed heads, the index over findings, pictures and exported files.
+
+In: an open case database and its folder, and a head kept outside it if there is one. Out: the newest head and what
+could not be excluded, or the first thing that does not fit. Source: ``trust.chain``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ftforensics.domain.case import CaseEvent, CaseHead
+from ftforensics.domain.link import Finding
+from ftforensics.errors import ChainBroken, NotFound, SignatureInvalid, StoreError
+from ftforensics.store.artifacts import ARTIFACT_FOLDER, find_artifact, list_artifacts, load_artifact, read_whole
+from ftforensics.store.case_rows import (
+    ALL_EVENTS,
+    ALL_HEADS,
+    CaseIdentity,
+    SignedHead,
+    admitted_key,
+    index_columns,
+    parse_head_row,
+    parse_identity,
+    read_events,
+)
+from ftforensics.store.finding_json import parse_finding
+from ftforensics.store.plain_json import parse_plain
+from ftforensics.store.sqlite import Database, Row
+from ftforensics.trust.chain import verify_chain
+from ftforensics.trust.utc import parse_utc
+
+_ROLLBACK = "Rollback not excluded: no earlier head was given to compare with."
+_FINDINGS = "SELECT seq, exhibit_id, sha256, path_b64, verdict FROM findings ORDER BY seq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseCheck:
+    """What checking a case gave: its newest head, the key that signed it, and what remains open."""
+
+    head: CaseHead
+    head_key_id: str
+    events: int
+    findings: int
+    notes: tuple[str, ...]
+
+
+def verify_case(
+    database: Database,
+    folder: Path,
+    *,
+    expect_head: CaseHead | None,
+    expected_key_ids: frozenset[str] | None,
+) -> CaseCheck:
+    """Checks everything that a case holds.
+
+    Steps: 1. SQLite's own check; 2. every event's hash and place in the chain, and the expected head on it; 3. every
+    signed head: its signature, that its key was admitted by then, and that it fits the chain; 4. that the newest head
+    covers the newest event; 5. the index over findings; 6. the SHA-256 of every picture; 7. exported files against
+    their logged hashes.
+
+    Args:
+        database: Of the case.
+        folder: Of the case.
+        expect_head: A head printed or kept earlier, outside the case.
+        expected_key_ids: Fingerprints of the examiners' keys, known from elsewhere.
+
+    Raises:
+        ChainBroken: At ``position`` the first event that does not fit, or a picture or exported file was altered.
+        SignatureInvalid: A head is not signed by its key, or by none of the expected keys.
+        StoreError: The database is damaged or cannot be read.
+
+    Does not establish that what the events say is true, nor, without ``expect_head``, that the case was not set back
+    to an earlier state, nor, without ``expected_key_ids``, that it was not replaced as a whole by somebody with
+    another key.
+    """
+    database.check_pages()
+    walk = _Walk(database)
+    checked = verify_chain(walk.events(), expect_head)
+    newest = walk.finish(checked.count)
+    if expected_key_ids is not None and not walk.head_keys <= expected_key_ids:
+        raise SignatureInvalid(
+            f"The case's heads are signed with {sorted(walk.head_keys - expected_key_ids)[0]}, which was not expected",
+            subject=str(folder),
+            remedy="compare the key with the examiner's",
+        )
+    _check_findings_index(database, walk)
+    notes = list(walk.notes)
+    notes += _check_artifacts(folder, walk.artifacts)
+    notes += _check_exports(folder, walk.exports)
+    if expect_head is None:
+        notes.append(_ROLLBACK)
+    elif checked.beyond_head:
+        notes.append(f"{checked.beyond_head} event(s) were added after the expected head.")
+    if expected_key_ids is None:
+        notes.append(f"Head key not compared with a known one: it is {newest.key_id}.")
+    return CaseCheck(
+        head=newest.head,
+        head_key_id=newest.key_id,
+        events=checked.count,
+        findings=len(walk.index),
+        notes=tuple(notes),
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class _Exported:
+    newest: str
+    all: set[str] = field(default_factory=set)
+
+
+class _Walk:
+    """Goes through events and heads side by side; the chain's own check runs between two steps of ``events``."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.identity: CaseIdentity | None = None
+        self.index: list[Row] = []
+        self.artifacts: dict[str, int] = {}
+        self.exports: dict[str, _Exported] = {}
+        self.notes: list[str] = []
+        self.head_keys: set[str] = set()
+        self.unreadable: set[int] = set()
+        self._admitted: set[str] = set()
+        self._pending: set[str] = set()
+        self._heads = (parse_head_row(row, database) for row in database.rows(ALL_HEADS))
+        self._next = next(self._heads, None)
+        self._newest: SignedHead | None = None
+
+    def events(self) -> Iterator[CaseEvent]:
+        """Yields every event; what follows a ``yield`` runs once the chain's check has accepted that event."""
+        before = None
+        for event in read_events(self.database, ALL_EVENTS):
+            yield event
+            if self.identity is None:
+                self.identity = parse_identity(event, self.database)
+                self._admitted.add(self.identity.head_key_id)
+            if before is not None and parse_utc(event.at) < parse_utc(before.at):
+                self.notes.append(f"Event {event.seq} is dated before the event it follows: the clock was set back.")
+            self._note_contents(event)
+            self._check_head(event)
+            before = event
+
+    def finish(self, count: int) -> SignedHead:
+        """The newest head, once all events were walked."""
+        newest = self._newest
+        if newest is None or self._next is not None or newest.head.count != count:
+            covered = 0 if newest is None else newest.head.count
+            raise ChainBroken(
+                f"The chain has {count} events and its newest signed head covers {covered}"
+                if self._next is None
+                else f"The chain ends after {count} events, and a head was signed for {self._next.head.count}",
+                position=min(count, covered),
+                subject=str(self.database.path),
+            )
+        return newest
+
+    def _check_head(self, event: CaseEvent) -> None:
+        signed = self._next
+        if signed is None or signed.head.count != event.seq + 1:
+            return
+        subject = str(self.database.path)
+        if signed.key_id not in self._admitted:
+            raise SignatureInvalid(
+                f"The head at {signed.head.count} events is signed with a key that was not admitted: {signed.key_id}",
+                subject=subject,
+            )
+        case_id = self.identity.case_id if self.identity else None
+        if signed.head.head_hash != event.hash or signed.head.case_id != case_id:
+            raise ChainBroken(
+                f"Event {event.seq} is not the one that its head signs", position=event.seq, subject=subject
+            )
+        self._admitted |= self._pending
+        self._pending.clear()
+        self.head_keys.add(signed.key_id)
+        self._newest, self._next = signed, next(self._heads, None)
+
+    def _note_contents(self, event: CaseEvent) -> None:
+        try:
+            if event.kind == "finding":
+                finding = parse_finding(event.body)
+                self.index.append((event.seq, *index_columns(finding)))
+                self._note_artifacts(finding, event.seq)
+            elif event.kind == "examiner_admitted":
+                self._pending.add(admitted_key(event))
+            elif event.kind == "report_exported":
+                self._note_exports(event)
+        except StoreError as exc:
+            self.unreadable.add(event.seq)
+            self.notes.append(f"Event {event.seq} ({event.kind}) cannot be read by this program: {exc.sentence}")
+
+    def _note_artifacts(self, finding: Finding, seq: int) -> None:
+        for artifact in finding.artifacts:
+            self.artifacts.setdefault(artifact.sha256, seq)
+
+    def _note_exports(self, event: CaseEvent) -> None:
+        where = f"event {event.seq}"
+        for row in parse_plain(tuple[dict[str, Any], ...], event.body.get("files"), where):
+            if row.get("inside") is True:
+                path = parse_plain(str, row.get("path"), where)
+                sha256 = parse_plain(str, row.get("sha256"), where)
+                known = self.exports.setdefault(path, _Exported(newest=sha256))
+                known.newest = sha256
+                known.all.add(sha256)
+
+
+def _check_findings_index(database: Database, walk: _Walk) -> None:
+    """Compares the index with the events; row by row, so that the first difference can be named."""
+    stored = [row for row in database.all_rows(_FINDINGS) if row[0] not in walk.unreadable]
+    for kept, expected in zip_longest(stored, walk.index):
+        if kept != expected:
+            position = min(row[0] for row in (kept, expected) if row is not None and isinstance(row[0], int))
+            raise ChainBroken(
+                f"The index over findings does not fit event {position}", position=position, subject=str(database.path)
+            )
+
+
+def _check_artifacts(folder: Path, artifacts: dict[str, int]) -> list[str]:
+    for sha256, seq in artifacts.items():
+        try:
+            load_artifact(folder, sha256)
+        except (ChainBroken, NotFound, StoreError) as exc:
+            raise ChainBroken(
+                f"A picture of event {seq} does not fit its hash ({exc.what})", position=seq, subject=exc.subject
+            ) from exc
+    known = {path.name for sha256 in artifacts if (path := find_artifact(folder, sha256)) is not None}
+    strangers = [name for name in list_artifacts(folder) if name not in known]
+    if not strangers:
+        return []
+    return [f"{len(strangers)} file(s) in {ARTIFACT_FOLDER}/ belong to no finding, the first is {strangers[0]!a}."]
+
+
+def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
+    notes = []
+    for name, known in exports.items():
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts:
+            notes.append(f"An export is logged under a path outside the case and was not checked: {name[:80]!a}.")
+            continue
+        path = folder.joinpath(*parts)
+        if not path.exists() and not path.is_symlink():
+            notes.append(f"The exported file {name[:80]!a} is not there any more.")
+            continue
+        found = hashlib.sha256(read_whole(path)).hexdigest()
+        if found not in known.all:
+            raise ChainBroken(
+                "An exported file was changed after it was written", subject=str(path), remedy="export it again"
+            )
+        if found != known.newest:
+            notes.append(f"The exported file {name[:80]!a} is of an earlier export.")
+    return notes

@@ -1,0 +1,41 @@
+"""Names and places of cases. In: a name somebody typed, or a folder of cases. Out: a safe name, or their folders."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+from ftforensics.errors import StoreError, UsageError
+
+DATABASE_NAME = "case.sqlite"
+MAX_NAME_BYTES = 120
+
+
+def check_case_name(name: str) -> str:
+    """Returns a case's name if it can name a folder anywhere.
+
+    Raises:
+        UsageError: Empty, too long, starting with a dot or dash, or with separators, control or invisible characters.
+    """
+    fault = None
+    if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        fault = f"it must have 1 to {MAX_NAME_BYTES} bytes"
+    elif name[0] in ".-" or name != name.strip() or name[-1] == ".":
+        fault = "it must not start with a dot or dash, nor start or end with a space, nor end with a dot"
+    elif any(char in '/\\:*?"<>|' or unicodedata.category(char)[0] == "C" for char in name):
+        fault = 'it must not hold path separators, control characters or any of : * ? " < > |'
+    if fault is not None:
+        raise UsageError(f"Not a usable case name ({fault})", subject=ascii(name[:80]), remedy="choose another name")
+    return name
+
+
+def list_cases(cases_folder: Path) -> list[Path]:
+    """The case folders in a folder, sorted; none where the folder does not exist.
+
+    Raises:
+        StoreError: The folder cannot be read.
+    """
+    try:
+        return sorted(path.parent for path in cases_folder.glob(f"*/{DATABASE_NAME}"))
+    except OSError as exc:
+        raise StoreError(f"The cases cannot be listed ({exc.strerror})", subject=str(cases_folder)) from exc

@@ -60,8 +60,16 @@ def spectral_envelope() -> NDArray[np.float64]:
 def _to_pixels(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
     """Opponent DCT coefficients (n, 3, 64, 64) to RGB planes (n, 3, 64, 64)."""
     dct = dct_matrix()
-    planes = np.einsum("uy,nauv,vx->nayx", dct, coefficients, dct, optimize=True)
+    planes = dct.T @ coefficients @ dct
     return np.einsum("nayx,ac->ncyx", planes, OPPONENT_AXES, optimize=True)
+
+
+def rows_from_planes(planes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Band coefficients (n, D) of patterns (n, 3, 64, 64): the adjoint of ``planes_from_rows``."""
+    dct = dct_matrix()
+    opponent = np.einsum("ac,ncyx->nayx", OPPONENT_AXES, planes, optimize=True)
+    coefficients = dct @ opponent @ dct.T
+    return np.asarray(coefficients[:, spectral_envelope() > 0])
 
 
 def _random_signs(seed: bytes, count: int, length: int) -> NDArray[np.float64]:

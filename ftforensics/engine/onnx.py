@@ -74,8 +74,8 @@ class OnnxEmbedder:
             "picture": pictures,
             "carriers": carriers,
             "weights": weights,
-            "margin": np.float32(margin),
-            "sharpness": np.float32(sharpness),
+            "margin": np.asarray(margin, dtype=np.float32),
+            "sharpness": np.asarray(sharpness, dtype=np.float32),
         }
         soft, gradient = self._session.run(["soft", "gradient"], inputs)
         return soft, gradient

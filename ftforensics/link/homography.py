@@ -58,11 +58,16 @@ def fit_homography(source: Features, suspect: Features, pairs: NDArray[np.int64]
     source_frame, suspect_frame = _frame(source), _frame(suspect)
     start = source.points[pairs[:, 0]].astype(np.float64) * source_frame
     end = suspect.points[pairs[:, 1]].astype(np.float64) * suspect_frame
+    # The robust fitter refuses maps that turn the plane over: fit the turned-back suspect, and turn the map.
+    turn = np.array([[-1.0, 0.0, suspect_frame[0]], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]) if mirrored else np.eye(3)
     matrix, _ = cv2.findHomography(
-        start, end, method=cv2.USAC_MAGSAC, ransacReprojThreshold=_FIT_TOLERANCE_PX, maxIters=3000, confidence=0.9999
+        start,
+        map_points(turn, end),
+        method=cv2.USAC_MAGSAC, ransacReprojThreshold=_FIT_TOLERANCE_PX, maxIters=3000, confidence=0.9999
     )
     if matrix is None or not np.all(np.isfinite(matrix)):
         return None
+    matrix = turn @ matrix
     agreeing = _errors_px(matrix, start, end) <= TOLERANCE_PX
     if int(agreeing.sum()) < 6:
         return None
@@ -115,13 +120,27 @@ def corners() -> F64:
 
 def overlap(matrix: F64) -> tuple[float, F64]:
     """Share of the source (0..1) that lies in the suspect, and the seen polygon in suspect unit coordinates (N, 2)."""
-    quad = map_points(matrix, corners()).astype(np.float32)
-    area, polygon = cv2.intersectConvexConvex(quad, corners().astype(np.float32))
-    if area <= 0 or polygon is None:
+    seen = _clip_to_unit(map_points(matrix, corners()))
+    if len(seen) < 3:
         return 0.0, np.zeros((0, 2))
-    seen = polygon.reshape(-1, 2).astype(np.float64)
     back = map_points(np.linalg.inv(matrix), seen)
     return float(min(1.0, abs(_area(back)))), seen
+
+
+def _clip_to_unit(polygon: F64) -> F64:
+    """Sutherland-Hodgman against the unit square, on a convex polygon."""
+    for axis, limit, sign in ((0, 0.0, 1.0), (0, 1.0, -1.0), (1, 0.0, 1.0), (1, 1.0, -1.0)):
+        kept: list[F64] = []
+        for here, there in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            inside, next_inside = sign * (here[axis] - limit) >= 0, sign * (there[axis] - limit) >= 0
+            if inside:
+                kept.append(here)
+            if inside != next_inside:
+                kept.append(here + (there - here) * (limit - here[axis]) / (there[axis] - here[axis]))
+        if not kept:
+            return np.zeros((0, 2))
+        polygon = np.array(kept)
+    return polygon
 
 
 def _frame(features: Features) -> F64:

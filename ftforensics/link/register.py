@@ -63,7 +63,7 @@ def register(suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None, desc
     Args:
         suspect: uint8 (H, W, 3).
         preview: uint8 (h, w, 3) of the source, or None.
-        descriptors: Blob of ``fingerprint.build``; used only without a preview.
+        descriptors: Blob of ``fingerprint.build``.
 
     Returns:
         The registration, its change fields still empty (see ``difference.measured``), or None.
@@ -83,27 +83,37 @@ def attempt(
 ) -> Attempt:
     """As ``register``, but says why not. Pass ``suspect_features`` to try many sources with one detection."""
     ours = suspect_features if suspect_features is not None else detect_features(suspect)
-    theirs = parse_descriptors(descriptors) if preview is None else detect_features(preview)
+    stored = parse_descriptors(descriptors)
+    best = _attempt_with(ours, stored, suspect, preview)
+    if best.registration is None and preview is not None:
+        # The preview's own features cost a detection, and find a little more than the compact ones of the record.
+        again = _attempt_with(ours, detect_features(preview), suspect, preview)
+        if again.registration is not None or again.inliers > best.inliers:
+            best = again
+    return best
+
+
+def _attempt_with(
+    ours: Features, theirs: Features, suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None
+) -> Attempt:
     counts = (ours.distinct, theirs.distinct)
     if min(counts) < MIN_INLIERS_PREVIEW:
         few: AttemptReason = "few_suspect_features" if counts[0] <= counts[1] else "few_source_features"
         return Attempt(registration=None, reason=few, suspect_features=counts[0], source_features=counts[1])
-    failed = Attempt(
+    best = Attempt(
         registration=None, reason="no_common_geometry", suspect_features=counts[0], source_features=counts[1]
     )
-    plain = match_features(theirs, ours)
-    turned = match_features(theirs, mirror_features(ours))
-    order = sorted(((plain, False), (turned, True)), key=lambda item: (-len(item[0]), item[1]))
-    for pairs, mirrored in order:
+    for mirrored in (False, True):
+        pairs = match_features(theirs, mirror_features(ours) if mirrored else ours)
         fit = fit_homography(theirs, ours, pairs, mirrored=mirrored)
         if fit is None:
             continue
         tried = _judge_fit(fit, suspect, preview, theirs, pairs, counts)
         if tried.registration is not None:
             return tried
-        if tried.inliers > failed.inliers:
-            failed = tried
-    return failed
+        if tried.inliers > best.inliers:
+            best = tried
+    return best
 
 
 def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
@@ -125,8 +135,9 @@ def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
     best = np.argmin(squared, axis=1)
     nearest = squared[rows, best]
     # The next place, not the same place at another orientation.
-    far = np.max(np.abs(suspect.points[best][:, None] - suspect.points[None]), axis=2) > _DUPLICATE_UNITS
-    second_nearest = np.where(far, squared, np.inf).min(axis=1)
+    x, y = suspect.points[:, 0], suspect.points[:, 1]
+    near = (np.abs(x[best][:, None] - x) <= _DUPLICATE_UNITS) & (np.abs(y[best][:, None] - y) <= _DUPLICATE_UNITS)
+    second_nearest = np.where(near, np.float32(np.inf), squared).min(axis=1)
     keep = (np.argmin(squared, axis=0)[best] == rows) & (nearest < ratio * second_nearest)
     return np.stack([rows[keep], best[keep]], axis=1).astype(np.int64)
 

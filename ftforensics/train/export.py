@@ -66,11 +66,11 @@ def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[st
     """Write the model folder ``out``. ``training`` is kept in the card as given: data, seed, steps, command."""
     out.mkdir(parents=True, exist_ok=True)
     hashes, parameters, model_id = _reader_graphs(checkpoint, out)
-    sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    sides = {2: 8 * torch.export.Dim("eighth_height", min=4), 3: 8 * torch.export.Dim("eighth_width", min=4)}
     simulator_hash = _save(
         load_simulator(simulator),
         (torch.rand(1, 3, 256, 320),),
-        {"input_names": ["picture"], "output_names": ["regenerated"], "dynamic_shapes": {"picture": sides, "latent_noise": None, "generator": None}},
+        {"input_names": ["picture"], "output_names": ["regenerated"], "dynamic_shapes": {"picture": sides}},
         out / "simulator.onnx",
     )
     card = {

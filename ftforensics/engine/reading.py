@@ -1,0 +1,249 @@
+"""From a picture to an identification: direct read, read through content-suggested frames, bounded blind search.
+
+The cost is bounded and only paid when the direct read fails. The E-value of every match counts the whole budget of hypotheses
+of the chosen search mode, spent or not, so that stopping early buys nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.codec import channel, matching
+from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES, build_sync_carrier
+from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, SearchMode, TagAbsence, TagOutcome
+from ftforensics.engine.reader import Reader
+from ftforensics.engine.ring import Book
+from ftforensics.engine.sync import SyncSearch, correlate_frame
+from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import Pixels, resize
+
+Floats = NDArray[np.float32]
+
+CONTENT_FRAMES = 2
+BLIND_FRAMES = 3
+DEEP_FRAMES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchBudget:
+    """How far to look: ``frames`` blind frames are read, from the short or the deep list of shapes."""
+
+    mode: SearchMode = "blind"
+
+    @property
+    def blind_frames(self) -> int:
+        """Blind frames that are read and matched."""
+        return {"direct": 0, "content": 0, "blind": BLIND_FRAMES, "deep": DEEP_FRAMES}[self.mode]
+
+    @property
+    def content_frames(self) -> int:
+        """Frames suggested by content that are read and matched."""
+        return 0 if self.mode == "direct" else CONTENT_FRAMES
+
+    @property
+    def hypotheses(self) -> int:
+        """All that may be matched for one picture: each found frame is read twice, the second time after refinement."""
+        return 1 + 2 * (self.content_frames + self.blind_frames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """What one picture gave: the outcome, and the residual map of the hypothesis it came from, in the tagged frame."""
+
+    outcome: TagOutcome
+    residual: Floats
+    presence: float
+    sync_peak: float | None
+    hypotheses_tried: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Try:
+    residual: Floats
+    frame: geometry.Affine
+    mode: SearchMode
+    peak: float | None
+
+
+class TagReader:
+    """Reads pictures with a model, a ring of carrier keys and their books.
+
+    Args:
+        reader: A backend.
+        books: One a carrier key; an empty book still allows blind decoding.
+        pictures_in_case: Multiplies every E-value; a scan of a million files must not be owed a false match.
+        budget: How far to search.
+    """
+
+    def __init__(
+        self, reader: Reader, books: Sequence[Book], *, pictures_in_case: int = 1, budget: SearchBudget | None = None
+    ) -> None:
+        self.reader = reader
+        self.books = list(books)
+        self.pictures = max(1, pictures_in_case)
+        self.budget = budget or SearchBudget()
+        self.sync = build_sync_carrier(reader.card.model_id)
+        self._search = SyncSearch(self.sync)
+        self.records = sum(book.ids.size for book in self.books)
+
+    def view(self, picture: Pixels, frame: geometry.Affine | None = None) -> Pixels:
+        """The reader's square view (P, P, 3) of a picture, squeezed whole or through a frame."""
+        side = self.reader.card.input_px
+        if frame is None:
+            return np.asarray(resize(picture, side, side))
+        return np.asarray(geometry.sample_frame(picture, frame, (side, side)))
+
+    def residuals(self, pictures: Sequence[Pixels]) -> Floats:
+        """Direct residual maps (B, 3, 64, 64) of whole pictures."""
+        return self.reader.read(np.stack([self.view(picture) for picture in pictures]))
+
+    def presence(self, residual: Floats) -> float:
+        """Strength of the sync carrier in a residual map of the tagged frame, in standard deviations of unrelated maps."""
+        return correlate_frame(residual, self.sync, geometry.IDENTITY) * float(np.sqrt(_BAND_VALUES))
+
+    def identify(
+        self, picture: Pixels, residual: Floats, content_frames: Sequence[geometry.Affine] = ()
+    ) -> Reading:
+        """Identify the tag of a picture whose direct residual map is known.
+
+        Args:
+            picture: uint8 (H, W, 3) sRGB, display-oriented.
+            residual: Its direct residual map (3, 64, 64).
+            content_frames: Frames that content suggests, best first; at most two are read.
+        """
+        aspect = picture.shape[1] / picture.shape[0]
+        tries = [_Try(residual=residual, frame=geometry.IDENTITY, mode="direct", peak=None)]
+        best = self._match(tries[0])
+        if best is not None:
+            return self._reading(best, tries[0], 1)
+        for frame in content_frames[: self.budget.content_frames]:
+            found = self._read_twice(picture, frame, aspect, "content", None, tries)
+            if found is not None:
+                return found
+        peak: float | None = None
+        if self.budget.blind_frames:
+            deep = self.budget.mode == "deep"
+            frames = self._search.find(residual, aspect, deep=deep, keep=self.budget.blind_frames)
+            peak = frames[0].peak if frames else None
+            for candidate in frames:
+                mode: SearchMode = "deep" if deep else "blind"
+                found = self._read_twice(picture, candidate.to_suspect, aspect, mode, candidate.peak, tries)
+                if found is not None:
+                    return found
+        return self._give_up(tries, peak)
+
+    def _read_twice(
+        self,
+        picture: Pixels,
+        frame: geometry.Affine,
+        aspect: float,
+        mode: SearchMode,
+        peak: float | None,
+        tries: list[_Try],
+    ) -> Reading | None:
+        """Read through a frame; if it does not match, refine the frame on what was read and read once more."""
+        for attempt in range(2):
+            residual = self.reader.read(self.view(picture, frame)[None])[0]
+            tries.append(_Try(residual=residual, frame=frame, mode=mode, peak=peak))
+            matched = self._match(tries[-1])
+            if matched is not None:
+                return self._reading(matched, tries[-1], len(tries))
+            if attempt == 0:
+                frame = geometry.compose(frame, self._search.refine_aligned(residual, aspect))
+        return None
+
+    def _match(self, tried: _Try) -> MatchedTag | None:
+        best: MatchedTag | None = None
+        for book in self.books:
+            soft = soft_bits(tried.residual, book)
+            found = matching.match(soft, book.words)
+            if found is None:
+                continue
+            e_value = matching.e_value(
+                found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses
+            )
+            if e_value * self.pictures > matching.LINK_E_LIMIT or (best is not None and best.z >= found.z):
+                continue
+            tag_id = f"{int(book.ids[found.index]):016x}"
+            corrected, erasures = _corrections(soft, book, tag_id)
+            best = MatchedTag(
+                tag_id=tag_id,
+                carrier_key_id=book.key.key_id,
+                z=found.z,
+                runner_up_z=found.runner_up_z if np.isfinite(found.runner_up_z) else 0.0,
+                e_value=e_value,
+                e_case=e_value * self.pictures,
+                records=self.records,
+                hypotheses=self.budget.hypotheses,
+                bit_agreement=found.bit_agreement,
+                symbols_corrected=corrected,
+                erasures=erasures,
+                geometry=_geometry(tried),
+            )
+        return best
+
+    def _give_up(self, tries: list[_Try], peak: float | None) -> Reading:
+        trials = self.pictures * max(1, len(self.books)) * self.budget.hypotheses
+        for tried in tries:
+            for book in self.books:
+                blind = matching.decode_blind(soft_bits(tried.residual, book), book.key.channel, trials=trials)
+                if blind is not None:
+                    decoded = DecodedTag(
+                        tag_id=blind.correction.tag_id,
+                        carrier_key_id=book.key.key_id,
+                        symbols_corrected=blind.correction.symbols_corrected,
+                        erasures=blind.correction.erasures,
+                        false_accept_p=blind.false_accept_p,
+                        geometry=_geometry(tried),
+                    )
+                    return self._reading(decoded, tried, len(tries))
+        presence = max(self.presence(tried.residual) for tried in tries)
+        scores = [float(matching.z_scores(soft_bits(t.residual, b), b.words).max(initial=0.0)) for t in tries for b in self.books]
+        card = self.reader.card
+        seen = presence >= card.presence_threshold or (peak is not None and peak >= card.sync_threshold)
+        reason = "no_carrier_key" if seen and not self.books else "present_unreadable" if seen else "not_present"
+        absence = TagAbsence(reason=reason, presence=presence, best_z=max(scores, default=None))
+        return Reading(
+            outcome=absence,
+            residual=tries[0].residual,
+            presence=presence,
+            sync_peak=peak,
+            hypotheses_tried=len(tries),
+        )
+
+    def _reading(self, outcome: MatchedTag | DecodedTag, tried: _Try, count: int) -> Reading:
+        return Reading(
+            outcome=outcome,
+            residual=tried.residual,
+            presence=self.presence(tried.residual),
+            sync_peak=tried.peak,
+            hypotheses_tried=count,
+        )
+
+
+# Independent values of a map inside the carriers' band; the scale of ``presence``.
+_BAND_VALUES = 2773
+
+
+def soft_bits(residual: Floats, book: Book) -> Floats:
+    """Soft bits (128,) of a residual map under a book's key; about +-1 for a perfect map."""
+    weight = np.float32(np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS))
+    return np.asarray(book.key.rows @ residual.reshape(-1) / weight, dtype=np.float32)
+
+
+def _corrections(soft: Floats, book: Book, tag_id: str) -> tuple[int | None, int | None]:
+    """Symbols corrected and erasures with which Reed-Solomon reaches the matched id by itself; (None, None) if it cannot."""
+    for erasures in (0, 2, 4, 6):
+        correction = channel.decode(soft, book.key.channel, erasures)
+        if correction is not None and correction.tag_id == tag_id:
+            return correction.symbols_corrected, erasures
+    return None, None
+
+
+def _geometry(tried: _Try) -> Geometry:
+    a, b, c, d, e, f = (float(value) for value in tried.frame.ravel())
+    return Geometry(mode=tried.mode, matrix=(a, b, c, d, e, f), sync_peak=tried.peak)

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from ftforensics.domain.record import SignedEnvelope
 from ftforensics.errors import ChainBroken, SignatureInvalid, TrustError
@@ -47,6 +48,26 @@ class Frontier:
         self._peaks: list[bytes] = []
         for leaf in leaves:
             self.append(leaf)
+
+    @classmethod
+    def unpack(cls, size: int, packed: bytes) -> Self:
+        """Take up an edge of ``size`` leaves from what ``pack`` gave.
+
+        Raises:
+            ChainBroken: The number of subtree roots does not fit the size.
+
+        Does not establish that the edge is that of any log: compare its root with a signed checkpoint.
+        """
+        peaks = [packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES)]
+        if not 0 <= size <= MAX_LEAVES or len(packed) % HASH_BYTES or len(peaks) != size.bit_count():
+            raise ChainBroken("stored edge of the log's tree does not fit its size", position=size)
+        edge = cls()
+        edge._size, edge._peaks = size, peaks
+        return edge
+
+    def pack(self) -> bytes:
+        """The roots of the whole subtrees under the edge, largest first, 32 bytes each."""
+        return b"".join(self._peaks)
 
     @property
     def size(self) -> int:

@@ -79,6 +79,24 @@ def test_every_earlier_tree_is_proved_to_be_continued(size):
         ledger.verify_consistency(old_size, ledger.root(LEAVES[:old_size]), size, tree.root(), proof)
 
 
+@given(st.integers(0, 70), st.integers(0, 70))
+def test_an_edge_put_away_and_taken_up_goes_on_as_before(size, more):
+    edge = Frontier.unpack(size, Frontier(LEAVES[:size]).pack())
+    for leaf in LEAVES[size : size + more]:
+        edge.append(leaf)
+    assert edge.size == min(size + more, 70)
+    assert edge.root() == ledger.root(LEAVES[: size + more])
+
+
+@given(st.integers(-2, 70), st.binary(max_size=100))
+def test_an_edge_of_anything_is_refused_or_whole(size, packed):
+    try:
+        edge = Frontier.unpack(size, packed)
+    except ChainBroken:
+        return
+    assert edge.pack() == packed
+
+
 @given(st.data())
 @settings(max_examples=150)
 def test_any_changed_byte_breaks_an_inclusion_proof(data):

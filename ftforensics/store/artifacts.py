@@ -9,7 +9,10 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ftforensics.errors import AlreadyExists, ChainBroken, NotFound, StoreError, WriteFailed
 
@@ -102,17 +105,27 @@ def read_whole(path: Path) -> bytes:
 
 
 def write_atomically(path: Path, content: bytes, *, clobber: bool) -> None:
-    """Writes a file whole or not at all: to a new file beside it, flushed to disk, then renamed.
+    """Writes a file whole or not at all. Raises as ``open_atomically`` does."""
+    with open_atomically(path, clobber=clobber) as file:
+        file.write(content)
+
+
+@contextmanager
+def open_atomically(path: Path, *, clobber: bool) -> Iterator[BinaryIO]:
+    """Lets a file be written beside its place, flushes it to disk and moves it there once all went well.
 
     Raises:
         AlreadyExists: Something is there and ``clobber`` is false.
         WriteFailed: Disk full or not permitted; nothing half-written is left.
     """
     beside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.part")
+    taken = AlreadyExists("A file is not written over", subject=str(path), remedy="choose another name")
+    if not clobber and (path.exists() or path.is_symlink()):
+        raise taken
     try:
         try:
             with beside.open("xb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             if clobber:
@@ -123,7 +136,7 @@ def write_atomically(path: Path, content: bytes, *, clobber: bool) -> None:
             beside.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except FileExistsError as exc:
-        raise AlreadyExists("A file is not written over", subject=str(path), remedy="choose another name") from exc
+        raise taken from exc
     except OSError as exc:
         raise _write_failed(path, exc) from exc
 

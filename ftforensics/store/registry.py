@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 from ftforensics.domain.record import RegisteredRecord, SignedEnvelope
 from ftforensics.errors import AlreadyExists, NotFound, StoreError
+from ftforensics.store.bundle_export import export_bundle
+from ftforensics.store.bundle_import import ImportReport, import_bundle
+from ftforensics.store.bundle_import import Progress as ImportProgress
 from ftforensics.store.registry_check import Progress, RegistryCheck, verify_registry
 from ftforensics.store.registry_log import (
     append_checkpoint,
@@ -258,6 +261,23 @@ class Registry:
             check_tag_ids=check_tag_ids,
             on_progress=on_progress,
         )
+
+    def export_bundle(
+        self,
+        path: Path,
+        tag_ids: Sequence[str] | None = None,
+        *,
+        since_sizes: Sequence[int] = (),
+        clobber: bool = False,
+    ) -> int:
+        """Writes records with their proofs; arguments, result and errors as in ``bundle_export.export_bundle``."""
+        return export_bundle(self._database, path, tag_ids, since_sizes=since_sizes, clobber=clobber)
+
+    def import_bundle(
+        self, path: Path, *, check_tag_ids: bool = True, jobs: int = 1, on_progress: ImportProgress | None = None
+    ) -> ImportReport:
+        """Verifies and adds records of others; arguments and errors as in ``bundle_import.import_bundle``."""
+        return import_bundle(self._database, path, check_tag_ids=check_tag_ids, jobs=jobs, on_progress=on_progress)
 
 
 def _log_row(submission: RecordSubmission, log_index: int, at: str) -> RegisteredRecord:

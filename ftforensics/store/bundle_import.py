@@ -1,0 +1,311 @@
+"""Verifying and importing bundles of other registries. In: a bundle file from anywhere. Out: what it holds, or rows.
+
+Verifying comes first and goes through the whole file; only then is anything written, all in one transaction. Imported
+records keep the index and time that their own log gave them. Source: RFC 6962 section 2.1; ``trust.ledger``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from ftforensics.domain.record import RecordCore
+from ftforensics.errors import ChainBroken, SignatureInvalid, StoreError
+from ftforensics.store.bundle_lines import (
+    BundleHeader,
+    BundleLog,
+    BundleRecord,
+    open_bundle,
+    parse_header,
+    parse_record,
+    read_lines,
+)
+from ftforensics.store.registry_log import StoredFrontier, keep_checkpoint, load_checkpoints, load_log, pack_hashes
+from ftforensics.store.registry_rows import OWN_LOG, insert_row, to_column, verify_parts
+from ftforensics.store.sqlite import Database
+from ftforensics.trust.envelope import envelope_to_json
+from ftforensics.trust.keys import fingerprint
+from ftforensics.trust.ledger import Checkpoint, leaf_hash, verify_checkpoint, verify_growth, verify_inclusion
+from ftforensics.trust.record import log_entry
+
+Progress = Callable[[int, int], None]
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedBundle:
+    """What a bundle holds, every signature and proof in it verified. ``sha256`` is the file's."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    log_key_ids: tuple[str, ...]
+    records: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What an import did: records added, records that were there already, and what could not be shown."""
+
+    added: int
+    already_present: int
+    bundle: VerifiedBundle
+    notes: tuple[str, ...]
+
+
+def verify_bundle(
+    path: Path, *, check_tag_ids: bool = True, jobs: int = 1, on_progress: Progress | None = None
+) -> VerifiedBundle:
+    """Verifies a bundle by itself, offline.
+
+    Steps: 1. form of every line; 2. every checkpoint's signature under the log key that came with it; 3. every record's
+    and binding's signature under the issuer key that came with it, blobs, tag id; 4. every inclusion proof; 5. as many
+    records as announced.
+
+    Args:
+        path: The bundle.
+        check_tag_ids: Whether tag ids are derived from the records, about 0.1 s each.
+        jobs: Threads for that; each takes 32 MiB.
+        on_progress: Called with records verified and records announced.
+
+    Raises:
+        NotFound: No such file.
+        StoreError: Not a bundle, malformed or cut off.
+        SignatureInvalid: A signature, blob or tag id does not fit; the line is named.
+        ChainBroken: A record is not in its log; the line is named.
+
+    Does not establish whose keys they are: that takes the trust list. Nor that the log showed everybody the same.
+    """
+    digest = hashlib.sha256()
+    with open_bundle(path) as file, ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        lines = read_lines(file, path, digest.update)
+        header = _read_header(lines, path)
+        checkpoints = tuple(_verify_log(log) for log in header.logs)
+        seen = 0
+        entries = (parse_record(line, number) for number, line in enumerate(lines, start=2))
+        while chunk := list(islice(entries, _CHUNK)):
+            verified = pool.map(lambda entry: _verify_entry(entry, header, checkpoints, check_tag_ids), chunk)
+            for _ in _naming_lines(verified, seen + 2):
+                seen += 1
+            if on_progress is not None:
+                on_progress(seen, header.records)
+    if seen != header.records:
+        raise StoreError(
+            f"The bundle announces {header.records} records and holds {seen}", subject=str(path), remedy="get it again"
+        )
+    return VerifiedBundle(
+        checkpoints=checkpoints,
+        log_key_ids=tuple(fingerprint(log.public_key) for log in header.logs),
+        records=seen,
+        sha256=digest.hexdigest(),
+    )
+
+
+def import_bundle(
+    database: Database,
+    path: Path,
+    *,
+    check_tag_ids: bool = True,
+    jobs: int = 1,
+    on_progress: Progress | None = None,
+) -> ImportReport:
+    """Verifies a bundle and adds its records to a registry, each in the read-only log it came from: all, or none.
+
+    Arguments as for ``verify_bundle``.
+
+    Raises:
+        AlreadyExists: A tag id is taken by another record.
+        ChainBroken: The bundle contradicts what the registry already holds of the same log: history was rewritten.
+        StoreError: The file changed while it was read; and as ``verify_bundle``.
+        WriteFailed: Disk full or read-only; nothing was added.
+    """
+    bundle = verify_bundle(path, check_tag_ids=check_tag_ids, jobs=jobs, on_progress=on_progress)
+    digest = hashlib.sha256()
+    with open_bundle(path) as file, database.transaction():
+        lines = read_lines(file, path, digest.update)
+        header = _read_header(lines, path)
+        keeper = _Keeper(database, header, bundle.checkpoints)
+        for number, line in enumerate(lines, start=2):
+            keeper.keep(parse_record(line, number))
+        keeper.check_history()
+        if digest.hexdigest() != bundle.sha256:
+            raise StoreError("The bundle changed while it was read", subject=str(path), remedy="try again")
+    return ImportReport(
+        added=keeper.added, already_present=keeper.already_present, bundle=bundle, notes=tuple(keeper.notes)
+    )
+
+
+def _read_header(lines: Iterator[bytes], path: Path) -> BundleHeader:
+    first = next(lines, None)
+    if first is None:
+        raise StoreError("This is not a record bundle: it is empty", subject=str(path))
+    return parse_header(first)
+
+
+def _verify_log(log: BundleLog) -> Checkpoint:
+    try:
+        return verify_checkpoint(log.checkpoint, log.public_key)
+    except SignatureInvalid as exc:
+        raise SignatureInvalid(f"A checkpoint of the bundle does not verify: {exc.what}", remedy=exc.remedy) from exc
+
+
+def _verify_entry(
+    entry: BundleRecord, header: BundleHeader, checkpoints: tuple[Checkpoint, ...], check_tag_ids: bool
+) -> RecordCore:
+    if entry.log >= len(header.logs):
+        raise StoreError("It names a log that the bundle does not have")
+    core = verify_parts(entry.record, check_tag_id=check_tag_ids)
+    checkpoint = checkpoints[entry.log]
+    leaf = leaf_hash(log_entry(entry.record))
+    index = entry.record.log_index
+    verify_inclusion(leaf, index, checkpoint.size, entry.inclusion, bytes.fromhex(checkpoint.root))
+    return core
+
+
+def _naming_lines(verified: Iterator[RecordCore], first_line: int) -> Iterator[RecordCore]:
+    """Passes results on, and errors with the number of the line they are about."""
+    number = first_line
+    try:
+        for core in verified:
+            yield core
+            number += 1
+    except SignatureInvalid as exc:
+        what = f"Line {number} of the bundle does not verify: {exc.what}"
+        raise SignatureInvalid(what, subject=exc.subject, remedy=exc.remedy) from exc
+    except ChainBroken as exc:
+        what = f"Line {number} of the bundle is not in its log: {exc.what}"
+        raise ChainBroken(what, position=exc.position, subject=exc.subject, remedy=exc.remedy) from exc
+    except StoreError as exc:
+        raise StoreError(f"Line {number} of the bundle is malformed: {exc.what}", remedy=exc.remedy) from exc
+
+
+class _Keeper:
+    """Puts verified records into the database, inside one transaction."""
+
+    def __init__(self, database: Database, header: BundleHeader, checkpoints: tuple[Checkpoint, ...]) -> None:
+        self.database = database
+        self.header = header
+        self.checkpoints = checkpoints
+        self.added = 0
+        self.already_present = 0
+        self.notes: list[str] = []
+        self._own = load_log(database, OWN_LOG)
+        self._log_ids = [self._find_log(at) for at in range(len(header.logs))]
+        self._checkpoint_ids = [self._keep_checkpoint(at) for at in range(len(header.logs))]
+
+    def keep(self, entry: BundleRecord) -> None:
+        """Adds a record, unless the same one is there."""
+        row, log_id = entry.record, self._log_ids[entry.log]
+        leaf = leaf_hash(log_entry(row))
+        same_place = self.database.row(
+            "SELECT leaf_hash FROM entries WHERE log_id = ? AND log_index = ?", (log_id, row.log_index)
+        )
+        if same_place is not None or log_id == OWN_LOG:
+            if same_place != (leaf,):
+                origin = self.checkpoints[entry.log].origin
+                raise ChainBroken(
+                    f"The bundle has another entry {row.log_index} of the log {origin!a} than this registry:"
+                    " history was rewritten, or one of the two was set back",
+                    position=row.log_index,
+                    subject=str(self.database.path),
+                    remedy="ask the log's owner for both signed checkpoints",
+                )
+            self.already_present += 1
+        elif self._has_same_record(entry):
+            self.already_present += 1
+        else:
+            self._insert(entry, log_id, leaf)
+
+    def check_history(self) -> None:
+        """Compares the bundle's checkpoints with those that the registry already held of the same logs."""
+        for at, checkpoint in enumerate(self.checkpoints):
+            log_id = self._log_ids[at]
+            if log_id == OWN_LOG:
+                continue
+            known = [stored.checkpoint for stored in load_checkpoints(self.database, load_log(self.database, log_id))]
+            whole = self._check_whole_log(log_id, {one.size: one.root for one in known})
+            for old in known:
+                if not whole or old.size == checkpoint.size:
+                    self._compare(old, checkpoint, self.header.logs[at])
+
+    def _check_whole_log(self, log_id: int, roots: dict[int, str]) -> bool:
+        """Where every entry of a log is here, compares its tree with all checkpoints; else False."""
+        count = self.database.row("SELECT count(*) FROM entries WHERE log_id = ?", (log_id,))
+        if count != (max(roots),):
+            return False
+        edge = StoredFrontier()
+        leaves = self.database.rows("SELECT leaf_hash FROM entries WHERE log_id = ? ORDER BY log_index", (log_id,))
+        for (leaf,) in leaves:
+            edge.append(leaf)
+            if edge.size in roots and roots[edge.size] != edge.root().hex():
+                raise ChainBroken(
+                    f"The log's state at {edge.size} entries is not the beginning of what the bundle shows",
+                    position=edge.size - 1,
+                    subject=str(self.database.path),
+                    remedy="keep both bundles: they prove that history was rewritten",
+                )
+        return True
+
+    def _find_log(self, at: int) -> int:
+        origin, public_key = self.checkpoints[at].origin, self.header.logs[at].public_key
+        key_id = fingerprint(public_key)
+        if (origin, key_id) == (self._own.origin, self._own.key_id):
+            return OWN_LOG
+        known = self.database.row("SELECT log_id, key_id FROM logs WHERE origin = ?", (origin,))
+        if known is None:
+            return self.database.insert(
+                "INSERT INTO logs (origin, key_id, public_key) VALUES (?, ?, ?)", (origin, key_id, public_key)
+            )
+        if known[1] != key_id:
+            raise ChainBroken(
+                f"The bundle's log calls itself {origin!a}, a name that this registry knows under another key",
+                subject=key_id,
+                remedy="compare the key with the log's owner",
+            )
+        return int(known[0])
+
+    def _has_same_record(self, entry: BundleRecord) -> bool:
+        kept = self.database.row(
+            "SELECT r.record FROM entries AS e JOIN records AS r USING (entry_id) JOIN carriers AS c USING (carrier_id)"
+            " WHERE e.tag_id = ? AND c.key_id = ?",
+            (to_column(entry.record.tag_id), entry.record.carrier_key_id),
+        )
+        return kept == (envelope_to_json(entry.record.record),)
+
+    def _insert(self, entry: BundleRecord, log_id: int, leaf: bytes) -> None:
+        core = verify_parts(entry.record, check_tag_id=False)
+        entry_id = insert_row(self.database, log_id, entry.record, core, leaf)
+        self.database.insert(
+            "INSERT INTO proofs (entry_id, checkpoint_id, path) VALUES (?, ?, ?)",
+            (entry_id, self._checkpoint_ids[entry.log], pack_hashes(entry.inclusion)),
+        )
+        self.added += 1
+
+    def _keep_checkpoint(self, at: int) -> int:
+        checkpoint, log_id = self.checkpoints[at], self._log_ids[at]
+        same_size = self.database.row(
+            "SELECT checkpoint_id FROM checkpoints WHERE log_id = ? AND tree_size = ?", (log_id, checkpoint.size)
+        )
+        if log_id == OWN_LOG or same_size is not None:
+            return int(same_size[0]) if same_size is not None else 0
+        envelope = envelope_to_json(self.header.logs[at].checkpoint)
+        return keep_checkpoint(self.database, log_id, checkpoint, envelope, b"")
+
+    def _compare(self, old: Checkpoint, new: Checkpoint, log: BundleLog) -> None:
+        if old.size == new.size:
+            if old.root != new.root:
+                raise ChainBroken(
+                    f"The log {new.origin!a} has signed two different states of {new.size} entries",
+                    position=new.size,
+                    remedy="keep both bundles: they prove that the log shows different people different histories",
+                )
+        elif old.size < new.size and old.size in log.consistency:
+            verify_growth(old, new, log.consistency[old.size])
+        else:
+            self.notes.append(
+                f"Not shown that the log {new.origin!a} at {max(old.size, new.size)} entries continues its state at"
+                f" {min(old.size, new.size)}: ask for a bundle with that proof."
+            )

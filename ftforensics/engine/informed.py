@@ -1,9 +1,9 @@
 """Informed embedding: shape the tag to this picture and this reader before it is added.
 
-The tagger knows the picture, so it knows what in it the reader will mistake for a tag. Gradient descent through the reader, at
-fixed energy and inside the carriers' band, moves the tag until every bit reads with a margin under light versions of what
-pictures go through. The idea is Costa's dirty-paper coding (1983) by way of informed embedding (Miller, Doërr and Cox, 2004);
-the optimiser is Adam (Kingma and Ba, 2015). Needs the gradient graph, not torch.
+The tagger knows the picture, so it knows what in it the reader will mistake for a tag. Gradient descent through the
+reader, at fixed energy and inside the carriers' band, moves the tag until every bit reads with a margin under light
+versions of what pictures go through. The idea is Costa's dirty-paper coding (1983) by way of informed embedding
+(Miller, Doërr and Cox, 2004); the optimiser is Adam (Kingma and Ba, 2015). Needs the gradient graph, not torch.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class _Adam:
 
 
 def signed_carriers(signs: Floats, carriers: Floats, sync: Floats) -> Floats:
-    """Rows (129, 12288) whose products with planes are 1 for a perfectly read tag: 128 signed bits and the sync carrier."""
+    """Rows (129, 12288) whose products with a perfectly read tag are 1: 128 signed bits, then the sync carrier."""
     message = carriers.reshape(MESSAGE_BITS, -1) * signs[:, None] / np.sqrt(VALUES * (1 - SYNC_ENERGY) / MESSAGE_BITS)
     return np.concatenate([message, sync.reshape(1, -1) / np.sqrt(VALUES * SYNC_ENERGY)]).astype(np.float32)
 
@@ -200,4 +200,4 @@ def shape_tag(
         slope = rows_from_planes(_from_view(total * mask * scale)[None])[0].astype(np.float32)
         band = band + optimiser.step(slope, 1.0 - 0.8 * step / settings.steps)
         band = band * np.sqrt(VALUES / np.sum(band * band))
-    return planes_from_rows(band[None])[0]
+    return np.asarray(planes_from_rows(band[None])[0], dtype=np.float32)

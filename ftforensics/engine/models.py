@@ -1,4 +1,4 @@
-"""The model folder: find it, check every hash, give its card. A model whose bytes do not match its card is never run."""
+"""The model folder: find it, check every hash, give its card. Bytes that do not match the card are never run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
     known = {field.name for field in fields(ModelCard)}
     missing = known - data.keys()
     if missing:
-        raise ModelMissing(f"the model card lacks {', '.join(sorted(missing))}", subject=str(path), remedy="reinstall the model")
+        raise ModelMissing(
+            f"the model card lacks {', '.join(sorted(missing))}", subject=str(path), remedy="reinstall the model"
+        )
     card = ModelCard(**{key: value for key, value in data.items() if key in known})
     if card.format_version != FORMAT_VERSION:
         raise ModelMissing(
@@ -77,5 +79,9 @@ def load_graph(folder: Path, file: str, sha256: str) -> bytes:
     except OSError as exc:
         raise ModelMissing("a file of the model is missing", subject=str(path), remedy="reinstall the model") from exc
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise ModelMissing("a file of the model was changed: its SHA-256 is not the card's", subject=str(path), remedy="reinstall the model")
+        raise ModelMissing(
+            "a file of the model was changed: its SHA-256 is not the card's",
+            subject=str(path),
+            remedy="reinstall the model",
+        )
     return data

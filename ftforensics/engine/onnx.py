@@ -27,7 +27,9 @@ def _session(data: bytes, path: Path, threads: int) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime raises its own unrelated classes
-        raise EngineError("ONNX Runtime cannot load this graph", subject=str(path), remedy="reinstall the model") from exc
+        raise EngineError(
+            "ONNX Runtime cannot load this graph", subject=str(path), remedy="reinstall the model"
+        ) from exc
 
 
 class OnnxReader:
@@ -98,4 +100,4 @@ class OnnxSimulator:
         padded = np.pad(picture, ((0, tall), (0, wide), (0, 0)), mode="reflect")
         batch = padded.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255.0)
         output = self._session.run(None, {"picture": batch})[0][0].transpose(1, 2, 0)
-        return np.clip(np.rint(output * 255.0), 0, 255).astype(np.uint8)[:height, :width]
+        return np.asarray(np.clip(np.rint(output * 255.0), 0, 255), dtype=np.uint8)[:height, :width]

@@ -1,12 +1,12 @@
 """From a picture to an identification: direct read, read through content-suggested frames, bounded blind search.
 
-The cost is bounded and only paid when the direct read fails. The E-value of every match counts the whole budget of hypotheses
-of the chosen search mode, spent or not, so that stopping early buys nothing.
+The cost is bounded and only paid when the direct read fails. The E-value of every match counts the whole budget of
+hypotheses of the chosen search mode, spent or not, so that stopping early buys nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ftforensics.codec import channel, matching
 from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES, build_sync_carrier
-from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, SearchMode, TagAbsence, TagOutcome
+from ftforensics.domain.tag import AbsenceReason, DecodedTag, Geometry, MatchedTag, SearchMode, TagAbsence, TagOutcome
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync import SyncSearch, correlate_frame
@@ -52,9 +52,13 @@ class SearchBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """What one picture gave: the outcome, and the residual map of the hypothesis it came from, in the tagged frame."""
+    """What one picture gave: the outcome, and the residual map of the hypothesis it came from, in the tagged frame.
+
+    ``others`` are further tags read in the same frame under other carrier keys, strongest first.
+    """
 
     outcome: TagOutcome
+    others: tuple[MatchedTag, ...] = ()
     residual: Floats
     presence: float
     sync_peak: float | None
@@ -106,21 +110,26 @@ class TagReader:
         return correlate_frame(residual, self.sync, geometry.IDENTITY) * float(np.sqrt(_BAND_VALUES))
 
     def identify(
-        self, picture: Pixels, residual: Floats, content_frames: Sequence[geometry.Affine] = ()
+        self,
+        picture: Pixels,
+        residual: Floats,
+        suggest_frames: Callable[[], Sequence[geometry.Affine]] | None = None,
     ) -> Reading:
         """Identify the tag of a picture whose direct residual map is known.
 
         Args:
             picture: uint8 (H, W, 3) sRGB, display-oriented.
             residual: Its direct residual map (3, 64, 64).
-            content_frames: Frames that content suggests, best first; at most two are read.
+            suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most two
+                are read.
         """
         aspect = picture.shape[1] / picture.shape[0]
         tries = [_Try(residual=residual, frame=geometry.IDENTITY, mode="direct", peak=None)]
-        best = self._match(tries[0])
-        if best is not None:
-            return self._reading(best, tries[0], 1)
-        for frame in content_frames[: self.budget.content_frames]:
+        matches = self._match(tries[0])
+        if matches:
+            return self._reading(matches, tries[0], 1)
+        suggested = suggest_frames() if suggest_frames is not None and self.budget.content_frames else ()
+        for frame in suggested[: self.budget.content_frames]:
             found = self._read_twice(picture, frame, aspect, "content", None, tries)
             if found is not None:
                 return found
@@ -150,41 +159,42 @@ class TagReader:
             residual = self.reader.read(self.view(picture, frame)[None])[0]
             tries.append(_Try(residual=residual, frame=frame, mode=mode, peak=peak))
             matched = self._match(tries[-1])
-            if matched is not None:
+            if matched:
                 return self._reading(matched, tries[-1], len(tries))
             if attempt == 0:
                 frame = geometry.compose(frame, self._search.refine_aligned(residual, aspect))
         return None
 
-    def _match(self, tried: _Try) -> MatchedTag | None:
-        best: MatchedTag | None = None
-        for book in self.books:
-            soft = soft_bits(tried.residual, book)
-            found = matching.match(soft, book.words)
-            if found is None:
-                continue
-            e_value = matching.e_value(
-                found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses
-            )
-            if e_value * self.pictures > matching.LINK_E_LIMIT or (best is not None and best.z >= found.z):
-                continue
-            tag_id = f"{int(book.ids[found.index]):016x}"
-            corrected, erasures = _corrections(soft, book, tag_id)
-            best = MatchedTag(
-                tag_id=tag_id,
-                carrier_key_id=book.key.key_id,
-                z=found.z,
-                runner_up_z=found.runner_up_z if np.isfinite(found.runner_up_z) else 0.0,
-                e_value=e_value,
-                e_case=e_value * self.pictures,
-                records=self.records,
-                hypotheses=self.budget.hypotheses,
-                bit_agreement=found.bit_agreement,
-                symbols_corrected=corrected,
-                erasures=erasures,
-                geometry=_geometry(tried),
-            )
-        return best
+    def _match(self, tried: _Try) -> list[MatchedTag]:
+        """The accepted match under every key, strongest first."""
+        accepted = [tag for book in self.books if (tag := self._match_book(tried, book)) is not None]
+        return sorted(accepted, key=lambda tag: (-tag.z, tag.carrier_key_id))
+
+    def _match_book(self, tried: _Try, book: Book) -> MatchedTag | None:
+        soft = soft_bits(tried.residual, book)
+        found = matching.match(soft, book.words)
+        if found is None:
+            return None
+        # Each record is compared under its own key alone, so all records of all keys are all comparisons made.
+        e_value = matching.e_value(found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses)
+        if e_value * self.pictures > matching.LINK_E_LIMIT:
+            return None
+        tag_id = f"{int(book.ids[found.index]):016x}"
+        corrected, erasures = _corrections(soft, book, tag_id)
+        return MatchedTag(
+            tag_id=tag_id,
+            carrier_key_id=book.key.key_id,
+            z=found.z,
+            runner_up_z=found.runner_up_z if np.isfinite(found.runner_up_z) else 0.0,
+            e_value=e_value,
+            e_case=e_value * self.pictures,
+            records=self.records,
+            hypotheses=self.budget.hypotheses,
+            bit_agreement=found.bit_agreement,
+            symbols_corrected=corrected,
+            erasures=erasures,
+            geometry=_geometry(tried),
+        )
 
     def _give_up(self, tries: list[_Try], peak: float | None) -> Reading:
         trials = self.pictures * max(1, len(self.books)) * self.budget.hypotheses
@@ -200,12 +210,18 @@ class TagReader:
                         false_accept_p=blind.false_accept_p,
                         geometry=_geometry(tried),
                     )
-                    return self._reading(decoded, tried, len(tries))
+                    return self._reading([decoded], tried, len(tries))
         presence = max(self.presence(tried.residual) for tried in tries)
-        scores = [float(matching.z_scores(soft_bits(t.residual, b), b.words).max(initial=0.0)) for t in tries for b in self.books]
+        scores = [
+            float(matching.z_scores(soft_bits(t.residual, b), b.words).max(initial=0.0))
+            for t in tries
+            for b in self.books
+        ]
         card = self.reader.card
         seen = presence >= card.presence_threshold or (peak is not None and peak >= card.sync_threshold)
-        reason = "no_carrier_key" if seen and not self.books else "present_unreadable" if seen else "not_present"
+        reason: AbsenceReason = (
+            "no_carrier_key" if seen and not self.books else "present_unreadable" if seen else "not_present"
+        )
         absence = TagAbsence(reason=reason, presence=presence, best_z=max(scores, default=None))
         return Reading(
             outcome=absence,
@@ -215,9 +231,10 @@ class TagReader:
             hypotheses_tried=len(tries),
         )
 
-    def _reading(self, outcome: MatchedTag | DecodedTag, tried: _Try, count: int) -> Reading:
+    def _reading(self, outcomes: Sequence[MatchedTag | DecodedTag], tried: _Try, count: int) -> Reading:
         return Reading(
-            outcome=outcome,
+            outcome=outcomes[0],
+            others=tuple(tag for tag in outcomes[1:] if isinstance(tag, MatchedTag)),
             residual=tried.residual,
             presence=self.presence(tried.residual),
             sync_peak=tried.peak,
@@ -236,7 +253,7 @@ def soft_bits(residual: Floats, book: Book) -> Floats:
 
 
 def _corrections(soft: Floats, book: Book, tag_id: str) -> tuple[int | None, int | None]:
-    """Symbols corrected and erasures with which Reed-Solomon reaches the matched id by itself; (None, None) if it cannot."""
+    """Symbols corrected and erasures with which Reed-Solomon alone reaches the matched id; (None, None) if it cannot."""
     for erasures in (0, 2, 4, 6):
         correction = channel.decode(soft, book.key.channel, erasures)
         if correction is not None and correction.tag_id == tag_id:

@@ -1,4 +1,4 @@
-"""The examiner's ring: carriers and channel secrets of every carrier key held, and the code words of every record to match."""
+"""The examiner's ring: what every carrier key held derives, and the code words of every record to match."""
 
 from __future__ import annotations
 

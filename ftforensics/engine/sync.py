@@ -1,8 +1,9 @@
 """Finding the tagged frame in a cropped, mirrored, turned or bordered picture.
 
-The public synchronisation carrier is correlated with the residual map over all translations at once (FFT) for a bounded list of
-scales, turns and mirrorings; the best few are refined. Peaks are in standard deviations of their own correlation surface, so a
-peak means the same in every picture. Only hypotheses that are then matched against a registry count in the E-value.
+The public synchronisation carrier is correlated with the residual map over all translations at once (FFT) for a bounded
+list of scales, turns and mirrorings; the best few are refined. Peaks are in standard deviations of their own
+correlation surface, so a peak means the same in every picture. Only hypotheses that are then matched against a registry
+count in the E-value.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def build_shapes(deep: bool) -> tuple[Shape, ...]:
     ]
     turns = [float(a) for a in np.arange(-16.0, 16.1, 2.0) if abs(a) > 1.0]
     shapes += [Shape(scale_x=s, scale_y=s, angle_deg=a) for a in turns for s in scale_ladder(0.75, 1.9, 0.04)]
-    shapes += [Shape(scale_x=s, scale_y=s, angle_deg=a) for a in (90.0, 180.0, 270.0) for s in scale_ladder(0.9, 1.6, 0.03)]
+    shapes += [
+        Shape(scale_x=s, scale_y=s, angle_deg=a) for a in (90.0, 180.0, 270.0) for s in scale_ladder(0.9, 1.6, 0.03)
+    ]
     return tuple(shapes)
 
 
@@ -85,7 +88,7 @@ def linear_part(shape: Shape, aspect: float) -> NDArray[np.float64]:
 
 
 def render_sync(sync: Floats, linear: NDArray[np.float64], side: int) -> Floats:
-    """The sync carrier (3, 64, 64) drawn about the middle of a (3, side, side) plane at the hypothesis's scale and turn."""
+    """The sync carrier (3, 64, 64) drawn about the middle of a (3, side, side) plane, scaled and turned."""
     middle = np.array([0.5, 0.5])
     affine = np.hstack([linear, (middle - linear @ middle)[:, None]])
     # Unit coordinates here are those of the suspect's 64-cell map; the plane is side / 64 times as wide.
@@ -105,7 +108,10 @@ def _template(sync: Floats, linear: NDArray[np.float64]) -> Complexes:
 
 
 class SyncSearch:
-    """The search for one model's sync carrier. Templates of upright hypotheses are kept; turned ones depend on the aspect."""
+    """The search for one model's sync carrier.
+
+    Templates of upright hypotheses are kept; turned ones depend on the aspect.
+    """
 
     def __init__(self, sync: Floats) -> None:
         self.sync = sync

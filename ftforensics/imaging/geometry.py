@@ -1,7 +1,7 @@
 """Affine maps in unit coordinates, and pictures warped by them.
 
-A map is ``float64 (2, 3)``: (x, y, 1) in unit coordinates of one picture ((0, 0) the top left corner, (1, 1) the bottom right)
-to unit coordinates of another.
+A map is ``float64 (2, 3)``: (x, y, 1) in unit coordinates of one picture ((0, 0) the top left corner, (1, 1) the bottom
+right) to unit coordinates of another.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def about_centre(
 
 
 def to_pixels(affine: Affine, into: tuple[int, int], source: tuple[int, int]) -> Affine:
-    """The same map between pixel coordinates (centres at integers) of pictures of (height, width) ``source`` and ``into``."""
+    """The same map between pixel coordinates (centres at integers) of pictures of these (height, width)."""
     unit = np.array([[1.0 / source[1], 0.0, 0.5 / source[1]], [0.0, 1.0 / source[0], 0.5 / source[0]]])
     grown = np.array([[float(into[1]), 0.0, -0.5], [0.0, float(into[0]), -0.5]])
     return compose(grown, compose(affine, unit))
@@ -58,8 +58,8 @@ def sample_frame(
 ) -> NDArray[Any]:
     """Look at ``image`` through a frame: result(u) = image(frame(u)), (height, width) = ``side``.
 
-    The picture is first shrunk by area to about the scale it will be seen at, so that nothing aliases. Outside the picture is
-    ``fill``, by default the picture's mean.
+    The picture is first shrunk by area to about the scale it will be seen at, so that nothing aliases. Outside the
+    picture is ``fill``, by default the picture's mean.
     """
     height, width = image.shape[:2]
     tall, wide = side

@@ -1,7 +1,7 @@
 """How much change each part of a picture hides.
 
-Enters: a picture. Leaves: a gain map, high in texture and low on skin, sky and plain walls. Source: activity masking as in
-Watson's DCT quantisation work (1993) and the visibility observations in ``docs/adr/0002-tag-model.md``.
+Enters: a picture. Leaves: a gain map, high in texture and low on skin, sky and plain walls. Source: activity masking as
+in Watson's DCT quantisation work (1993) and the visibility observations in ``docs/adr/0002-tag-model.md``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LOWEST, _HIGHEST = 0.45, 2.4
 def build_mask(image: Pixels) -> Floats:
     """Gain map (128, 128) of mean square 1 over the picture squeezed to a square.
 
-    Local activity is the standard deviation of the luma's fine structure; its 3x3 minimum keeps gains from leaking out of a
-    textured object into the plain ground beside it, where a halo would show.
+    Local activity is the standard deviation of the luma's fine structure; its 3x3 minimum keeps gains from leaking out
+    of a textured object into the plain ground beside it, where a halo would show.
     """
     small = resize(image, MASK_PX, MASK_PX).astype(np.float32) / 255.0
     luma = small @ np.array([0.299, 0.587, 0.114], dtype=np.float32)

@@ -15,7 +15,8 @@ Floats = NDArray[np.float32]
 def resize(image: NDArray[Any], width_px: int, height_px: int) -> NDArray[Any]:
     """Resize (H, W) or (H, W, C) to the given size, keeping the dtype.
 
-    Shrinking in either direction averages areas, so that nothing aliases into the tag's band; growing interpolates cubically.
+    Shrinking in either direction averages areas, so that nothing aliases into the tag's band; growing interpolates
+    cubically.
     """
     height, width = image.shape[:2]
     if (width, height) == (width_px, height_px):

@@ -1,0 +1,310 @@
+"""Tag photographs: shape and add the tag, write the same kind of file, read it back from disk, register it.
+
+Enters: photographs and an issuer's keys. Leaves: tagged files beside registered, signed records. Order of a photograph's steps:
+record and tag id, embedding, a hidden file that is read back from disk, signatures and the registry's log in one transaction,
+and only then the file's final name. A stop between the last two leaves a record without a file, never a file without a record.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.codec import channel
+from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.domain.record import BindingStatement, RecordCore, SignedEnvelope
+from ftforensics.domain.tag import MatchedTag
+from ftforensics.engine.informed import InformedSettings, shape_tag
+from ftforensics.engine.reader import Embedder, Reader
+from ftforensics.engine.reading import Reading, SearchBudget, TagReader
+from ftforensics.engine.ring import RingKey, build_book
+from ftforensics.errors import AlreadyExists, EvidenceError, EvidenceUnreadable, ModeUnsupported, WriteFailed
+from ftforensics.imaging.perceptual import add_residual, build_mask
+from ftforensics.imaging.quality import Quality, compare
+from ftforensics.imaging.resample import Pixels, fit_within
+from ftforensics.link import fingerprint
+from ftforensics.link.index import ContentIndex
+from ftforensics.link.register import register
+from ftforensics.media.container import Photo, SavedFile, list_dropped, load_photo, save_like
+from ftforensics.store.registry import Registry
+from ftforensics.store.registry_rows import RecordSubmission
+from ftforensics.trust import record as records
+from ftforensics.trust.keys import Signer
+
+READ_PX = 1024
+SMALLEST_PX = 128
+# Registered only if reading back is this clear; sqrt(128) = 11.3 is the most there is.
+KEEP_Z = 8.5
+PSNR_STEPS_DB = (0.0, -1.5, -3.0)
+NEAR_DUPLICATE_BITS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """Who tags and under what terms."""
+
+    name: str
+    signer: Signer
+    rights: str = ""
+    contact: str = ""
+    policy: str = ""
+    keep_preview: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagSettings:
+    """``psnr_db`` is aimed at; a picture whose tag cannot be read back is tried again up to 3 dB stronger."""
+
+    psnr_db: float = 45.5
+    informed: InformedSettings | None = InformedSettings()
+    clobber: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """One tagged photograph. ``residual`` compares before the container's coding, ``written`` the file itself."""
+
+    source: Path
+    path: Path
+    tag_id: str
+    record_sha256: str
+    tagged_sha256: str
+    log_index: int
+    z: float
+    residual: Quality
+    written: Quality
+    warnings: tuple[str, ...]
+
+
+class Tagger:
+    """Tags photographs for one issuer under one carrier key into one registry.
+
+    Args:
+        issuer: Who signs.
+        key: The carrier key.
+        registry: Open for writing; its log key must be the issuer's.
+        reader: Reads back what was written.
+        embedder: The reader's gradient; None embeds plainly (``--fast``).
+        settings: Strength and policy.
+        now: The clock, UTC ISO 8601.
+        draw: Source of nonces; the operating system's generator by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: Issuer,
+        key: RingKey,
+        registry: Registry,
+        reader: Reader,
+        embedder: Embedder | None,
+        settings: TagSettings,
+        now: Callable[[], str],
+        draw: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._issuer, self._key, self._registry = issuer, key, registry
+        self._reader, self._embedder, self._settings = reader, embedder, settings
+        self._now, self._draw = now, draw
+        self._sync = build_sync_carrier(reader.card.model_id)
+        self._index = ContentIndex(*registry.phash_index())
+
+    def tag(self, path: Path, out_path: Path) -> Tagged:
+        """Tag one photograph.
+
+        Raises:
+            EvidenceError: It cannot be read, written back as its kind, or its tag cannot be read back.
+            AlreadyExists: ``out_path`` is there and clobber is off.
+            WriteFailed: Disk full or not permitted; nothing half-written is left.
+            TrustError, StoreError: Signing or registering failed; no file is left.
+        """
+        self._check_target(path, out_path)
+        photo = load_photo(path)
+        if min(photo.pixels.shape[:2]) < SMALLEST_PX:
+            raise ModeUnsupported(
+                f"The photograph is {photo.pixels.shape[1]} x {photo.pixels.shape[0]} px; tags need {SMALLEST_PX} px a side",
+                subject=str(path),
+                remedy="tag a larger version of it",
+            )
+        print_ = fingerprint.build(photo.srgb)
+        warnings = [*list_dropped(photo), *self._near_duplicates(photo.srgb)]
+        envelope, tag_id = self._sign_new_record(photo, print_)
+        temporary = out_path.with_name(f".{out_path.name}.part-{secrets.token_hex(4)}")
+        try:
+            saved, again, z, residual = self._embed(photo, tag_id, temporary, warnings)
+            binding = self._sign_binding(tag_id, envelope, saved, again)
+            row = self._registry.append(
+                [self._submission(tag_id, envelope, binding, print_)], signer=self._issuer.signer, at=self._now()
+            )[0]
+            _rename(temporary, out_path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return Tagged(
+            source=path,
+            path=out_path,
+            tag_id=tag_id,
+            record_sha256=records.record_sha256(envelope.payload),
+            tagged_sha256=saved.sha256,
+            log_index=row.log_index,
+            z=z,
+            residual=residual,
+            written=compare(photo.pixels, again.pixels),
+            warnings=tuple(warnings),
+        )
+
+    def _check_target(self, path: Path, out_path: Path) -> None:
+        if path.resolve() == out_path.resolve():
+            raise AlreadyExists(
+                "the tagged file would replace its source", subject=str(path), remedy="choose another --out"
+            )
+        if out_path.exists() and not self._settings.clobber:
+            raise AlreadyExists("a file is there already", subject=str(out_path), remedy="give --clobber to replace it")
+        try:
+            out_path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise WriteFailed(f"cannot make the output folder ({exc.strerror})", subject=str(out_path.parent)) from exc
+
+    def _near_duplicates(self, pixels: Pixels) -> list[str]:
+        """Sentences about records whose content registers to this picture: someone may have registered it before."""
+        found = []
+        for lead in self._index.nearest(pixels, limit=3, max_distance_bits=NEAR_DUPLICATE_BITS):
+            row = self._registry.get(lead.tag_id)
+            preview = fingerprint.decode_preview(row.preview) if row.preview is not None else None
+            if register(fit_within(pixels, READ_PX), preview, row.descriptors) is not None:
+                found.append(
+                    f"record {row.log_index} (tag {row.tag_id}, logged {row.logged_at}) already claims this content; "
+                    "a scan will report both"
+                )
+        return found
+
+    def _sign_new_record(self, photo: Photo, print_: fingerprint.Fingerprint) -> tuple[SignedEnvelope, str]:
+        height, width = photo.pixels.shape[:2]
+        core = RecordCore(
+            issuer=self._issuer.name,
+            key_id=self._issuer.signer.key_id,
+            nonce=self._draw(16).hex(),
+            source_sha256=photo.sha256,
+            phash=print_.phash,
+            descriptors_sha256=_sha256(print_.descriptors),
+            preview_sha256=_sha256(print_.preview) if self._issuer.keep_preview else None,
+            width_px=width,
+            height_px=height,
+            model_id=self._reader.card.model_id,
+            carrier_key_id=self._key.key_id,
+            created=self._now(),
+            rights=self._issuer.rights,
+            contact=self._issuer.contact,
+            policy=self._issuer.policy,
+        )
+        envelope = records.sign_record(core, self._issuer.signer)
+        return envelope, records.tag_id(envelope.payload)
+
+    def _embed(
+        self, photo: Photo, tag_id: str, temporary: Path, warnings: list[str]
+    ) -> tuple[SavedFile, Photo, float, Quality]:
+        """Add the tag, write the file, read it back from disk; stronger where it does not read."""
+        signs = channel.encode(tag_id, self._key.channel)
+        mask = build_mask(photo.pixels)
+        z = 0.0
+        for step_db in PSNR_STEPS_DB:
+            psnr_db = self._settings.psnr_db + step_db
+            tagged = add_residual(photo.pixels, self._planes(photo.pixels, signs, tag_id, psnr_db), mask, psnr_db)
+            saved = save_like(photo, tagged, temporary, clobber=True)
+            again = load_photo(temporary)
+            z = self._read_back(again, tag_id)
+            if z >= KEEP_Z:
+                if step_db:
+                    warnings.append(f"embedded {-step_db:.1f} dB stronger than asked, or the tag would not read back")
+                return saved, again, z, compare(photo.pixels, tagged)
+        raise EvidenceUnreadable(
+            f"The tag could not be read back from the written file (z {z:.1f}, needed {KEEP_Z})",
+            subject=str(photo.path),
+            remedy="the file was not kept; tag a larger or less compressed version",
+        )
+
+    def _planes(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float) -> NDArray[np.float32]:
+        if self._embedder is None or self._settings.informed is None:
+            return build_tag_planes(signs, self._key.carriers, self._sync)
+        return shape_tag(
+            pixels,
+            signs,
+            self._key.carriers,
+            self._sync,
+            self._embedder,
+            target_psnr_db=psnr_db,
+            random=np.random.default_rng(int(tag_id, 16)),
+            settings=self._settings.informed,
+        )
+
+    def _read_back(self, photo: Photo, tag_id: str) -> float:
+        """z of the written file's tag, read as a scan would read it; 0 where another id came out."""
+        book = build_book(self._key, np.array([int(tag_id, 16)], dtype=np.uint64))
+        tag_reader = TagReader(self._reader, [book], budget=SearchBudget(mode="direct"))
+        pixels = fit_within(photo.srgb, READ_PX)
+        reading: Reading = tag_reader.identify(pixels, tag_reader.residuals([pixels])[0])
+        return reading.outcome.z if isinstance(reading.outcome, MatchedTag) else 0.0
+
+    def _sign_binding(self, tag_id: str, envelope: SignedEnvelope, saved: SavedFile, again: Photo) -> SignedEnvelope:
+        statement = BindingStatement(
+            tag_id=tag_id,
+            record_sha256=records.record_sha256(envelope.payload),
+            tagged_sha256=saved.sha256,
+            tagged_phash=fingerprint.phash(again.srgb),
+            media_type=saved.media_type,
+            created=self._now(),
+        )
+        return records.sign_binding(statement, self._issuer.signer)
+
+    def _submission(
+        self, tag_id: str, envelope: SignedEnvelope, binding: SignedEnvelope, print_: fingerprint.Fingerprint
+    ) -> RecordSubmission:
+        return RecordSubmission(
+            tag_id=tag_id,
+            carrier_key_id=self._key.key_id,
+            record=envelope,
+            binding=binding,
+            public_key=self._issuer.signer.public_key,
+            descriptors=print_.descriptors,
+            preview=print_.preview if self._issuer.keep_preview else None,
+        )
+
+
+def _sha256(data: bytes) -> str:
+    return records.record_sha256(data)
+
+
+def _rename(temporary: Path, out_path: Path) -> None:
+    try:
+        temporary.replace(out_path)
+    except OSError as exc:
+        raise WriteFailed(
+            f"the record is registered, but the tagged file could not be put in place ({exc.strerror})",
+            subject=str(out_path),
+            remedy="tag the photograph again",
+        ) from exc
+
+
+def plan_outputs(photos: list[Path], out: Path) -> list[tuple[Path, Path]]:
+    """Each photograph with its place in the output folder; the name is kept.
+
+    Raises:
+        AlreadyExists: Two photographs would get the same place.
+    """
+    plan: dict[Path, Path] = {}
+    for photo in photos:
+        target = out / photo.name
+        if target in plan:
+            raise AlreadyExists(
+                f"two photographs have the name {photo.name}",
+                subject=str(plan[target]),
+                remedy="tag them into two folders",
+            )
+        plan[target] = photo
+    return [(photo, target) for target, photo in plan.items()]
+
+
+__all__ = ["EvidenceError", "Issuer", "TagSettings", "Tagged", "Tagger", "plan_outputs"]

@@ -1,4 +1,4 @@
-"""What platforms and people do to pictures without meaning to manipulate them: compression, resizing, noise, filters."""
+"""What platforms and people do to pictures without meaning to manipulate: compression, resizing, noise, filters."""
 
 from __future__ import annotations
 

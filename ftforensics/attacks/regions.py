@@ -13,9 +13,17 @@ from ftforensics.imaging.resample import Floats, Pixels, resize
 
 
 def ellipse_mask(
-    height: int, width: int, centre: tuple[float, float], radii: tuple[float, float], feather: float, angle_deg: float = 0.0
+    height: int,
+    width: int,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    feather: float,
+    angle_deg: float = 0.0,
 ) -> Floats:
-    """Soft ellipse (H, W); centre and radii in unit coordinates, ``feather`` the blur's sigma as a fraction of the width."""
+    """Soft ellipse (H, W).
+
+    Centre and radii are in unit coordinates; ``feather`` is the blur's sigma as a fraction of the width.
+    """
     mask = np.zeros((height, width), dtype=np.float32)
     axes = (max(1, round(radii[0] * width)), max(1, round(radii[1] * height)))
     cv2.ellipse(mask, (round(centre[0] * width), round(centre[1] * height)), axes, angle_deg, 0, 360, 1.0, -1)
@@ -56,7 +64,10 @@ def swap_region(image: Pixels, donor: Pixels, mask: Floats, *, colour_matched: b
 
 
 def swap_region_poisson(image: Pixels, donor: Pixels, mask: Floats) -> tuple[Pixels, Floats]:
-    """Seamless cloning of the donor (Pérez et al., "Poisson image editing", 2003); falls back to feathering at the border."""
+    """Seamless cloning of the donor (Pérez et al., "Poisson image editing", 2003).
+
+    Falls back to feathering where the region leaves too little room to the picture's border.
+    """
     height, width = image.shape[:2]
     donor = resize(donor, width, height)
     hard = (mask > 0.5).astype(np.uint8)
@@ -73,7 +84,10 @@ def swap_region_poisson(image: Pixels, donor: Pixels, mask: Floats) -> tuple[Pix
 
 
 def random_mask(height: int, width: int, largest: float, random: np.random.Generator) -> Floats:
-    """A soft ellipse or box up to ``largest`` of the picture's width and 1.2 times that of its height, near the middle."""
+    """A soft ellipse or box, wholly inside the picture.
+
+    It is 0.4 to 1 times ``largest`` of the picture's width across, and 0.9 to 1.3 times that share of its height down.
+    """
     across = float(random.uniform(0.4, 1.0)) * largest
     down = min(0.9, across * float(random.uniform(0.9, 1.3)))
     centre = (float(random.uniform(across / 2, 1 - across / 2)), float(random.uniform(down / 2, 1 - down / 2)))

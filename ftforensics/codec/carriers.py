@@ -1,9 +1,10 @@
 """Pseudo-random carrier patterns, keyed, band-limited and orthonormal.
 
-Enters: secret bytes. Leaves: ``float32 (K, 3, 64, 64)`` message carriers and one public synchronisation carrier. The patterns
-live between 3 and 22 cycles per picture side, mostly in luminance and on the blue-yellow axis, where regeneration and JPEG
-keep them and eyes see them least. Spread-spectrum marking: Cox et al., "Secure spread spectrum watermarking" (1997).
-Orthonormalisation: Löwdin (1950), the unique closest orthonormal set, so that it does not depend on a LAPACK's sign choices.
+Enters: secret bytes. Leaves: ``float32 (K, 3, 64, 64)`` message carriers and one public synchronisation carrier. The
+patterns live between 3 and 22 cycles per picture side, mostly in luminance and on the blue-yellow axis, where
+regeneration and JPEG keep them and eyes see them least. Spread-spectrum marking: Cox et al., "Secure spread spectrum
+watermarking" (1997). Orthonormalisation: Löwdin (1950), the unique closest orthonormal set, so that it does not depend
+on a LAPACK's sign choices.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def spectral_envelope() -> NDArray[np.float64]:
     cycles = np.hypot(n[:, None], n[None, :]) / 2.0
     rise = np.clip(0.6 + 0.4 * (cycles - _LOWEST_CYCLES) / (_FULL_CYCLES - _LOWEST_CYCLES), 0.6, 1.0)
     axes = [
-        np.where((cycles >= _LOWEST_CYCLES) & (cycles <= highest), amplitude * rise, 0.0) for amplitude, highest in _BANDS
+        np.where((cycles >= _LOWEST_CYCLES) & (cycles <= highest), amplitude * rise, 0.0)
+        for amplitude, highest in _BANDS
     ]
     return np.stack(axes)
 
@@ -61,7 +63,7 @@ def _to_pixels(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
     """Opponent DCT coefficients (n, 3, 64, 64) to RGB planes (n, 3, 64, 64)."""
     dct = dct_matrix()
     planes = dct.T @ coefficients @ dct
-    return np.einsum("nayx,ac->ncyx", planes, OPPONENT_AXES, optimize=True)
+    return np.asarray(np.einsum("nayx,ac->ncyx", planes, OPPONENT_AXES, optimize=True))
 
 
 def rows_from_planes(planes: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -87,7 +89,10 @@ def _draw(seed: bytes, count: int) -> NDArray[np.float64]:
 
 
 def planes_from_rows(rows: NDArray[np.float64]) -> Floats:
-    """Patterns (n, 3, 64, 64) from band coefficients (n, D); an isometry, so orthonormal rows give orthonormal patterns."""
+    """Patterns (n, 3, 64, 64) from band coefficients (n, D).
+
+    An isometry: orthonormal rows give orthonormal patterns.
+    """
     inside = spectral_envelope() > 0
     coefficients = np.zeros((rows.shape[0], PLANES, GRID, GRID))
     coefficients[:, inside] = rows
@@ -102,7 +107,10 @@ def sync_row(model_id: str) -> NDArray[np.float64]:
 
 
 def build_sync_carrier(model_id: str) -> Floats:
-    """The public synchronisation carrier (3, 64, 64) of unit norm; one per model, so the search does not grow with keys."""
+    """The public synchronisation carrier (3, 64, 64) of unit norm.
+
+    There is one per model, so the search does not grow with the keys held.
+    """
     return np.asarray(planes_from_rows(sync_row(model_id))[0])
 
 

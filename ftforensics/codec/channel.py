@@ -1,8 +1,9 @@
 """The channel code: 64-bit tag id to 128 channel bits and back.
 
-Reed-Solomon RS(16, 8) over GF(2^8) (Reed and Solomon, 1960; ``reedsolo``, primitive polynomial 0x11d, first root 0), then a bit
-interleaver and a 128-bit mask, both derived from the carrier key. The mask makes every code word uniform to anyone without
-the key, which is what the false-accept bounds rest on; the interleaver spreads a symbol's bits over unrelated carriers.
+Reed-Solomon RS(16, 8) over GF(2^8) (Reed and Solomon, 1960; ``reedsolo``, primitive polynomial 0x11d, first root 0),
+then a bit interleaver and a 128-bit mask, both derived from the carrier key. The mask makes every code word uniform to
+anyone without the key, which is what the false-accept bounds rest on; the interleaver spreads a symbol's bits over
+unrelated carriers.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def encode(tag_id: str, key: ChannelKey) -> Floats:
 
 @lru_cache(maxsize=1)
 def _generator_rows() -> Bits:
-    """Parity (64, 64) of every single-bit id: Reed-Solomon is linear over GF(2), so parities of ids are sums of these."""
+    """Parity (64, 64) of every single-bit id.
+
+    Reed-Solomon is linear over GF(2), so the parity of any id is the sum of these.
+    """
     rows = []
     for bit in range(8 * ID_BYTES):
         word = np.zeros(8 * ID_BYTES, dtype=np.uint8)

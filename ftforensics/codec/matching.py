@@ -1,9 +1,9 @@
 """Maximum-likelihood matching of soft bits against a registry, and the bounds on being wrong.
 
-For soft bits l and a code word c in {-1, +1}^128, z = sum(l c) / sqrt(sum(l^2)). For a picture made without the key c is
-uniform over the mask whatever l is, so P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, 1963). The E-value counts every
-record, key and hypothesis that was compared. For pictures tagged with the *same* key and another record the bound does not
-hold; there the distance of the code and the runner-up's z are what there is to go by.
+For soft bits l and a code word c in {-1, +1}^128, z = sum(l c) / sqrt(sum(l^2)). For a picture made without the key c
+is uniform over the mask whatever l is, so P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, 1963). The E-value
+counts every record, key and hypothesis that was compared. For pictures tagged with the *same* key and another record
+the bound does not hold; there the distance of the code and the runner-up's z are what there is to go by.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Match:
 
 
 def z_scores(soft: Floats, words: NDArray[np.int8]) -> Floats:
-    """z of soft bits (128,) with every word (N, 128); at most sqrt(128); zeros if the soft bits are all zero."""
+    """Scores z of soft bits (128,) with every word (N, 128); at most sqrt(128); zeros if the soft bits are all zero."""
     norm = float(np.linalg.norm(soft))
     if norm == 0.0:
         return np.zeros(words.shape[0], dtype=np.float32)
@@ -68,7 +68,8 @@ def e_value(z: float, *, records: int, carrier_keys: int, hypotheses: int) -> fl
 def blind_false_accept_p(errors: int, erasures: int) -> float:
     """Chance that random bits decode with at most ``errors`` symbol errors after ``erasures`` chosen erasures.
 
-    A union bound over the words in reach: with f erasures, 16 - f known symbols, e errors among them, 256^8 words of 256^16.
+    A union bound over the words in reach: with f erasures, 16 - f known symbols, e errors among them, 256^8 words of
+    256^16.
     """
     known = WORD_BYTES - erasures
     reach = sum(comb(known, count) * 255**count for count in range(errors + 1))

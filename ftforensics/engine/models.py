@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from ftforensics.domain.model import ModelCard
 from ftforensics.errors import ModelMissing
@@ -34,21 +33,33 @@ def find_model(name: str = DEFAULT_MODEL, extra: Path | None = None) -> Path:
     raise ModelMissing("no such model", subject=name, remedy="reinstall ftforensics or give --engines its folder")
 
 
+def _is_a(value: object, kind: Any) -> bool:
+    """Whether a JSON value is of a card field's type; a whole number is a float too, a boolean is neither."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, kind) or (kind is float and isinstance(value, int))
+
+
 def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
-    known = {field.name for field in fields(ModelCard)}
-    missing = known - data.keys()
-    if missing:
+    version = data.get("format_version")
+    if isinstance(version, int) and version != FORMAT_VERSION:
         raise ModelMissing(
-            f"the model card lacks {', '.join(sorted(missing))}", subject=str(path), remedy="reinstall the model"
-        )
-    card = ModelCard(**{key: value for key, value in data.items() if key in known})
-    if card.format_version != FORMAT_VERSION:
-        raise ModelMissing(
-            f"the model has format {card.format_version}, this program reads {FORMAT_VERSION}",
+            f"the model has format {version}, this program reads {FORMAT_VERSION}",
             subject=str(path),
             remedy="install the model that came with this version",
         )
-    return card
+    kinds = get_type_hints(ModelCard)
+    missing = sorted(kinds.keys() - data.keys())
+    if missing:
+        raise ModelMissing(
+            f"the model card lacks {', '.join(missing)}", subject=str(path), remedy="reinstall the model"
+        )
+    wrong = sorted(name for name, kind in kinds.items() if not _is_a(data[name], kind))
+    if wrong:
+        raise ModelMissing(
+            f"the model card has a wrong type for {', '.join(wrong)}", subject=str(path), remedy="reinstall the model"
+        )
+    return ModelCard(**{name: data[name] for name in kinds})
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -60,11 +71,11 @@ def load_card(folder: Path) -> ModelCard:
     path = folder / "model.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            raise TypeError("not an object")
-        return _as_card(data, path)
-    except (OSError, ValueError, TypeError) as exc:
+    except (OSError, ValueError) as exc:
         raise ModelMissing("the model card cannot be read", subject=str(path), remedy="reinstall the model") from exc
+    if not isinstance(data, dict):
+        raise ModelMissing("the model card is not a JSON object", subject=str(path), remedy="reinstall the model")
+    return _as_card(data, path)
 
 
 def load_graph(folder: Path, file: str, sha256: str) -> bytes:

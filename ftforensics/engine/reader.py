@@ -21,7 +21,7 @@ class Reader(Protocol):
     card: ModelCard
 
     def read(self, pictures: Pixels) -> Floats:
-        """Residual maps (B, 3, 64, 64) of pictures uint8 (B, 128, 128, 3) sRGB; any B, any order gives the same maps."""
+        """Residual maps (B, 3, 64, 64) of pictures uint8 (B, 128, 128, 3) sRGB; any B and order give the same maps."""
         ...
 
 

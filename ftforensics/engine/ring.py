@@ -41,7 +41,7 @@ def build_ring_key(key_id: str, derive: Callable[[str, int], bytes], model_id: s
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Book:
-    """The code words (N, 128) int8 of the records under one carrier key, and their ids uint64 (N,), in the same order."""
+    """Code words (N, 128) int8 of the records under one carrier key, and their ids uint64 (N,), in the same order."""
 
     key: RingKey
     ids: NDArray[np.uint64]

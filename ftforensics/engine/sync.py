@@ -36,7 +36,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A found frame: ``to_suspect`` maps the tagged frame's unit coordinates to the suspect's; ``peak`` its strength."""
+    """A found frame: ``to_suspect`` maps the tagged frame's unit coordinates to the suspect's."""
 
     shape: Shape
     to_suspect: geometry.Affine
@@ -142,7 +142,7 @@ class SyncSearch:
         return sorted(frames, key=lambda frame: -frame.peak)
 
     def refine_aligned(self, residual: Floats, aspect: float) -> geometry.Affine:
-        """The small correction of a residual map that is nearly in the tagged frame: frame to map, near the identity."""
+        """The small correction of a residual map nearly in the tagged frame: frame to map, near the identity."""
         upright = Shape(scale_x=1.0, scale_y=1.0)
         return self._refine(residual, aspect, 0.0, upright, (0, 0)).to_suspect
 

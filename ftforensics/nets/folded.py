@@ -1,7 +1,7 @@
 """The reader with normalisation folded into its convolutions, and its gradient with respect to the picture.
 
-Both are what is shipped as ONNX graphs: the tagger needs the gradient and must not need torch. The backward pass is written
-out, convolution by transposed convolution, because ONNX has no differentiation of its own.
+Both are what is shipped as ONNX graphs: the tagger needs the gradient and must not need torch. The backward pass is
+written out, convolution by transposed convolution, because ONNX has no differentiation of its own.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class FoldedReader(nn.Module):
 class ReaderGradient(nn.Module):
     """Soft bits of signed carriers and the gradient of a margin loss with respect to the picture.
 
-    Inputs: picture (B, 3, 128, 128); carriers (K, 12288), each times the sign it should be read with and scaled so that a
-    perfect reading gives 1; weights (K,); margin and sharpness (scalars). The loss of a picture is
+    Inputs: picture (B, 3, 128, 128); carriers (K, 12288), each times the sign it should be read with and scaled so that
+    a perfect reading gives 1; weights (K,); margin and sharpness (scalars). The loss of a picture is
     sum_k weights_k * softplus(sharpness * (margin - soft_k)) / sharpness.
     Outputs: soft (B, K) and gradient (B, 3, 128, 128).
     """

@@ -1,11 +1,14 @@
 """The residual reader: what was added to this picture?
 
-Enters: ``float32 (B, 3, 128, 128)`` sRGB in [0, 1], the suspect squeezed to a square. Leaves: ``float32 (B, 3, 64, 64)``, the
-estimate of the tag planes w, of mean square 1 where the tag is certain and near 0 where it is not. The shape is a U-Net
-(Ronneberger et al., 2015) with residual blocks; the keyed projection outside it follows PRNU practice (Chen et al., 2008).
+Enters: ``float32 (B, 3, 128, 128)`` sRGB in [0, 1], the suspect squeezed to a square. Leaves:
+``float32 (B, 3, 64, 64)``, the estimate of the tag planes w, of mean square 1 where the tag is certain and near 0 where
+it is not. The shape is a U-Net (Ronneberger et al., 2015) with residual blocks; the keyed projection outside it follows
+PRNU practice (Chen et al., 2008).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +46,9 @@ class Reader(nn.Module):
             nn.Sequential(*(Block(width) for _ in range(count))) for width, count in zip(widths, blocks, strict=True)
         )
         self.downs = nn.ModuleList(
-            nn.Conv2d(shallow, deep, 3, stride=2, padding=1) for shallow, deep in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(shallow, deep, 3, stride=2, padding=1) for shallow, deep in pairwise(widths)
         )
-        self.ups = nn.ModuleList(
-            nn.Conv2d(deep, shallow, 3, padding=1) for shallow, deep in zip(widths, widths[1:], strict=False)
-        )
+        self.ups = nn.ModuleList(nn.Conv2d(deep, shallow, 3, padding=1) for shallow, deep in pairwise(widths))
         self.decoders = nn.ModuleList(
             nn.Sequential(*(Block(width) for _ in range(count)))
             for width, count in zip(widths[:-1], blocks[:-1], strict=True)

@@ -1,7 +1,7 @@
 """The GAN simulator: regenerates a picture through a narrow latent, as face-swap and attribute generators do.
 
-Enters and leaves: ``float32 (B, 3, H, W)`` in [0, 1], H and W multiples of 8. Source: the simulator of FakeTagger (Wang et
-al., 2021, section 3.4); the eightfold bottleneck is that of latent diffusion's autoencoder (Rombach et al., 2022).
+Enters and leaves: ``float32 (B, 3, H, W)`` in [0, 1], H and W multiples of 8. Source: the simulator of FakeTagger (Wang
+et al., 2021, section 3.4); the eightfold bottleneck is that of latent diffusion's autoencoder (Rombach et al., 2022).
 """
 
 from __future__ import annotations

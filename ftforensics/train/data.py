@@ -1,7 +1,7 @@
 """Training and validation pictures.
 
-The last 15 % of each folder, in name order, are kept for validation. Folders' weights make portraits and faces as common in
-a batch as their importance, not their number.
+The last 15 % of each folder, in name order, are kept for validation. Folders' weights make portraits and faces as
+common in a batch as their importance, not their number.
 """
 
 from __future__ import annotations
@@ -56,13 +56,15 @@ def load_pictures(root: Path, part: str, max_px: int = 448) -> Pictures:
             weights.append(FOLDER_WEIGHTS.get(folder.name, 0.2) / max(1, len(chosen)))
             names.append(f"{folder.name}/{path.name}")
     if not images:
-        raise EvidenceUnreadable("no training pictures found", subject=str(root), remedy="give --images a folder of folders")
+        raise EvidenceUnreadable(
+            "no training pictures found", subject=str(root), remedy="give --images a folder of folders"
+        )
     total = np.asarray(weights)
     return Pictures(images=tuple(images), weights=total / total.sum(), names=tuple(names))
 
 
 def random_view(image: Pixels, side_px: int, random: np.random.Generator) -> Pixels:
-    """A square view: a crop of 60 to 100 % of the short side, or now and then the whole picture squeezed, sometimes mirrored."""
+    """A square view: a crop of 60 to 100 % of the short side, or the whole picture squeezed, sometimes mirrored."""
     height, width = image.shape[:2]
     if random.random() < 0.7:
         side = int(min(height, width) * random.uniform(0.6, 1.0))

@@ -50,7 +50,13 @@ def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, st
         {"input_names": ["picture"], "output_names": ["planes"], "dynamic_shapes": {"picture": batch}},
         out / "reader.onnx",
     )
-    inputs = (picture, torch.randn(MESSAGE_BITS + 1, VALUES), torch.ones(MESSAGE_BITS + 1), torch.tensor(1.0), torch.tensor(3.0))
+    inputs = (
+        picture,
+        torch.randn(MESSAGE_BITS + 1, VALUES),
+        torch.ones(MESSAGE_BITS + 1),
+        torch.tensor(1.0),
+        torch.tensor(3.0),
+    )
     names = ["picture", "carriers", "weights", "margin", "sharpness"]
     shapes = {"picture": batch, "carriers": batch, "weights": batch, "margin": None, "sharpness": None}
     gradient_hash = _save(
@@ -91,5 +97,9 @@ def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[st
     }
     existing = out / "model.json"
     kept = json.loads(existing.read_text(encoding="utf-8")) if existing.exists() else {}
-    card = {"presence_threshold": 0.0, "sync_threshold": 0.0} | {k: kept[k] for k in ("presence_threshold", "sync_threshold") if k in kept} | card
+    card = (
+        {"presence_threshold": 0.0, "sync_threshold": 0.0}
+        | {k: kept[k] for k in ("presence_threshold", "sync_threshold") if k in kept}
+        | card
+    )
     existing.write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")

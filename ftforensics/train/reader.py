@@ -35,7 +35,10 @@ def warp(planes: Tensor, maps: Tensor) -> Tensor:
 
 
 class BandTransform:
-    """Planes (B, 3, 64, 64) to band coefficients (B, D), where carriers are short rows; the adjoint of planes_from_rows."""
+    """Planes (B, 3, 64, 64) to band coefficients (B, D), where carriers are short rows.
+
+    The adjoint of ``codec.carriers.planes_from_rows``.
+    """
 
     def __init__(self) -> None:
         self.dct = torch.from_numpy(dct_matrix()).float()
@@ -112,7 +115,9 @@ def train_reader(
     data = TaggedBatches(
         load_pictures(images, "train"), regenerator, seed=seed, batch=batch, steps=steps, model_id=model_id
     )
-    loader = DataLoader(Subset(data, range(start, steps)), batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None)
+    loader = DataLoader(
+        Subset(data, range(start, steps)), batch_size=None, num_workers=workers, prefetch_factor=3 if workers else None
+    )
     held_out = load_pictures(images, "validation")
     began = saved = time.monotonic()
     running = np.zeros(3)

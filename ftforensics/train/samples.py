@@ -1,6 +1,6 @@
 """One training batch: pictures tagged with fresh carriers, then manipulated as pictures are in the wild.
 
-No gradient passes through a manipulation: the carriers are fixed, so real codecs, real blends and real generators are used.
+No gradient passes through a manipulation: the carriers are fixed, so codecs, blends and generators are the real ones.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def _regenerate(pixels: Pixels, simulator: Simulator, random: np.random.Generato
     return perceptual.round_pixels(output[0].float().permute(1, 2, 0).numpy() * 255.0)
 
 
-def edit(sample: Sample, pictures: Pictures, simulator: Simulator | None, hard: Hardness, random: np.random.Generator) -> None:
+def edit(
+    sample: Sample, pictures: Pictures, simulator: Simulator | None, hard: Hardness, random: np.random.Generator
+) -> None:
     """Identity swap, reenactment, regeneration, colour: each with its own probability."""
     height, width = sample.pixels.shape[:2]
     if random.random() < 0.35:
@@ -98,7 +100,11 @@ def move(sample: Sample, hard: Hardness, random: np.random.Generator) -> None:
     centre = (0.5 + float(random.uniform(-room, room)), 0.5 + float(random.uniform(-room, room)))
     side = sample.pixels.shape[0]
     frame = geometry.about_centre(
-        scale_x=scale * stretch, scale_y=scale / stretch, angle_deg=angle, centre=centre, mirrored=random.random() < 0.15
+        scale_x=scale * stretch,
+        scale_y=scale / stretch,
+        angle_deg=angle,
+        centre=centre,
+        mirrored=random.random() < 0.15,
     )
     fill = tuple(float(value) for value in random.integers(0, 256, 3))
     sample.pixels = geometry.sample_frame(sample.pixels, frame, (side, side), fill)
@@ -161,8 +167,8 @@ def _for_grid_sample(affine: geometry.Affine) -> NDArray[np.float32]:
 class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
     """Batch ``step`` of a training run, a pure function of (seed, step).
 
-    Yields pictures uint8 (B, 128, 128, 3), signs (B, 128), carriers (128, D) as band coefficients, planes (B, 3, 64, 64), present (B, 64, 64)
-    and the two maps (B, 2, 3) for ``grid_sample``.
+    Yields pictures uint8 (B, 128, 128, 3), signs (B, 128), carriers (128, D) as band coefficients, planes (B, 3, 64,
+    64), present (B, 64, 64) and the two maps (B, 2, 3) for ``grid_sample``.
     """
 
     def __init__(
@@ -174,8 +180,10 @@ class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
         self.pool = [carrier_rows(b"training carriers %d" % index, model_id) for index in range(CARRIER_POOL)]
 
     def fresh_carriers(self, random: np.random.Generator) -> NDArray[np.float64]:
-        """New orthonormal carriers (128, D): a base set with every coefficient's sign redrawn, which is far cheaper than
-        orthonormalising anew and gives carriers as different from the base as two keys' are."""
+        """New orthonormal carriers (128, D): a base set with every coefficient's sign redrawn.
+
+        That is far cheaper than orthonormalising anew, and they differ from the base as much as two keys' do.
+        """
         rows = self.pool[int(random.integers(0, CARRIER_POOL))]
         rows = rows * random.choice(np.array([-1.0, 1.0]), rows.shape[1])
         return np.asarray(rows - (rows @ self.sync.T) @ self.sync)

@@ -1,6 +1,7 @@
 """Train the GAN simulator: L1 + gradient + hinge adversarial loss on training pictures.
 
-Resumable: the checkpoint holds the weights, the optimisers and the step. ``python -m ftforensics.train simulator --help``.
+Resumable: the checkpoint holds the weights, the optimisers and the step.
+``python -m ftforensics.train simulator --help``.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def train_simulator(
             hinge.backward()  # type: ignore[no-untyped-call]
             against.step()
         if step % 50 == 0:
-            report(f"step {step}/{steps} loss {loss.item():.4f} {(time.monotonic() - began) / (step - start + 1):.3f} s/step")
+            pace = (time.monotonic() - began) / (step - start + 1)
+            report(f"step {step}/{steps} loss {loss.item():.4f} {pace:.3f} s/step")
         if time.monotonic() - saved > 120 or step == steps - 1:
             saved = time.monotonic()
             state = {"net": net.state_dict(), "critic": critic.state_dict(), "step": step + 1, "width": width}

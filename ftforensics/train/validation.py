@@ -1,4 +1,4 @@
-"""Bit accuracy on held-out training pictures, plain embedding, a fixed battery: to watch training, never to claim a result."""
+"""Bit accuracy on held-out pictures, plain embedding, a fixed battery: to watch training, never to claim a result."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def parse_carrier_key(data: bytes, passphrase: str | None, *, subject: str | Non
             secret = cipher.decrypt(nonce, sealed, canonical_json(clear))
         except InvalidTag as exc:
             raise KeyLocked(
-                "carrier key does not open: wrong passphrase, or the file is damaged",
+                "wrong passphrase, or the carrier key is damaged",
                 subject=subject,
                 remedy="try again",
             ) from exc

@@ -94,7 +94,7 @@ class KeyFolder:
             TrustError: The file at that path is not a key.
         """
         found = [entry for entry in self.list() if reference in (entry.name, entry.key_id)]
-        if not found and (os.sep in reference or Path(reference).suffix in _SUFFIXES) and Path(reference).is_file():
+        if not found and _names_a_file(reference):
             found = [_read_entry(Path(reference))]
         if not found or kind not in (None, found[0].kind):
             wanted = "key" if kind is None else f"{kind} key"
@@ -144,6 +144,13 @@ class KeyFolder:
                 f"key folder cannot be read ({exc.strerror})", subject=str(self.path), remedy="check its permissions"
             ) from exc
         return tuple(self.path / name for name in names if Path(name).suffix in _SUFFIXES)
+
+
+def _names_a_file(reference: str) -> bool:
+    try:
+        return (os.sep in reference or Path(reference).suffix in _SUFFIXES) and Path(reference).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _read_entry(path: Path) -> KeyEntry:

@@ -1,4 +1,4 @@
-"""From a passphrase to encryption keys. In: passphrase text. Out: bytes from scrypt, or a PKCS#8 PEM locked with it.
+"""From a passphrase to encryption keys. In: passphrase text. Out: bytes from scrypt, or PKCS#8 locked with it.
 
 The cryptography package writes locked PKCS#8 with 2,048 rounds of PBKDF2, which a graphics card guesses through at
 leisure; the same standard allows scrypt, which it and OpenSSL both read, so that one structure is written out here.
@@ -16,12 +16,13 @@ import unicodedata
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from ftforensics.errors import KeyLocked
+from ftforensics.errors import KeyLocked, TrustError
 
 SCRYPT_N = 2**14
 SCRYPT_R = 8
 SCRYPT_P = 5
 SALT_BYTES = 16
+_BODY_BYTES = 64
 _AES_BLOCK_BITS = 128
 
 _SEQUENCE, _INTEGER, _OCTET_STRING, _OBJECT_ID = 0x30, 0x02, 0x04, 0x06
@@ -62,7 +63,7 @@ def stretch(passphrase: str, salt: bytes, length_bytes: int) -> bytes:
 
 
 def lock_pkcs8(private_key_info: bytes, passphrase: str) -> bytes:
-    """Encrypt a PKCS#8 PrivateKeyInfo (DER) under a passphrase.
+    """Encrypt the PKCS#8 PrivateKeyInfo (DER, 48 bytes) of an Ed25519 key under a passphrase.
 
     Returns:
         PEM of an EncryptedPrivateKeyInfo: PBES2 with scrypt and AES-256-CBC, as ``openssl pkcs8 -scrypt`` writes it.
@@ -70,20 +71,51 @@ def lock_pkcs8(private_key_info: bytes, passphrase: str) -> bytes:
     Raises:
         KeyLocked: The passphrase is empty or malformed.
     """
-    salt, initial = os.urandom(SALT_BYTES), os.urandom(_AES_BLOCK_BITS // 8)
+    salt, initial = os.urandom(SALT_BYTES), os.urandom(SALT_BYTES)
     padder = padding.PKCS7(_AES_BLOCK_BITS).padder()
     encryptor = Cipher(algorithms.AES256(stretch(passphrase, salt, 32)), modes.CBC(initial)).encryptor()
     body = encryptor.update(padder.update(private_key_info) + padder.finalize()) + encryptor.finalize()
-    stretching = _der(
-        _SEQUENCE,
-        _der(_OBJECT_ID, _OID_SCRYPT)
-        + _der(_SEQUENCE, _der(_OCTET_STRING, salt) + _der_int(SCRYPT_N) + _der_int(SCRYPT_R) + _der_int(SCRYPT_P)),
-    )
-    cipher = _der(_SEQUENCE, _der(_OBJECT_ID, _OID_AES256_CBC) + _der(_OCTET_STRING, initial))
-    scheme = _der(_SEQUENCE, _der(_OBJECT_ID, _OID_PBES2) + _der(_SEQUENCE, stretching + cipher))
-    text = base64.b64encode(_der(_SEQUENCE, scheme + _der(_OCTET_STRING, body)))
+    return _write_pem(_encrypted_key_der(salt, initial, body))
+
+
+def unlock_pkcs8(pem: bytes, passphrase: str) -> bytes:
+    """Decrypt what ``lock_pkcs8`` wrote, byte for byte; the cost of it is never the file's to choose.
+
+    Returns:
+        The decrypted bytes: the DER of a PrivateKeyInfo if the passphrase was right, noise once in 256 times if not.
+
+    Raises:
+        KeyLocked: The passphrase is wrong, empty or malformed.
+        TrustError: The PEM is not of the one form that ``lock_pkcs8`` writes.
+    """
+    try:
+        der = base64.b64decode(b"".join(pem.split(b"\n")[1:-2]), validate=True)
+    except ValueError:
+        der = b""
+    salt, initial, body = (der[part] for part in (_SALT_PART, _INITIAL_PART, _BODY_PART))
+    if len(der) != _BODY_PART.stop or _write_pem(_encrypted_key_der(salt, initial, body)) != pem:
+        raise TrustError("locked key is damaged or was locked by another program")
+    decryptor = Cipher(algorithms.AES256(stretch(passphrase, salt, 32)), modes.CBC(initial)).decryptor()
+    padded = decryptor.update(body) + decryptor.finalize()
+    unpadder = padding.PKCS7(_AES_BLOCK_BITS).unpadder()
+    try:
+        return unpadder.update(padded) + unpadder.finalize()
+    except ValueError as exc:
+        raise KeyLocked("wrong passphrase, or the key is damaged", remedy="try again") from exc
+
+
+def _write_pem(der: bytes) -> bytes:
+    text = base64.b64encode(der)
     lines = [text[at : at + 64] for at in range(0, len(text), 64)]
     return b"\n".join([b"-----BEGIN ENCRYPTED PRIVATE KEY-----", *lines, b"-----END ENCRYPTED PRIVATE KEY-----", b""])
+
+
+def _encrypted_key_der(salt: bytes, initial: bytes, body: bytes) -> bytes:
+    costs = _der_int(SCRYPT_N) + _der_int(SCRYPT_R) + _der_int(SCRYPT_P)
+    stretching = _der(_SEQUENCE, _der(_OBJECT_ID, _OID_SCRYPT) + _der(_SEQUENCE, _der(_OCTET_STRING, salt) + costs))
+    cipher = _der(_SEQUENCE, _der(_OBJECT_ID, _OID_AES256_CBC) + _der(_OCTET_STRING, initial))
+    scheme = _der(_SEQUENCE, _der(_OBJECT_ID, _OID_PBES2) + _der(_SEQUENCE, stretching + cipher))
+    return _der(_SEQUENCE, scheme + _der(_OCTET_STRING, body))
 
 
 def _der(tag: int, content: bytes) -> bytes:
@@ -96,3 +128,16 @@ def _der(tag: int, content: bytes) -> bytes:
 
 def _der_int(number: int) -> bytes:
     return _der(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def _find_part(size_bytes: int, which: int) -> slice:
+    parts = [b"\xaa" * SALT_BYTES, b"\xbb" * SALT_BYTES, b"\xcc" * _BODY_BYTES]
+    start = _encrypted_key_der(parts[0], parts[1], parts[2]).index(parts[which])
+    return slice(start, start + size_bytes)
+
+
+_SALT_PART, _INITIAL_PART, _BODY_PART = (
+    _find_part(SALT_BYTES, 0),
+    _find_part(SALT_BYTES, 1),
+    _find_part(_BODY_BYTES, 2),
+)

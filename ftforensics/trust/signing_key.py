@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_der_private_key,
     load_pem_private_key,
 )
 
 from ftforensics.errors import KeyLocked, TrustError
-from ftforensics.trust.passphrase import lock_pkcs8, passphrase_bytes
+from ftforensics.trust.passphrase import lock_pkcs8, unlock_pkcs8
 from ftforensics.trust.private_file import load_bounded, permission_warnings, save_private_file
 from ftforensics.trust.public_key import fingerprint
 
@@ -180,14 +181,19 @@ def parse_signing_key(data: bytes, passphrase: str | None, *, subject: str | Non
     header = parse_signing_key_header(data, subject=subject)
     if header.locked and passphrase is None:
         raise KeyLocked("key is locked", subject=subject, remedy="give its passphrase")
-    secret = passphrase_bytes(passphrase) if header.locked and passphrase is not None else None
+    pem = _match_header(data, subject)["pem"]
     try:
-        private = load_pem_private_key(_match_header(data, subject)["pem"], secret)
-    except (ValueError, TypeError, UnsupportedAlgorithm, MemoryError) as exc:
+        if header.locked and passphrase is not None:
+            private = load_der_private_key(unlock_pkcs8(pem, passphrase), None)
+        else:
+            private = load_pem_private_key(pem, None)
+    except KeyLocked as exc:
+        raise KeyLocked(exc.what, subject=subject, remedy=exc.remedy) from exc
+    except TrustError as exc:
+        raise TrustError(exc.what, subject=subject, remedy="restore it from a backup") from exc
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         if header.locked:
-            raise KeyLocked(
-                "key does not open: wrong passphrase, or the file is damaged", subject=subject, remedy="try again"
-            ) from exc
+            raise KeyLocked("wrong passphrase, or the key is damaged", subject=subject, remedy="try again") from exc
         raise TrustError("key file is damaged", subject=subject, remedy="restore it from a backup") from exc
     if not isinstance(private, Ed25519PrivateKey):
         raise TrustError("key is not an Ed25519 key", subject=subject, remedy="make one with 'ftf key new'")

@@ -54,7 +54,10 @@ def test_a_key_outside_the_folder_is_found_by_its_path(folder, tmp_path):
     assert KeyFolder(tmp_path / "none").load_signing(str(tmp_path / "away.pem"), None).key_id == ALICE.key_id
 
 
-@pytest.mark.parametrize("reference", ["alice", ALICE.key_id, "carol", "ed25519:" + "0" * 64, "no/such.pem", ""])
+@pytest.mark.parametrize(
+    "reference",
+    ["alice", ALICE.key_id, "carol", "ed25519:" + "0" * 64, "no/such.pem", "", "a\0.pem", "x" * 5000 + ".pem"],
+)
 def test_a_key_of_the_wrong_kind_or_none_is_key_unknown(folder, reference):
     with pytest.raises(KeyUnknown, match="ftf key"):
         folder.load_carrier(reference, None)

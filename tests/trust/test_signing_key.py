@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import stat
@@ -36,10 +37,10 @@ def test_a_locked_key_comes_back_with_its_passphrase(locked_file):
     verify_signature(KEY.public_key, key.sign(b"m"), b"m")
 
 
-@pytest.mark.parametrize("passphrase", [None, "", "wrong", "correct horse "])
-def test_a_missing_or_wrong_passphrase_is_key_locked(locked_file, passphrase):
+@pytest.mark.parametrize("typed", [None, "", "wrong", "correct horse "])
+def test_a_missing_or_wrong_passphrase_is_key_locked(locked_file, typed):
     with pytest.raises(KeyLocked):
-        SigningKey.load(locked_file, passphrase)
+        SigningKey.load(locked_file, typed)
 
 
 def test_two_spellings_of_an_accent_are_one_passphrase(tmp_path):
@@ -171,6 +172,32 @@ def test_any_changed_byte_gives_an_error_or_a_key_that_is_whole(open_file, posit
 def test_any_bytes_parse_to_a_key_or_an_error(data):
     with pytest.raises(TrustError):
         parse_signing_key(data, "p")
+
+
+@pytest.mark.parametrize("position", range(0, 400, 23))
+def test_any_changed_byte_of_a_locked_file_is_an_error_or_another_label(locked_file, position):
+    data = bytearray(locked_file.read_bytes())
+    data[position] ^= 1
+    try:
+        key = parse_signing_key(bytes(data), "correct horse")
+    except TrustError:
+        return
+    assert key.key_id == KEY.key_id
+    assert position < data.index(b"public-key")
+
+
+@pytest.mark.parametrize("costs", ["02027fff020108020105", "0202400002017f020105", "0202400002010802017f"])
+def test_the_cost_of_unlocking_is_not_for_the_file_to_choose(locked_file, costs):
+    header, pem = locked_file.read_bytes().split(b"-----BEGIN", 1)
+    first, *lines, last, end = pem.split(b"\n")
+    der = base64.b64decode(b"".join(lines))
+    assert bytes.fromhex("02024000020108020105") in der
+    text = base64.b64encode(der.replace(bytes.fromhex("02024000020108020105"), bytes.fromhex(costs)))
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    dear = header + b"-----BEGIN" + b"\n".join([first, *lines, last, end])
+    assert dear != locked_file.read_bytes()
+    with pytest.raises(TrustError, match="another program"):
+        parse_signing_key(dear, "correct horse")
 
 
 def test_a_cut_locked_file_is_an_error(locked_file):

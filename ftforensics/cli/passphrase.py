@@ -1,0 +1,106 @@
+"""Passphrases: from a file, or typed at a terminal that does not show them. In: a locked key. Out: the open key.
+
+A passphrase never comes from the command line, where other users of the machine could read it, and is never printed.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from ftforensics.cli.output import Output
+from ftforensics.cli.settings import Settings
+from ftforensics.errors import KeyLocked
+from ftforensics.trust.private_file import load_bounded
+
+MAX_TRIES = 3
+STANDARD_INPUT = Path("-")
+_REMEDY = "give --passphrase-file, set FTF_PASSPHRASE_FILE, or run it at a terminal"
+
+_Key = TypeVar("_Key")
+
+
+class PassphraseSource:
+    """Where a run's passphrases come from; one typed for one key is tried on the next before asking again.
+
+    Args:
+        settings: Names the file of ``FTF_PASSPHRASE_FILE``.
+        output: Told when a typed passphrase was wrong.
+        file: ``--passphrase-file``, which goes before the environment; ``-`` for standard input.
+    """
+
+    def __init__(self, settings: Settings, output: Output, file: Path | None = None) -> None:
+        self._file = file or settings.passphrase_file
+        self._output = output
+        self._known: list[str] = []
+
+    def unlock(self, load: Callable[[str | None], _Key], label: str) -> _Key:
+        """Open a locked key.
+
+        Args:
+            load: Opens it with a passphrase; raises KeyLocked where that is wrong.
+            label: Which key, for the prompt and the errors.
+
+        Raises:
+            KeyLocked: The passphrase is wrong, or there is none and no terminal to ask at.
+            KeyUnknown: There is no such passphrase file.
+        """
+        for known in self._known:
+            try:
+                return load(known)
+            except KeyLocked:
+                continue
+        if self._file is not None:
+            return load(self._remember(_read_file(self._file)))
+        _require_terminal(label)
+        for left in reversed(range(MAX_TRIES)):
+            typed = getpass.getpass(f"Passphrase of {label}: ")
+            try:
+                key = load(typed)
+            except KeyLocked:
+                if left == 0:
+                    raise
+                self._output.error("wrong passphrase, try again.")
+            else:
+                self._remember(typed)
+                return key
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def choose(self, label: str) -> str:
+        """A passphrase for a new key: from the file, or typed twice.
+
+        Raises:
+            KeyLocked: The two differ, it is empty, or there is no terminal to ask at.
+            KeyUnknown: There is no such passphrase file.
+        """
+        if self._file is not None:
+            return _read_file(self._file)
+        _require_terminal(label)
+        typed = getpass.getpass(f"New passphrase of {label}: ")
+        if typed != getpass.getpass("The same again: "):
+            raise KeyLocked("the two passphrases differ", remedy="try again")
+        return typed
+
+    def _remember(self, passphrase: str) -> str:
+        if passphrase not in self._known:
+            self._known.append(passphrase)
+        return passphrase
+
+
+def _require_terminal(label: str) -> None:
+    if not sys.stdin.isatty():
+        raise KeyLocked("a passphrase is needed and there is no terminal to ask at", subject=label, remedy=_REMEDY)
+
+
+def _read_file(path: Path) -> str:
+    data = sys.stdin.buffer.readline() if path == STANDARD_INPUT else load_bounded(path, what="passphrase file")
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as exc:
+        raise KeyLocked("passphrase file is not UTF-8 text", subject=str(path), remedy="save it as UTF-8") from exc
+    if not lines or not lines[0]:
+        raise KeyLocked("the first line of the passphrase file is empty", subject=str(path), remedy=_REMEDY)
+    return lines[0]

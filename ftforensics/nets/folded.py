@@ -104,9 +104,10 @@ class FoldedReader(nn.Module):
 class ReaderGradient(nn.Module):
     """Soft bits of signed carriers and the gradient of a margin loss with respect to the picture.
 
-    Inputs: picture (B, 3, 128, 128); carriers (K, 12288), each times the sign it should be read with and scaled so that
-    a perfect reading gives 1; weights (K,); margin and sharpness (scalars). The loss of a picture is
-    sum_k weights_k * softplus(sharpness * (margin - soft_k)) / sharpness.
+    Inputs: picture (B, 3, 128, 128); carriers (K, 12288), each times the sign it should be read with and scaled so that a
+    perfect reading gives 1; weights (K,); margin and sharpness (scalars). With level the mean |soft| of a picture, taken as
+    a constant, the loss of a picture is sum_k weights_k * level * softplus(sharpness * (margin - soft_k / level)) / sharpness:
+    bits that read weaker than their fellows are pulled up first, whatever the manipulation left of all of them.
     Outputs: soft (B, K) and gradient (B, 3, 128, 128).
     """
 
@@ -120,7 +121,8 @@ class ReaderGradient(nn.Module):
         """Run the reader forward, the loss, and the reader backward."""
         planes, kept = self._forward(picture)
         soft = planes.flatten(1) @ carriers.T
-        slope = -weights * torch.sigmoid(sharpness * (margin - soft))
+        level = soft.abs().mean(dim=1, keepdim=True) + 1e-3
+        slope = -weights * torch.sigmoid(sharpness * (margin - soft / level))
         cotangent = (slope @ carriers).reshape(planes.shape)
         return soft, self._backward(cotangent, kept)
 

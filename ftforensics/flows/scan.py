@@ -1,0 +1,287 @@
+"""Scan evidence: walk, hash, decode in isolation, read, identify, verify, link, record.
+
+Enters: paths and an open case. Leaves: one finding an input, failures included, each under a signed head of the case. The order is
+that of the walk, batches have a fixed size, and nothing of a finding depends on the clock, so that two runs are byte-identical.
+A scan that was stopped goes on where it was if it is asked for with the same settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from ftforensics.domain.case import CaseHead, RunInfo
+from ftforensics.domain.link import Finding, Verdict
+from ftforensics.engine.onnx import BATCH
+from ftforensics.engine.reading import TagReader
+from ftforensics.errors import EvidenceUnreadable
+from ftforensics.flows.examine import Examined, Examiner
+from ftforensics.media.intake import IntakeResult, acquire_many, hash_file
+from ftforensics.media.walk import EvidencePath
+from ftforensics.store.cases import Case
+from ftforensics.store.finding_json import render_finding
+from ftforensics.trust.canonical import canonical_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeLimits:
+    """What one file may cost."""
+
+    jobs: int = 2
+    timeout_s: float = 30.0
+    memory_bytes: int = 2 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What goes into ``run.json`` and not into findings. ``config`` decides whether a stopped run may go on."""
+
+    run_id: str
+    tool_version: str
+    argv: tuple[str, ...]
+    machine: dict[str, str]
+    model: dict[str, str]
+    examiner: str
+    trust_list_sha256: str
+    registry_checkpoint: str | None
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSummary:
+    """What a scan came to. ``altered`` are exhibits whose bytes were not the same at the end as at intake."""
+
+    counts: dict[str, int]
+    verdicts: dict[str, int]
+    altered: tuple[str, ...]
+    head: CaseHead
+    resumed: int
+
+
+class Scanner:
+    """One run over evidence for one case.
+
+    Args:
+        case: Open for writing with its examiner's signer; verified by the caller.
+        tag_reader: Reads and identifies; its ``pictures_in_case`` is already right.
+        examiner: Makes findings of readings.
+        facts: For the run's events.
+        now: The clock, UTC ISO 8601.
+        limits: For intake.
+        acquired_at: The investigator's statement of when the exhibits were in hand.
+        tell: Called with every finding, in order; ``resumed`` says it is from the stopped run.
+    """
+
+    def __init__(
+        self,
+        *,
+        case: Case,
+        tag_reader: TagReader,
+        examiner: Examiner,
+        facts: RunFacts,
+        now: Callable[[], str],
+        limits: IntakeLimits,
+        acquired_at: str | None,
+        tell: Callable[[Finding, bool], None],
+    ) -> None:
+        self._case, self._reader, self._examiner = case, tag_reader, examiner
+        self._facts, self._now, self._limits = facts, now, limits
+        self._acquired_at, self._tell = acquired_at, tell
+        self._verdicts: dict[str, int] = {}
+        self._counts = {"seen": 0, "ok": 0, "failed": 0, "skipped": 0}
+
+    def run(self, paths: list[EvidencePath], *, restart: bool = False) -> ScanSummary:
+        """Scan all paths.
+
+        Raises:
+            StoreError, WriteFailed, TrustError: The case cannot be added to. What is in it stays.
+            KeyboardInterrupt: Passed on; all findings told so far are in the case.
+        """
+        started, done = self._start(restart)
+        resumed = self._take_over(paths, done)
+        todo = [(seq, path) for seq, path in enumerate(paths) if path.path_b64 not in resumed]
+        for batch in _batches(self._acquire(todo), BATCH):
+            self._examine(batch)
+        altered = self._rehash(paths)
+        at = self._now()
+        self._case.finish_run(replace(started, ended_at=at, counts=self._counts), at=at)
+        self._case.export(actor=self._facts.examiner, at=self._now())
+        return ScanSummary(
+            counts=dict(self._counts),
+            verdicts=dict(self._verdicts),
+            altered=altered,
+            head=self._case.head(),
+            resumed=len(resumed),
+        )
+
+    def _start(self, restart: bool) -> tuple[RunInfo, dict[str, Finding]]:
+        """Note the run's start; findings of the last run count as done if it never ended and had the same settings."""
+        runs = self._case.runs()
+        done: dict[str, Finding] = {}
+        if runs and not restart and runs[-1].ended_at is None and _same(runs[-1].config, self._facts.config):
+            begun = [event.seq for event in self._case.events("run_started") if _same_config(event.body, self._facts.config)]
+            first = self._first_of_streak(begun)
+            done = {
+                finding.evidence.path_b64: finding
+                for entry in self._case.done().values()
+                if entry.seq > first and (finding := self._case.finding(entry.exhibit_id)) is not None
+            }
+        at = self._now()
+        run = RunInfo(
+            run_id=self._facts.run_id,
+            started_at=at,
+            ended_at=None,
+            tool_version=self._facts.tool_version,
+            argv=self._facts.argv,
+            machine=self._facts.machine,
+            model=self._facts.model,
+            examiner=self._facts.examiner,
+            counts=self._counts,
+            trust_list_sha256=self._facts.trust_list_sha256,
+            registry_checkpoint=self._facts.registry_checkpoint,
+            config=self._facts.config,
+        )
+        self._case.start_run(run, at=at)
+        return run, done
+
+    def _first_of_streak(self, begun: list[int]) -> int:
+        """Event of the first of the runs with these settings since a run last ended: several stops in a row all count."""
+        ended = [event.seq for event in self._case.events("run_finished")]
+        last_end = ended[-1] if ended else -1
+        return min(seq for seq in begun if seq > last_end)
+
+    def _take_over(self, paths: list[EvidencePath], done: dict[str, Finding]) -> set[str]:
+        """Findings of the stopped run that still hold: same place in the walk and, hashed again, the same bytes."""
+        taken: set[str] = set()
+        for seq, path in enumerate(paths):
+            finding = done.get(path.path_b64)
+            if finding is None or finding.seq != seq or path.failure is not None:
+                continue
+            if _hash_or_none(path) == finding.evidence.sha256:
+                taken.add(path.path_b64)
+                self._count(finding)
+                self._tell(finding, True)
+        return taken
+
+    def _acquire(self, todo: list[tuple[int, EvidencePath]]) -> Iterator[tuple[int, IntakeResult]]:
+        results = acquire_many(
+            (path for _, path in todo),
+            jobs=self._limits.jobs,
+            timeout_s=self._limits.timeout_s,
+            memory_bytes=self._limits.memory_bytes,
+            acquired_at=self._acquired_at,
+        )
+        for (seq, _), result in zip(todo, results, strict=True):
+            yield seq, result
+
+    def _examine(self, batch: list[tuple[int, IntakeResult]]) -> None:
+        pictures = [result.pixels for _, result in batch if result.pixels is not None]
+        residuals = iter(self._reader.residuals(pictures)) if pictures else iter(())
+        made: list[Examined] = []
+        for seq, result in batch:
+            identity = {"seq": seq, "case_id": self._case.case_id, "exhibit_id": exhibit_id(result)}
+            if result.pixels is None:
+                made.append(self._examiner.unreadable(result, **identity))
+            else:
+                made.append(self._examiner.examine(result, next(residuals), **identity))
+        self._record(made)
+
+    def _record(self, made: list[Examined]) -> None:
+        """Pictures first, then acquisition and finding of every exhibit under one signed head."""
+        items: list[tuple[str, dict[str, Any]]] = []
+        findings: list[Finding] = []
+        for examined in made:
+            artifacts = tuple(
+                self._case.save_artifact(
+                    picture.content,
+                    role=picture.role,
+                    media_type=picture.media_type,
+                    width_px=picture.width_px,
+                    height_px=picture.height_px,
+                )
+                for picture in examined.pictures
+            )
+            finding = replace(examined.finding, artifacts=artifacts)
+            acquired = {
+                "exhibit_id": finding.exhibit_id,
+                "path": finding.evidence.path,
+                "path_b64": finding.evidence.path_b64,
+                "sha256": finding.evidence.sha256,
+                "size_bytes": finding.evidence.size_bytes,
+                "acquired_at": finding.evidence.acquired_at,
+                "purpose": "tag reading",
+            }
+            items += [("exhibit_acquired", acquired), ("finding", render_finding(finding))]
+            findings.append(finding)
+        self._case.append_many(items, actor=self._facts.examiner, at=self._now())
+        for finding in findings:
+            self._count(finding)
+            self._tell(finding, False)
+
+    def _count(self, finding: Finding) -> None:
+        self._counts["seen"] += 1
+        skipped = finding.error is not None and finding.extra.get("skipped") is True
+        failed = finding.verdict is Verdict.UNREADABLE and not skipped
+        self._counts["skipped" if skipped else "failed" if failed else "ok"] += 1
+        self._verdicts[finding.verdict.value] = self._verdicts.get(finding.verdict.value, 0) + 1
+
+    def _rehash(self, paths: list[EvidencePath]) -> tuple[str, ...]:
+        """Hash every exhibit again and note it; evidence that changed under our hands must not go unsaid."""
+        before = {finding.evidence.path_b64: finding for finding in self._case.findings()}
+        altered: list[str] = []
+        checked = 0
+        for path in paths:
+            finding = before.get(path.path_b64)
+            if finding is None or not finding.evidence.sha256:
+                continue
+            checked += 1
+            after = _hash_or_none(path)
+            if after != finding.evidence.sha256:
+                altered.append(finding.evidence.path)
+                body = {"exhibit_id": finding.exhibit_id, "sha256_before": finding.evidence.sha256, "sha256_after": after}
+                self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
+        body = {"checked": checked, "altered": len(altered), "purpose": "evidence hashed again at the end of the run"}
+        self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
+        return tuple(altered)
+
+
+def exhibit_id(result: IntakeResult) -> str:
+    """Names an exhibit by its path and content, so that the same evidence gets the same id in every run."""
+    digest = hashlib.sha256(f"{result.item.path_b64}\0{result.item.sha256}".encode())
+    return f"X-{digest.hexdigest()[:12]}"
+
+
+def count_pictures(case: Case, paths: Iterable[EvidencePath]) -> int:
+    """Distinct inputs of the case with this scan: what ``e_case`` multiplies by."""
+    known = {entry.path_b64 for entry in case.done().values()}
+    return len(known | {path.path_b64 for path in paths})
+
+
+def _batches(items: Iterator[tuple[int, IntakeResult]], size: int) -> Iterator[list[tuple[int, IntakeResult]]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    return canonical_json(left) == canonical_json(right)
+
+
+def _same_config(body: dict[str, Any], config: dict[str, Any]) -> bool:
+    kept = body.get("config")
+    return isinstance(kept, dict) and _same(kept, config)
+
+
+def _hash_or_none(path: EvidencePath) -> str | None:
+    try:
+        return hash_file(path.full)
+    except EvidenceUnreadable:
+        return None
+
+
+def matches_fail_on(verdicts: dict[str, int], fail_on: Iterable[Verdict]) -> bool:
+    """Whether any verdict that the caller wants to hear about was given."""
+    return any(verdicts.get(verdict.value) for verdict in fail_on)
+

@@ -101,6 +101,11 @@ def open_picture(data: bytes, media_type: str) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats)
 
 
+def lift_library_limit() -> None:
+    """Let this process's own pixel limit be the only one; for workers, whose memory is bounded besides."""
+    Image.MAX_IMAGE_PIXELS = None
+
+
 def check_size(width_px: int, height_px: int, max_pixels: int = MAX_PIXELS) -> None:
     """Refuse a picture by its stated size, before any pixel is decoded.
 

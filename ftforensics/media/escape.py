@@ -6,14 +6,12 @@ Enters: names, metadata and error texts of unknown origin. Leaves: printable tex
 from __future__ import annotations
 
 import re
-import unicodedata
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def escape_text(text: str, max_chars: int) -> str:
-    """Show ``text`` on one line with control, format and unassigned characters as backslash escapes.
+    """Show ``text`` on one line with control, format, private and unassigned characters as backslash escapes.
 
     Bidirectional overrides, ANSI escapes, newlines and lone surrogates all become visible ASCII. Text that is too long
     is cut and ends in an ellipsis. Markup characters are kept: escaping HTML is the report's duty.
@@ -28,7 +26,7 @@ def escape_text(text: str, max_chars: int) -> str:
     parts: list[str] = []
     length = 0
     for char in text[: max_chars + 1]:
-        shown = char if unicodedata.category(char) not in _UNSAFE_CATEGORIES else _escape_char(char)
+        shown = char if char.isprintable() else _escape_char(char)
         length += len(shown)
         if length > max_chars:
             break

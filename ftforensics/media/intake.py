@@ -98,7 +98,7 @@ def acquire_many(
     Args:
         paths: As ``walk_evidence`` gives them.
         jobs: Files worked on at once.
-        timeout_s: Longest time for decoding one file, and again for its EXIF block.
+        timeout_s: Longest time for decoding one file; its EXIF block gets at most five seconds more.
         memory_bytes: Address space of one worker.
         max_px: Long side of the pixels handed back.
         max_file_bytes: Larger files are hashed and not decoded.

@@ -59,8 +59,9 @@ def main() -> None:
     os.dup2(nothing, 2)
     try:
         import ftforensics.media.decode  # after the limits, before the first request
-        import ftforensics.media.exif  # noqa: F401
+        import ftforensics.media.exif
 
+        ftforensics.media.decode.lift_library_limit()
         serve(sys.stdin.buffer, replies, int(sys.argv[-1]))
     except MemoryError:
         os._exit(EXIT_OUT_OF_MEMORY)

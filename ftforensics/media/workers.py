@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 
 MAX_PIXELS = 1 << 28
 START_TIMEOUT_S = 60.0
+EXIF_TIMEOUT_S = 5.0
 FILES_PER_WORKER = 1000
 EXIT_OUT_OF_MEMORY = 77
 _FATAL_TO_WORKER = frozenset({"EvidenceTooLarge", "MemoryLimit"})
@@ -47,7 +48,8 @@ _BOOTSTRAP = "import json,sys;sys.path[:]=json.loads(sys.argv[1]);from ftforensi
 class WorkerLimits:
     """What one file may cost.
 
-    ``timeout_s`` holds for decoding and again for EXIF; ``memory_bytes`` is the worker's whole address space;
+    ``timeout_s`` holds for decoding, and EXIF gets at most five seconds more; ``memory_bytes`` is the worker's whole
+    address space;
     ``max_file_bytes`` the largest file that is decoded at all (larger ones are only hashed); ``max_px`` the long side
     of the pixels handed back; ``max_pixels`` the largest picture that is decoded.
     """
@@ -139,8 +141,10 @@ class WorkerPool:
         for worker in self._workers:
             worker.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for worker in self._workers:
+        at_rest = [self._idle.get() for _ in self._workers]  # nobody reads their pipes any more
+        for worker in at_rest:
             worker.dispose()
+            self._idle.put(worker)
 
 
 class _Worker:
@@ -170,7 +174,8 @@ class _Worker:
         except (_WorkerGone, FrameInvalid) as exc:
             return ParsedFile(failure=self._bury("decode", exc))
         try:
-            exif, failure = parse_exif_reply(self._receive(process, time.monotonic() + limits.timeout_s, 0))
+            deadline = time.monotonic() + min(limits.timeout_s, EXIF_TIMEOUT_S)
+            exif, failure = parse_exif_reply(self._receive(process, deadline, 0))
         except (_WorkerGone, FrameInvalid) as exc:
             exif, failure = {}, self._bury("exif", exc)
         self._served += 1

@@ -6,7 +6,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 SIZE_PX = (120, 88)
 
@@ -29,7 +29,7 @@ def make_exif(orientation: int = 1, thumbnail: bytes | None = None, maker_note: 
     ifd1_at = note_at + len(maker_note) + len(maker_note) % 2
     thumb_at = ifd1_at + 2 + 12 * 3 + 4
     out = b"II*\x00" + struct.pack("<I", 8) + struct.pack("<H", 3)
-    out += struct.pack("<HHII", 0x010F, 2, 8, exif_ifd_at - 8)
+    out += struct.pack("<HHII", 0x010F, 2, 7, exif_ifd_at - 8)
     out += struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
     out += struct.pack("<HHII", 0x8769, 4, 1, exif_ifd_at)
     out += struct.pack("<I", ifd1_at if thumbnail else 0) + b"Kamera\x00\x00"
@@ -49,6 +49,20 @@ def make_thumbnail(colour: tuple[int, int, int] = (255, 0, 255), size: tuple[int
     return buffer.getvalue()
 
 
-def make_icc() -> bytes:
-    """A profile that is not sRGB."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+def make_swapped_icc() -> bytes:
+    """A minimal matrix profile whose red and green primaries are exchanged, so that using it is seen at once."""
+    xyz = {b"rXYZ": (0.385, 0.717, 0.097), b"gXYZ": (0.436, 0.222, 0.014), b"bXYZ": (0.143, 0.061, 0.714)}
+    xyz[b"wtpt"] = (0.9642, 1.0, 0.8249)
+    bodies = {name: b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in xyz[name]) for name in xyz}
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    bodies |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    bodies[b"cprt"] = b"text\0\0\0\0none\0\0\0\0"
+    bodies[b"desc"] = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"swap\0" + bytes(79)
+    table, data = b"", b""
+    start = 128 + 4 + 12 * len(bodies)
+    for name, body in bodies.items():
+        table += name + struct.pack(">II", start + len(data), len(body))
+        data += body
+    head = struct.pack(">I4sI4s4s4s", start + len(data), b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(bodies)) + table + data

@@ -13,6 +13,7 @@ from ftforensics.store.registry_log import StoredCheckpoint, load_checkpoints, l
 from ftforensics.store.registry_rows import ALL_ROWS, BY_TAG, OWN_LOG, StoredRow, read_rows, to_column
 from ftforensics.store.sqlite import Database
 from ftforensics.trust.envelope import parse_envelope
+from ftforensics.trust.fields import TAG_ID
 from ftforensics.trust.ledger import Tree
 
 
@@ -51,6 +52,9 @@ def export_bundle(
         WriteFailed: Disk full or not permitted.
         ChainBroken: The registry's log does not fit its checkpoint.
     """
+    for tag_id in tag_ids or ():
+        if TAG_ID.fullmatch(tag_id) is None:
+            raise NotFound(f"A tag id has 16 lower-case hex characters, not {tag_id[:40]!a}")
     with database.snapshot():
         checkpoints = _list_checkpoints(database, tag_ids)
         tree = _build_tree(database, checkpoints[0])

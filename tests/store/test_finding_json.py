@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from case_samples import make_finding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,14 +18,10 @@ from ftforensics.domain.link import (
     Artifact,
     Box,
     Finding,
-    ReadingInfo,
     Registration,
-    SignatureCheck,
     SourceRef,
-    Survival,
-    Verdict,
 )
-from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
+from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.errors import FtfError, StoreError
 from ftforensics.store.finding_json import parse_finding, render_finding, render_finding_line
 from ftforensics.store.plain_json import round_number
@@ -84,87 +81,8 @@ def test_round_trip_through_canonical_json_and_lines(finding: Finding) -> None:
     assert render_finding_line(again) == render_finding_line(finding)
 
 
-def sample() -> Finding:
-    geometry = Geometry(mode="blind", matrix=(1.0, 0.25, 0.0, 0.0, 1.0, 0.123456789), sync_peak=12.5)
-    source = SourceRef(
-        tag_id="00ff00ff00ff00ff",
-        issuer="Press Agency",
-        key_id="ed25519:" + "1" * 64,
-        record_sha256="2" * 64,
-        source_sha256="3" * 64,
-        tagged_sha256=None,
-        log_index=7,
-        logged_at="2026-01-01T00:00:00Z",
-        created="2026-01-01T00:00:00Z",
-    )
-    return Finding(
-        seq=3,
-        case_id="c",
-        exhibit_id="E-0003",
-        evidence=EvidenceItem(
-            path="a/b.jpg",
-            path_b64="YS9iLmpwZw==",
-            size_bytes=10,
-            mtime="2026-02-01T00:00:00Z",
-            sha256="4" * 64,
-            media_type="image/jpeg",
-            ext_mismatch=False,
-            decode=DecodeInfo(codec="JPEG", mode="RGB", width_px=640, height_px=480),
-            exif={"b": "2", "a": "1"},
-        ),
-        verdict=Verdict.VERIFIED_DERIVATIVE,
-        reasons=("r",),
-        limitations=("l",),
-        reading=ReadingInfo(
-            model="m",
-            weights_sha256="5" * 64,
-            backend="onnxruntime",
-            precision="fp32",
-            presence=0.987654321,
-            sync_peak=12.5,
-            search="blind",
-        ),
-        tag=MatchedTag(
-            tag_id="00ff00ff00ff00ff",
-            carrier_key_id="carrier:" + "6" * 32,
-            z=9.87654321,
-            runner_up_z=3.0,
-            e_value=1.23456789e-15,
-            e_case=1.23456789e-12,
-            records=10,
-            hypotheses=4,
-            bit_agreement=0.99,
-            symbols_corrected=0,
-            erasures=0,
-            geometry=geometry,
-        ),
-        signature=SignatureCheck(
-            status="verified",
-            issuer="Press Agency",
-            key_id=source.key_id,
-            record_sha256=source.record_sha256,
-            log_index=7,
-            time=None,
-        ),
-        source=source,
-        registration=Registration(
-            inliers=40,
-            matches=50,
-            inlier_ratio=0.8,
-            homography=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
-            against="preview",
-            overlap_fraction=1.0,
-            changed_fraction=0.1,
-            changed_regions=(Box(left=0.1, top=0.1, right=0.5, bottom=0.5),),
-        ),
-        survival=Survival(surviving_fraction=0.9, inside=None, outside=0.7),
-        artifacts=(Artifact(role="changed", sha256="7" * 64, media_type="image/png", width_px=4, height_px=4),),
-        extra={"md5": "8" * 32, "c2pa": {"present": False}, "ring": [1, 2.5]},
-    )
-
-
 def test_fields_stand_in_the_documented_order() -> None:
-    row = render_finding(sample())
+    row = render_finding(make_finding())
     documented = [
         "schema",
         "seq",
@@ -213,30 +131,30 @@ def test_fields_stand_in_the_documented_order() -> None:
 
 
 def test_floats_have_six_significant_digits() -> None:
-    row = render_finding(sample())
+    row = render_finding(make_finding())
     assert row["match"]["e_value"] == 1.23457e-15
     assert row["reading"]["presence"] == 0.987654
-    assert b'"overlap_fraction":1,' in render_finding_line(sample())
+    assert b'"overlap_fraction":1,' in render_finding_line(make_finding())
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan, 2**53, np.float32("nan")])
 def test_numbers_that_json_cannot_carry_are_refused(bad: float) -> None:
     with pytest.raises(StoreError):
-        render_finding(replace(sample(), extra={"x": bad}))
+        render_finding(replace(make_finding(), extra={"x": bad}))
 
 
 def test_numpy_numbers_are_plain_numbers() -> None:
     extra = {"f": np.float32(0.1), "i": np.int64(3), "b": np.bool_(True)}
-    assert render_finding(replace(sample(), extra=extra))["extra"] == {"f": 0.1, "i": 3, "b": True}
+    assert render_finding(replace(make_finding(), extra=extra))["extra"] == {"f": 0.1, "i": 3, "b": True}
 
 
 def test_lone_surrogates_become_escapes() -> None:
-    finding = replace(sample(), evidence=replace(sample().evidence, exif={"Artist": "\udcff"}))
+    finding = replace(make_finding(), evidence=replace(make_finding().evidence, exif={"Artist": "\udcff"}))
     assert render_finding(finding)["exif"] == {"Artist": "\\udcff"}
 
 
 def test_lines_are_ascii() -> None:
-    finding = replace(sample(), evidence=replace(sample().evidence, path="\u202egpj.\x1b[2J\n"))
+    finding = replace(make_finding(), evidence=replace(make_finding().evidence, path="\u202egpj.\x1b[2J\n"))
     line = render_finding_line(finding)
     assert line.isascii()
     assert b"\x1b" not in line
@@ -244,7 +162,7 @@ def test_lines_are_ascii() -> None:
 
 
 def edited(path: str, value: Any) -> dict[str, Any]:
-    row: dict[str, Any] = json.loads(render_finding_line(sample()))
+    row: dict[str, Any] = json.loads(render_finding_line(make_finding()))
     *parents, last = path.split(".")
     inner = row
     for name in parents:
@@ -283,10 +201,10 @@ def test_any_value_gives_a_finding_or_a_sentence(value: Any) -> None:
         parse_finding(value)
 
 
-@given(st.sampled_from(sorted(render_finding(sample()))), PLAIN)
+@given(st.sampled_from(sorted(render_finding(make_finding()))), PLAIN)
 @settings(deadline=None)
 def test_any_replaced_field_gives_a_finding_or_a_sentence(name: str, value: Any) -> None:
-    row = render_finding(sample()) | {name: value}
+    row = render_finding(make_finding()) | {name: value}
     try:
         finding = parse_finding(row)
     except FtfError:

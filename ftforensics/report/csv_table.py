@@ -16,7 +16,7 @@ from ftforensics.domain.case import CaseView
 from ftforensics.domain.link import Finding
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.report.visible import visible
-from ftforensics.report.wording import NOT_ATTRIBUTED, finding_sentence
+from ftforensics.report.wording import ATTRIBUTED, finding_sentence
 
 Cell = str | int | float | bool | None
 
@@ -115,7 +115,7 @@ def _row(view: CaseView, finding: Finding) -> dict[str, Cell]:
 def _source_cells(finding: Finding) -> dict[str, Cell]:
     source, signature = finding.source, finding.signature
     return {
-        "attributed": source is not None and finding.verdict not in NOT_ATTRIBUTED,
+        "attributed": source is not None and finding.verdict in ATTRIBUTED,
         "issuer": source.issuer if source else None,
         "tag_id": source.tag_id if source else getattr(finding.tag, "tag_id", None),
         "key_id": source.key_id if source else None,

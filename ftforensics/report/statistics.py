@@ -165,8 +165,8 @@ def _erasures_row(erasures: int) -> Statistic:
 
 
 def _search_row(geometry: Geometry) -> Statistic:
-    mode, _, how = SEARCH_TEXTS[geometry.mode].partition(": ")
-    return Statistic(name="Search mode", value=mode, meaning=f"How the tag was found: {how}.")
+    mode, _, how = SEARCH_TEXTS.get(geometry.mode, geometry.mode).partition(": ")
+    return Statistic(name="Search mode", value=mode, meaning=f"How the tag was found: {how or mode}.")
 
 
 def _frame_row(geometry: Geometry) -> Statistic:

@@ -109,6 +109,7 @@ VERDICT_TEXTS: dict[Verdict, VerdictText] = {
     ),
 }
 
+ATTRIBUTED = frozenset({Verdict.VERIFIED_MATCH, Verdict.VERIFIED_DERIVATIVE})
 NOT_ATTRIBUTED = frozenset(
     {
         Verdict.TAG_TRANSPLANT_SUSPECTED,
@@ -222,8 +223,8 @@ def _unattributed_sentence(finding: Finding, issuer: str) -> str:
         case Verdict.CONFLICT:
             claims = len(finding.other_sources) + (finding.source is not None)
             return (
-                f"{claims if claims > 1 else 'Several'} registered records claim this picture. Each is shown below with its time in the "
-                "log; no winner is declared."
+                f"{claims if claims > 1 else 'Several'} registered records claim this picture. Each is shown below "
+                "with its time in the log; no winner is declared."
             )
         case Verdict.TAG_UNREGISTERED:
             return (

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ftforensics.domain.case import CaseView
+from ftforensics.report.custody import build_event_rows, build_integrity, find_breaks
+
+
+def test_an_intact_chain(view: CaseView) -> None:
+    assert find_breaks(view) == ()
+    integrity = build_integrity(view)
+    assert integrity.state == "intact"
+    assert "rollback" in integrity.notes[0]
+
+
+def test_an_unverified_head_is_not_called_verified(view: CaseView) -> None:
+    integrity = build_integrity(replace(view, head_verified=False))
+    assert integrity.state == "unsigned"
+    assert "not signed by a verified key" in integrity.headline
+
+
+def test_events_after_the_head_are_pointed_out(view: CaseView) -> None:
+    head = replace(view.head, count=view.head.count - 2, head_hash=view.events[-3].hash)
+    integrity = build_integrity(replace(view, head=head))
+    assert integrity.state == "intact"
+    assert integrity.notes[-1] == "2 events after the head shown here are not covered by it."
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda view: replace(view, events=view.events[:-1]),
+        lambda view: replace(view, events=view.events[:5] + view.events[6:]),
+        lambda view: replace(view, events=(view.events[1], view.events[0], *view.events[2:])),
+        lambda view: replace(view, events=(*view.events[:3], replace(view.events[3], hash="0" * 64), *view.events[4:])),
+        lambda view: replace(view, events=(*view.events[:3], replace(view.events[3], seq=77), *view.events[4:])),
+        lambda view: replace(view, events=(*view.events[:-1], replace(view.events[-1], hash="f" * 64))),
+        lambda view: replace(view, head=replace(view.head, head_hash="f" * 64)),
+        lambda view: replace(view, head=replace(view.head, case_id="another")),
+        lambda view: replace(view, head=replace(view.head, count=0)),
+        lambda view: replace(view, events=()),
+    ],
+)
+def test_a_view_that_does_not_fit_together_is_broken(view: CaseView, edit) -> None:  # type: ignore[no-untyped-def]
+    integrity = build_integrity(edit(view))
+    assert integrity.state == "broken"
+    assert integrity.notes
+
+
+def test_every_event_is_listed_with_its_whole_hash(view: CaseView) -> None:
+    rows = build_event_rows(view)
+    assert [row.hash for row in rows] == [event.hash for event in view.events]
+    assert rows[2].event == "Exhibit acquired"
+    assert "press/candidate_statement.jpg" in rows[2].detail
+    assert rows[0].at == "2026-11-23 14:00:00"
+
+
+def test_a_long_body_is_cut(view: CaseView) -> None:
+    events = (replace(view.events[0], body={"text": "x" * 1000}), *view.events[1:])
+    assert len(build_event_rows(replace(view, events=events))[0].detail) == 200

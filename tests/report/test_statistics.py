@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from ftforensics.domain.case import CaseView
+from ftforensics.domain.link import Finding
+from ftforensics.domain.tag import MatchedTag
+from ftforensics.report.statistics import build_scale, build_statistics
+
+
+def with_tag(view: CaseView, **changes: float) -> Finding:
+    finding = view.findings[0]
+    assert isinstance(finding.tag, MatchedTag)
+    return replace(finding, tag=replace(finding.tag, **changes))  # type: ignore[arg-type]
+
+
+def test_every_number_is_explained(view: CaseView) -> None:
+    for finding in view.findings:
+        for row in build_statistics(finding):
+            assert row.value
+            assert row.meaning.endswith(".")
+
+
+def test_a_match_lists_what_the_identification_rests_on(view: CaseView) -> None:
+    rows = {row.name: row.value for row in build_statistics(view.findings[0])}
+    assert rows["z"] == "10.62 of 11.3"
+    assert rows["Runner-up z"] == "3.41 of 11.3"
+    assert rows["Bits agreeing"] == "124 of 128"
+    assert rows["Symbols corrected"] == "2 of 16"
+    assert rows["Erasures"] == "1 of 16"
+    assert rows["Search mode"] == "direct"
+    assert rows["Tag inside / outside"] == "0.04 / 0.63"
+    assert {"E-value", "e_case", "Matching points", "Overlap", "Changed area", "Tag surviving"} <= rows.keys()
+
+
+def test_a_mirrored_crop_is_named(view: CaseView) -> None:
+    rows = {row.name: row.value for row in build_statistics(view.findings[1])}
+    assert rows["Tagged frame"] == "1.74 × the picture's area, mirrored"
+
+
+def test_an_unmeasured_change_is_not_zero(view: CaseView) -> None:
+    (row,) = (row for row in build_statistics(view.findings[10]) if row.name == "Changed area")
+    assert row.value == "–"
+    assert row.meaning.startswith("Not measured")
+
+
+def test_the_scale_places_the_limit_between_weak_and_strong(view: CaseView) -> None:
+    strong, weak = build_scale(with_tag(view, e_case=1e-7)), build_scale(with_tag(view, e_case=1e-5))
+    assert strong is not None
+    assert weak is not None
+    assert weak.best_x < weak.limit_x == strong.limit_x < strong.best_x
+    assert (strong.passes, weak.passes) == (True, False)
+    assert strong.runner_up_x < strong.best_x
+
+
+@pytest.mark.parametrize("e_case", [0.0, 1e-300, 5.0, 1e300])
+def test_the_scale_stays_on_the_paper(view: CaseView, e_case: float) -> None:
+    scale = build_scale(with_tag(view, e_case=e_case))
+    assert scale is not None
+    assert 0 <= scale.best_x <= scale.width
+    assert 0 <= scale.runner_up_x <= scale.width
+
+
+@pytest.mark.parametrize("field", ["e_case", "z", "runner_up_z"])
+def test_no_scale_without_numbers(view: CaseView, field: str) -> None:
+    assert build_scale(with_tag(view, **{field: math.nan})) is None

@@ -18,13 +18,14 @@ from ftforensics.cli.settings import Settings, load_settings
 
 _Function = TypeVar("_Function", bound=Callable[..., int | None])
 
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _SHARED = (
     (
         "quiet",
         Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")],
         False,
     ),
-    ("verbose", Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; twice for most.")], 0),
+    ("verbose", Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")], 0),
     ("no_progress", Annotated[bool, typer.Option("--no-progress", help="Show no progress bar.")], False),
 )
 
@@ -40,7 +41,7 @@ def new_app(summary: str = "") -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         no_args_is_help=bool(summary),
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=dict(_HELP),
     )
     if summary:
         app.info.help = summary
@@ -69,7 +70,7 @@ def command(
             name,
             epilog=_render_examples(examples),
             no_args_is_help=no_args_is_help,
-            context_settings={"help_option_names": ["-h", "--help"], "obj": tuple(examples)},
+            context_settings=dict(_HELP),
         )(_fill_in(function))
         return function
 

@@ -68,6 +68,15 @@ def exit_code(error: BaseException) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), INTERNAL)
 
 
+def check_code(error: BaseException) -> int:
+    """The exit code of an error met while checking what the user asked to have checked.
+
+    There, a malformed signature, key or row is a failed check (4), not a problem with the user's own keys.
+    """
+    code = exit_code(error)
+    return INTEGRITY if code == KEYS and isinstance(error, errors.TrustError) else code
+
+
 def combine_codes(codes: Iterable[int]) -> int:
     """The one code for several outcomes: 70 > 4 > 7 > 6 > 5 > 130 > 3 > 2 > 1 > 0.
 

@@ -17,7 +17,16 @@ from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signer_file import SUFFIX, SignerFile, load_signer_file
 from ftforensics.errors import FtfError, KeyUnknown, UsageError
-from ftforensics.trust.keys import CarrierKey, CommandSigner, KeyEntry, KeyFolder, KeyRole, Signer, parse_public_key
+from ftforensics.trust.keys import (
+    CarrierKey,
+    CommandSigner,
+    KeyEntry,
+    KeyFolder,
+    KeyRole,
+    Signer,
+    SigningKey,
+    parse_public_key,
+)
 from ftforensics.trust.private_file import load_bounded, permission_warnings
 
 KeyKind = Literal["signing", "carrier", "command"]
@@ -161,8 +170,7 @@ def resolve_signer(
     if info.argv is not None and info.public_key is not None:
         return NamedSigner(name=info.name, role=info.role, signer=CommandSigner(info.argv, info.public_key))
     source = passphrases or PassphraseSource(settings, output, passphrase_file)
-    folder = KeyFolder(settings.keys_folder)
-    opened = _open(info, source, lambda passphrase: folder.load_signing(str(info.path), passphrase))
+    opened = _open(info, source, lambda passphrase: SigningKey.load(info.path, passphrase))
     return NamedSigner(name=opened.name, role=opened.role, signer=opened)
 
 
@@ -184,8 +192,7 @@ def resolve_carrier(
     info = _only_carrier(settings) if key is None else find_key(settings, key, _CARRYING)
     _warn(output, info.warnings)
     source = passphrases or PassphraseSource(settings, output, passphrase_file)
-    folder = KeyFolder(settings.keys_folder)
-    return _open(info, source, lambda passphrase: folder.load_carrier(str(info.path), passphrase))
+    return _open(info, source, lambda passphrase: CarrierKey.load(info.path, passphrase))
 
 
 def load_public_key(path: Path) -> bytes:

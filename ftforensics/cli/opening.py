@@ -1,0 +1,120 @@
+"""Opening what commands work with: model, carrier keys, registries, case. In: options. Out: open things, or an FtfError."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftforensics.cli.output import Output
+from ftforensics.cli.passphrase import PassphraseSource
+from ftforensics.cli.settings import Settings
+from ftforensics.cli.signing import list_keys, resolve_carrier
+from ftforensics.errors import KeyUnknown
+from ftforensics.store.registry import Registry
+from ftforensics.trust.keys import CarrierKey
+
+if TYPE_CHECKING:
+    from ftforensics.engine.onnx import OnnxReader
+    from ftforensics.engine.ring import Book, RingKey
+
+DEFAULT_MODEL = "ftf-1"
+
+
+def find_model_folder(settings: Settings, model: str = DEFAULT_MODEL) -> Path:
+    """The folder of a model: FTF_ENGINES first, then what is installed. Raises ModelMissing."""
+    from ftforensics.engine.models import find_model
+
+    return find_model(model, settings.engines)
+
+
+def open_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxReader:
+    """The reader of a model on this machine's processor. Raises EngineError."""
+    from ftforensics.engine.onnx import OnnxReader
+
+    return OnnxReader(find_model_folder(settings, model))
+
+
+def open_carriers(
+    settings: Settings, output: Output, names: Sequence[str] | None, passphrases: PassphraseSource
+) -> list[CarrierKey]:
+    """The carrier keys named, or all in the key folder where none is.
+
+    Raises:
+        KeyUnknown: One that was named is not there.
+        KeyLocked: The passphrase is missing or wrong.
+    """
+    if names:
+        return [resolve_carrier(settings, output, key=name, passphrases=passphrases) for name in names]
+    held = [key.name for key in list_keys(settings.keys_folder)[0] if key.kind == "carrier"]
+    return [resolve_carrier(settings, output, key=name, passphrases=passphrases) for name in held]
+
+
+def build_ring(carriers: Sequence[CarrierKey], model_id: str) -> list[RingKey]:
+    """Carriers and channel secrets, ready to read with."""
+    from ftforensics.engine.ring import build_ring_key
+
+    return [build_ring_key(key.key_id, key.derive, model_id) for key in carriers]
+
+
+def build_books(ring: Sequence[RingKey], registries: Sequence[Registry]) -> list[Book]:
+    """The code words of all records that the ring's keys can read."""
+    import numpy as np
+
+    from ftforensics.engine.ring import build_book
+
+    books = []
+    for key in ring:
+        parts = [registry.index(key.key_id)[1] for registry in registries]
+        books.append(build_book(key, np.concatenate(parts) if parts else np.zeros(0, dtype=np.uint64)))
+    return books
+
+
+@contextmanager
+def open_registries(settings: Settings, paths: Sequence[Path] | None) -> Iterator[list[Registry]]:
+    """Registries open for reading, each checked as a whole first; the default one if none is named and it exists.
+
+    Raises:
+        NotFound: One that was named is not there.
+        ChainBroken, SignatureInvalid: A log does not fit its checkpoint: nothing may be attributed from it.
+    """
+    chosen = list(paths) if paths else [path for path in (settings.registry_path,) if path.exists()]
+    with ExitStack() as stack:
+        registries = [stack.enter_context(Registry.open(path)) for path in chosen]
+        yield registries
+
+
+def warn_about_unread_records(output: Output, registries: Sequence[Registry], ring: Sequence[RingKey]) -> None:
+    """Say which records cannot be matched because their carrier key is not held."""
+    held = {key.key_id for key in ring}
+    for registry in registries:
+        missing = [key_id for key_id in registry.carrier_key_ids() if key_id not in held]
+        if missing:
+            output.warn(
+                f"{registry.path}: tags under {len(missing)} carrier key(s) cannot be read, for you do not hold "
+                f"{', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''}"
+            )
+
+
+def require_carrier(carriers: Sequence[CarrierKey], settings: Settings) -> None:
+    """Raise KeyUnknown where there is no carrier key to read with."""
+    if not carriers:
+        raise KeyUnknown(
+            "there is no carrier key to read tags with",
+            subject=str(settings.keys_folder),
+            remedy="get the issuer's carrier key file, or make one with 'ftf key new NAME --carrier'",
+        )
+
+
+def machine_facts() -> dict[str, str]:
+    """What ran on what, for run.json."""
+    import onnxruntime
+
+    return {
+        "os": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "onnxruntime": str(onnxruntime.__version__),
+    }

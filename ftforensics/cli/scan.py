@@ -1,0 +1,341 @@
+"""``ftf scan``: look for tags in suspect pictures, link them to their sources, record everything in a case."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ftforensics import __version__
+from ftforensics.cli.commands import command, new_app
+from ftforensics.cli.errors import COMPLETE, FAIL_ON_MATCHED, INTEGRITY, PARTIAL, combine_codes
+from ftforensics.cli.opening import (
+    build_books,
+    build_ring,
+    machine_facts,
+    open_carriers,
+    open_reader,
+    open_registries,
+    require_carrier,
+    warn_about_unread_records,
+)
+from ftforensics.cli.options import (
+    CasesFolderOption,
+    EvidencePaths,
+    ExaminerOption,
+    FileListOption,
+    FormatOption,
+    JobsOption,
+    MaxDepthOption,
+    PassphraseFileOption,
+    PublicKeyOption,
+    SignerCommandOption,
+    SkipLargerOption,
+    TimeoutOption,
+)
+from ftforensics.cli.output import Format, Output, Ticker
+from ftforensics.cli.passphrase import PassphraseSource
+from ftforensics.cli.settings import Settings
+from ftforensics.cli.signing import NamedSigner, resolve_signer
+from ftforensics.cli.trust_file import load_trust
+from ftforensics.domain.link import Finding, Verdict
+from ftforensics.errors import UsageError
+from ftforensics.trust.utc import parse_utc
+
+if TYPE_CHECKING:
+    from ftforensics.engine.onnx import OnnxReader
+    from ftforensics.engine.ring import RingKey
+    from ftforensics.flows.scan import RunFacts, ScanSummary
+    from ftforensics.media.walk import EvidencePath
+    from ftforensics.store.registry import Registry
+    from ftforensics.trust.trustlist import TrustList
+
+app = new_app()
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)[bB]?")
+_COLUMNS = ("exhibit", "path", "verdict", "tag_id", "issuer", "e_case", "z", "changed", "sha256")
+_TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed")
+_SEARCHES = ("direct", "content", "blind", "deep")
+
+
+@command(
+    app,
+    "scan",
+    examples=(
+        "ftf scan suspects/ --case case-1",
+        "ftf scan suspects/ more.jpg --case case-1 --acquired-at 2026-05-04T10:00:00Z --format jsonl",
+        "ftf scan --file-list list.txt --case case-1 --fail-on VERIFIED_DERIVATIVE --search deep",
+    ),
+    no_args_is_help=True,
+)
+def scan(
+    settings: Settings,
+    output: Output,
+    evidence: EvidencePaths = None,
+    case: Annotated[str, typer.Option("--case", metavar="NAME", help="The case; make one with 'ftf case new'.")] = "",
+    cases: CasesFolderOption = None,
+    examiner: ExaminerOption = None,
+    registry: Annotated[
+        list[Path] | None,
+        typer.Option("--registry", metavar="FILE", help="A registry; may be given again. The one in FTF_HOME by default."),
+    ] = None,
+    carrier: Annotated[
+        list[str] | None,
+        typer.Option("--carrier", metavar="KEY", help="A carrier key to read with; may be given again. All by default."),
+    ] = None,
+    acquired_at: Annotated[
+        str | None,
+        typer.Option("--acquired-at", metavar="UTC", help="When you had the exhibits in hand, for instance 2026-05-04T10:00:00Z."),
+    ] = None,
+    search: Annotated[str, typer.Option("--search", help="How far to look: direct, content, blind or deep.")] = "blind",
+    fail_on: Annotated[
+        list[Verdict] | None,
+        typer.Option("--fail-on", metavar="VERDICT", help="Exit with 1 if this verdict is given; may be given again."),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart/--resume", help="Examine everything anew, or go on with a stopped scan.")
+    ] = False,
+    file_list: FileListOption = None,
+    max_depth: MaxDepthOption = None,
+    skip_larger: SkipLargerOption = None,
+    jobs: JobsOption = None,
+    timeout: TimeoutOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be examined, and stop.")] = False,
+    passphrase_file: PassphraseFileOption = None,
+    signer_command: SignerCommandOption = None,
+    public_key: PublicKeyOption = None,
+    form: FormatOption = Format.TABLE,
+) -> int:
+    """Look for tags in suspect pictures, link them to their sources, and record everything in a case.
+
+    Evidence is only read. A picture without a readable tag is never called genuine. The case's head and event count are
+    printed at the end: write them down, they are what 'ftf case verify --expect-head' checks against.
+    """
+    from ftforensics.media.walk import walk_evidence
+
+    if not evidence and file_list is None:
+        raise UsageError("there is nothing to scan", remedy="name files or folders, or give --file-list")
+    if search not in _SEARCHES:
+        raise UsageError(f"no such search: {search[:40]!r}", remedy=f"choose one of {', '.join(_SEARCHES)}")
+    if acquired_at is not None:
+        parse_utc(acquired_at, subject="--acquired-at")
+    paths = list(
+        walk_evidence(
+            evidence or [],
+            max_depth=max_depth,
+            skip_larger_bytes=_parse_size(skip_larger),
+            file_list=file_list,
+        )
+    )
+    if dry_run:
+        output.rows(("path", "size_bytes"), ({"path": p.path, "size_bytes": p.size_bytes} for p in paths), form)
+        return COMPLETE
+    if not case:
+        raise UsageError("which case is it for?", remedy="give --case NAME; make one with 'ftf case new NAME'")
+    passphrases = PassphraseSource(settings, output, passphrase_file)
+    signer = resolve_signer(
+        settings,
+        output,
+        key=examiner,
+        role=None if signer_command else "examiner",
+        signer_command=signer_command,
+        public_key=public_key,
+        passphrases=passphrases,
+    )
+    carriers = open_carriers(settings, output, carrier, passphrases)
+    require_carrier(carriers, settings)
+    reader = open_reader(settings)
+    ring = build_ring(carriers, reader.card.model_id)
+    with open_registries(settings, registry) as registries:
+        if not registries:
+            output.warn("no registry at hand: tags can be decoded but not linked to records")
+        warn_about_unread_records(output, registries, ring)
+        job = _Job(settings, output, signer, reader, ring, registries, load_trust(settings))
+        summary = job.run(
+            (cases or settings.cases_folder) / case,
+            paths,
+            acquired_at=acquired_at,
+            search=search,
+            restart=restart,
+            jobs=jobs or min(4, os.cpu_count() or 2),
+            timeout_s=timeout or 30.0,
+            form=form,
+        )
+    return _exit(summary, fail_on or [])
+
+
+class _Job:
+    """One scan's open things."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        output: Output,
+        signer: NamedSigner,
+        reader: OnnxReader,
+        ring: Sequence[RingKey],
+        registries: Sequence[Registry],
+        trust: TrustList,
+    ) -> None:
+        self._settings, self._output, self._signer = settings, output, signer
+        self._reader, self._ring, self._registries, self._trust = reader, ring, registries, trust
+
+    def run(
+        self,
+        folder: Path,
+        paths: list[EvidencePath],
+        *,
+        acquired_at: str | None,
+        search: Any,
+        restart: bool,
+        jobs: int,
+        timeout_s: float,
+        form: Format,
+    ) -> ScanSummary:
+        from ftforensics.engine.reading import SearchBudget, TagReader
+        from ftforensics.flows.examine import Examiner, Sources
+        from ftforensics.flows.scan import IntakeLimits, Scanner, count_pictures
+        from ftforensics.store.cases import Case
+
+        for registry in self._registries:
+            registry.verify()
+        rows: list[dict[str, Any]] = []
+        with Case.open(folder, signer=self._signer, read_only=False) as case:
+            for note in case.verify().notes:
+                self._output.detail(note)
+            tag_reader = TagReader(
+                self._reader,
+                build_books(self._ring, self._registries),
+                pictures_in_case=count_pictures(case, paths),
+                budget=SearchBudget(mode=search),
+            )
+            with self._output.progress("Scanning", total=len(paths)) as ticker:
+                scanner = Scanner(
+                    case=case,
+                    tag_reader=tag_reader,
+                    examiner=Examiner(
+                        tag_reader=tag_reader,
+                        keys=self._ring,
+                        sources=Sources(self._registries),
+                        trust=self._trust,
+                        checked_at=self._settings.now_utc(),
+                    ),
+                    facts=self._facts(search, acquired_at),
+                    now=self._settings.now_utc,
+                    limits=IntakeLimits(jobs=jobs, timeout_s=timeout_s),
+                    acquired_at=acquired_at,
+                    tell=_Teller(self._output, ticker, rows),
+                )
+                summary = scanner.run(paths, restart=restart)
+            self._show(case, rows, form, summary)
+        return summary
+
+    def _facts(self, search: str, acquired_at: str | None) -> RunFacts:
+        from ftforensics.flows.scan import RunFacts
+
+        card = self._reader.card
+        checkpoints = [f"{r.log_name}:{r.count()}:{r.checkpoint().root}" for r in self._registries]
+        return RunFacts(
+            run_id=secrets.token_hex(8),
+            tool_version=__version__,
+            argv=tuple(os.fsencode(word).decode("utf-8", "backslashreplace") for word in sys.argv),
+            machine=machine_facts(),
+            model={
+                "model": card.model_id,
+                "weights_sha256": card.reader_sha256,
+                "backend": self._reader.backend,
+                "precision": self._reader.precision,
+            },
+            examiner=self._signer.name,
+            trust_list_sha256=self._trust.sha256,
+            registry_checkpoint="; ".join(checkpoints) or None,
+            config={
+                "acquired_at": acquired_at,
+                "carrier_keys": sorted(key.key_id for key in self._ring),
+                "checkpoints": checkpoints,
+                "search": search,
+                "tool_version": __version__,
+                "trust_list_sha256": self._trust.sha256,
+                "weights_sha256": card.reader_sha256,
+            },
+        )
+
+    def _show(self, case: Any, rows: list[dict[str, Any]], form: Format, summary: ScanSummary) -> None:
+        if form is Format.JSONL:
+            from ftforensics.store.finding_json import render_finding_line
+
+            for finding in case.findings():
+                self._output.raw(render_finding_line(finding).decode("ascii"))
+        else:
+            shown = sorted(rows, key=lambda row: row["seq"])
+            self._output.rows(_COLUMNS if form is Format.CSV else _TABLE, shown, form)
+        counts = summary.counts
+        self._output.note(
+            f"{counts['seen']} inputs: {counts['ok']} examined, {counts['failed']} unreadable, {counts['skipped']} skipped"
+            + (f"; {summary.resumed} taken over from the stopped scan" if summary.resumed else "")
+            + "."
+        )
+        for path in summary.altered:
+            self._output.error(f"the evidence changed while it was being examined: {path}; secure it and scan again.")
+        self._output.note(f"Case {case.name}: {summary.head.count} events, head {summary.head.head_hash}.")
+        self._output.note(f"Check it later with: ftf case verify {case.name} --expect-head {summary.head.count}:{summary.head.head_hash}")
+
+
+class _Teller:
+    """Collects a row for every finding and moves the progress bar."""
+
+    def __init__(self, output: Output, ticker: Ticker, rows: list[dict[str, Any]]) -> None:
+        self._output, self._ticker, self._rows = output, ticker, rows
+
+    def __call__(self, finding: Finding, resumed: bool) -> None:
+        if finding.error is not None and not resumed:
+            self._output.warn(f"{finding.evidence.path}: {finding.error.message} ({finding.error.stage})")
+        self._rows.append(_row(finding))
+        self._ticker.advance()
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    tag, source, registration = finding.tag, finding.source, finding.registration
+    changed = registration.changed_fraction if registration is not None else None
+    e_case = getattr(tag, "e_case", None)
+    z = getattr(tag, "z", None)
+    return {
+        "seq": finding.seq,
+        "exhibit": finding.exhibit_id,
+        "path": finding.evidence.path,
+        "verdict": finding.verdict.value,
+        "tag_id": getattr(tag, "tag_id", None),
+        "issuer": source.issuer if source is not None else None,
+        "e_case": None if e_case is None else f"{e_case:.1e}",
+        "z": None if z is None else round(z, 2),
+        "changed": None if changed is None else f"{100 * changed:.1f} %",
+        "sha256": finding.evidence.sha256,
+    }
+
+
+def _exit(summary: ScanSummary, fail_on: Sequence[Verdict]) -> int:
+    from ftforensics.flows.scan import matches_fail_on
+
+    codes = [COMPLETE]
+    if summary.counts["failed"]:
+        codes.append(PARTIAL)
+    if summary.altered:
+        codes.append(INTEGRITY)
+    if matches_fail_on(summary.verdicts, fail_on):
+        codes.append(FAIL_ON_MATCHED)
+    return combine_codes(codes)
+
+
+def _parse_size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"not a size: {text[:40]!r}", remedy="write it as 500K, 200M or 2G")
+    return int(float(found[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[found[2].lower()])

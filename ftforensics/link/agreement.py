@@ -1,8 +1,8 @@
 """Lay the source's preview on the suspect and ask, window by window, whether they show the same thing.
 
-In: pixels of both and the homography between them. Out: both pictures in one frame, and maps of local agreement. Used to
-confirm a registration (shared logos and repeated patterns fit a homography too, but nothing around them agrees) and to
-measure what was changed.
+In: pixels of both and the homography between them. Out: both pictures in one frame, and maps of local agreement. Used
+to confirm a registration (shared logos and repeated patterns fit a homography too, but nothing around them agrees) and
+to measure what was changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.link.homography import F64, map_points
+from ftforensics.link.homography import Reals, map_points
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -29,7 +29,7 @@ _AGREEING_CORRELATION = 0.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aligned:
-    """Two pictures in the suspect's frame. ``suspect`` and ``source`` are float32 (H, W, 3), 0..255; ``seen`` where both are."""
+    """Two pictures in the suspect's frame: float32 (H, W, 3), 0..255, and ``seen``, bool (H, W), where both are."""
 
     suspect: F32
     source: F32
@@ -45,7 +45,7 @@ class Agreement:
     agreeing_fraction: float
 
 
-def align(suspect: U8, source: U8, matrix: F64, *, long_side_px: int = ALIGN_PX) -> Aligned:
+def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_PX) -> Aligned:
     """Warp the source into the suspect's frame, at a resolution both pictures really have.
 
     Args:
@@ -61,15 +61,13 @@ def align(suspect: U8, source: U8, matrix: F64, *, long_side_px: int = ALIGN_PX)
     small = cv2.resize(np.ascontiguousarray(suspect), size, interpolation=cv2.INTER_AREA).astype(np.float32)
     shrunk = _shrink_source(source, matrix, size)
     to_pixels = _unit_to_pixels(*size) @ matrix @ np.linalg.inv(_unit_to_pixels(shrunk.shape[1], shrunk.shape[0]))
-    warped = cv2.warpPerspective(
-        shrunk, to_pixels, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return Aligned(suspect=_soften(small), source=_soften(warped), seen=_seen(matrix, size))
+    warped = cv2.warpPerspective(shrunk, to_pixels, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return Aligned(suspect=_soften(small), source=_soften(np.asarray(warped, np.float32)), seen=_seen(matrix, size))
 
 
 def measure_agreement(aligned: Aligned) -> Agreement:
     """How much of what both pictures show is the same, whatever the light, colour and compression."""
-    first, second = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (aligned.suspect, aligned.source))
+    first, second = grey(aligned.suspect), grey(aligned.source)
     correlation, first_std, second_std = local_correlation(first, second, aligned.seen)
     textured = aligned.seen & (first_std > _TEXTURE_STD) & (second_std > _TEXTURE_STD)
     seen = max(int(aligned.seen.sum()), 1)
@@ -110,6 +108,11 @@ def local_correlation(
     return correlation.astype(np.float32), np.sqrt(first_var), np.sqrt(second_var)
 
 
+def grey(pixels: F32) -> F32:
+    """Luma of float32 (H, W, 3)."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)
+
+
 def blur(values: F32, sigma_px: float) -> F32:
     """Gaussian blur of float32 (H, W) or (H, W, 3)."""
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT_101), np.float32)
@@ -119,12 +122,12 @@ def _soften(pixels: F32) -> F32:
     return blur(pixels, _PREFILTER_SIGMA_PX)
 
 
-def _unit_to_pixels(width: int, height: int) -> F64:
+def _unit_to_pixels(width: int, height: int) -> Reals:
     """Unit coordinates to pixel centres."""
     return np.array([[width, 0.0, -0.5], [0.0, height, -0.5], [0.0, 0.0, 1.0]])
 
 
-def _source_scale(suspect: U8, source: U8, matrix: F64) -> float:
+def _source_scale(suspect: U8, source: U8, matrix: Reals) -> float:
     """Source pixels for each suspect pixel, at the middle of what is seen."""
     back = np.linalg.inv(matrix)
     steps = np.array([[0.5, 0.5], [0.5 + 1e-3, 0.5], [0.5, 0.5 + 1e-3]])
@@ -135,7 +138,7 @@ def _source_scale(suspect: U8, source: U8, matrix: F64) -> float:
     return float(np.min(np.linalg.norm(across, axis=1) / along))
 
 
-def _shrink_source(source: U8, matrix: F64, size: tuple[int, int]) -> F32:
+def _shrink_source(source: U8, matrix: Reals, size: tuple[int, int]) -> F32:
     """Bring the source near the common frame's resolution by area averaging, so that warping does not alias."""
     width, height = size
     back = np.linalg.inv(matrix)
@@ -149,7 +152,7 @@ def _shrink_source(source: U8, matrix: F64, size: tuple[int, int]) -> F32:
     return pixels.astype(np.float32)
 
 
-def _seen(matrix: F64, size: tuple[int, int]) -> Mask:
+def _seen(matrix: Reals, size: tuple[int, int]) -> Mask:
     """Where the source falls in the common frame, one pixel inside its edges."""
     canvas = np.full((128, 128), 255, np.uint8)
     to_pixels = _unit_to_pixels(*size) @ matrix @ np.linalg.inv(_unit_to_pixels(128, 128))

@@ -3,9 +3,10 @@
 In: uint8 sRGB pixels (H, W, 3), or a descriptor blob from a registry (untrusted bytes). Out: ``Features``.
 
 Keypoints and gradient histograms are SIFT (Lowe, IJCV 60(2), 2004) in the Hellinger form (Arandjelović and Zisserman,
-CVPR 2012). The compact form keeps one bit for each of the 128 bins, "above the descriptor's own median" (after Zhou et al.,
-"Towards codebook-free: scalable cascaded hashing for mobile image search", IEEE TMM 2014). Both forms of a mirrored
-picture are a permutation of the bins (Guo et al., "MIFT", 2013), so looking for a mirrored source costs no second detection.
+CVPR 2012). The compact form keeps one bit for each of the 128 bins, "above the descriptor's own median" (after Zhou et
+al., "Towards codebook-free: scalable cascaded hashing for mobile image search", IEEE TMM 2014). Both forms of a
+mirrored picture are a permutation of the bins (Guo et al., "MIFT", 2013), so looking for a mirrored source costs no
+second detection.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ U8 = NDArray[np.uint8]
 class Features:
     """Keypoints of one picture, strongest and most spread out first.
 
-    ``points`` is float32 (N, 2), (x, y) in unit coordinates of the picture. ``histograms`` is float32 (N, 128) with rows of
-    unit length, or None where only the compact form is at hand. ``bits`` is uint8 (N, 16), the compact form.
+    ``points`` is float32 (N, 2), (x, y) in unit coordinates of the picture. ``histograms`` is float32 (N, 128) with
+    rows of unit length, or None where only the compact form is at hand. ``bits`` is uint8 (N, 16), the compact form.
     ``width_px`` and ``height_px`` give the picture's shape.
     """
 
@@ -85,7 +86,7 @@ def detect_features(pixels: U8, *, work_px: int = WORK_PX, limit: int = MAX_FEAT
     scale = work_px / max(height, width)
     size = (max(16, round(width * scale)), max(16, round(height * scale)))
     work = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    sift = cv2.SIFT_create(contrastThreshold=_CONTRAST_THRESHOLD, edgeThreshold=_EDGE_THRESHOLD)
+    sift = cv2.SIFT.create(contrastThreshold=_CONTRAST_THRESHOLD, edgeThreshold=_EDGE_THRESHOLD)
     keypoints = _spread(list(sift.detect(work, None)), size, limit)
     if not keypoints:
         return Features(
@@ -98,9 +99,7 @@ def detect_features(pixels: U8, *, work_px: int = WORK_PX, limit: int = MAX_FEAT
     keypoints, raw = sift.compute(work, keypoints)
     positions = np.array([k.pt for k in keypoints], np.float32)
     points = np.clip((positions + 0.5) / np.array(size, np.float32), 0.0, 1.0).astype(np.float32)
-    return Features(
-        points=points, histograms=_hellinger(raw), bits=_binarise(raw), width_px=width, height_px=height
-    )
+    return Features(points=points, histograms=_hellinger(raw), bits=_binarise(raw), width_px=width, height_px=height)
 
 
 def mirror_features(features: Features) -> Features:
@@ -121,8 +120,8 @@ def mirror_features(features: Features) -> Features:
 def build_descriptors(features: Features) -> bytes:
     """Pack the first features into a blob of at most 10 KB.
 
-    Layout, little endian: ``FTFD``, version (u8), zero (u8), count (u16), picture width and height in pixels (u16 each);
-    then for each feature x and y in 1/65535 of the side (u16 each) and 16 bytes of bits.
+    Layout, little endian: ``FTFD``, version (u8), zero (u8), count (u16), picture width and height in pixels (u16
+    each); then for each feature x and y in 1/65535 of the side (u16 each) and 16 bytes of bits.
     """
     count = min(len(features.points), _MAX_STORED)
     grid = np.round(features.points[:count] * 65535.0).astype("<u2")
@@ -204,7 +203,7 @@ def _spread(keypoints: list[cv2.KeyPoint], size: tuple[int, int], limit: int) ->
 
 def _hellinger(raw: F32) -> F32:
     total = np.maximum(raw.sum(axis=1, keepdims=True), 1e-6)
-    return np.sqrt(raw / total).astype(np.float32)
+    return np.asarray(np.sqrt(raw / total), np.float32)
 
 
 def _binarise(raw: F32) -> U8:

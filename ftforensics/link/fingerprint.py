@@ -30,8 +30,8 @@ _LOW = 8
 
 __all__ = [
     "PREVIEW_PX",
-    "Fingerprint",
     "Features",
+    "Fingerprint",
     "build",
     "decode_preview",
     "hamming",
@@ -45,8 +45,9 @@ __all__ = [
 class Fingerprint:
     """What a record keeps of a photograph's content.
 
-    ``phash`` is 16 lower-case hex digits. ``descriptors`` is at most 10 KB (layout: ``link.features.build_descriptors``).
-    ``preview`` is a JPEG whose long side is at most 512 px; leave it out of a record to keep the picture private.
+    ``phash`` is 16 lower-case hex digits. ``descriptors`` is at most 10 KB (layout:
+    ``link.features.build_descriptors``). ``preview`` is a JPEG whose long side is at most 512 px; leave it out of a
+    record to keep the picture private.
     """
 
     phash: str
@@ -77,7 +78,7 @@ def phash_pair(pixels: NDArray[np.uint8]) -> tuple[int, int]:
     grey = to_grey(pixels)
     # Halving by area first keeps a huge picture from aliasing into the 32 x 32 grid.
     small = cv2.resize(grey.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
-    low = cv2.dct(small)[:_LOW, :_LOW]
+    low = np.asarray(cv2.dct(small), np.float32)[:_LOW, :_LOW]
     signs = np.where(np.arange(_LOW) % 2 == 1, -1.0, 1.0).astype(np.float32)
     return _threshold(low), _threshold(low * signs)
 
@@ -102,7 +103,9 @@ def decode_preview(blob: bytes) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(blob), formats=("JPEG",)) as image:
             if max(image.size) > MAX_PREVIEW_SIDE_PX or min(image.size) < 8:
-                raise LinkError(f"A preview of {image.size[0]} x {image.size[1]} px is outside 8 to {MAX_PREVIEW_SIDE_PX}")
+                raise LinkError(
+                    f"A preview of {image.size[0]} x {image.size[1]} px is outside 8 to {MAX_PREVIEW_SIDE_PX}"
+                )
             return np.asarray(image.convert("RGB"), np.uint8).copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
         raise LinkError(f"A preview cannot be decoded as JPEG ({exc})", remedy="verify the registry") from exc

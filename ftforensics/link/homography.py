@@ -1,15 +1,17 @@
 """Fit and judge the map that carries the source onto the suspect.
 
-In: matched points in unit coordinates. Out: a 3 x 3 homography in unit coordinates with the matches that agree, or nothing.
-A hypothesis must be a plausible view of a flat picture (crop, resize, rotation, mild perspective; mirrored only when that was
-asked) and must be very unlikely to arise from chance matches. The second test is the a-contrario bound of Moisan and Stival,
-"A probabilistic criterion to detect rigid point matches", IJCV 57(3), 2004. Robust fitting is MAGSAC++ (Barath et al., CVPR 2020).
+In: matched points in unit coordinates. Out: a 3 x 3 homography in unit coordinates with the matches that agree, or
+nothing. A hypothesis must be a plausible view of a flat picture (crop, resize, rotation, mild perspective; mirrored
+only when that was asked) and must be very unlikely to arise from chance matches. The second test is the a-contrario
+bound of Moisan and Stival, "A probabilistic criterion to detect rigid point matches", IJCV 57(3), 2004. Robust fitting
+is MAGSAC++ (Barath et al., CVPR 2020).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from ftforensics.link.features import WORK_PX, Features, count_distinct
 
-F64 = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
 
 TOLERANCE_PX = 4.0
 _FIT_TOLERANCE_PX = 2.0
@@ -35,7 +37,7 @@ class Fit:
     ``log10_chance`` bounds the expected number of fits as good among chance matches.
     """
 
-    matrix: F64
+    matrix: Reals
     agreeing: NDArray[np.bool_]
     distinct: int
     log10_chance: float
@@ -60,21 +62,24 @@ def fit_homography(source: Features, suspect: Features, pairs: NDArray[np.int64]
     end = suspect.points[pairs[:, 1]].astype(np.float64) * suspect_frame
     # The robust fitter refuses maps that turn the plane over: fit the turned-back suspect, and turn the map.
     turn = np.array([[-1.0, 0.0, suspect_frame[0]], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]) if mirrored else np.eye(3)
-    matrix, _ = cv2.findHomography(
+    fitted, _ = cv2.findHomography(
         start,
         map_points(turn, end),
-        method=cv2.USAC_MAGSAC, ransacReprojThreshold=_FIT_TOLERANCE_PX, maxIters=3000, confidence=0.9999
+        method=cv2.USAC_MAGSAC,
+        ransacReprojThreshold=_FIT_TOLERANCE_PX,
+        maxIters=3000,
+        confidence=0.9999,
     )
-    if matrix is None or not np.all(np.isfinite(matrix)):
+    if fitted is None or not np.all(np.isfinite(fitted)):
         return None
-    matrix = turn @ matrix
+    matrix = np.asarray(turn @ fitted, np.float64)
     agreeing = _errors_px(matrix, start, end) <= TOLERANCE_PX
     if int(agreeing.sum()) < 6:
         return None
-    matrix, agreeing = _refine(matrix, start, end, agreeing)
-    if not _is_plausible(matrix, source_frame, mirrored=mirrored):
+    refined, agreeing = _refine(matrix, start, end, agreeing)
+    if not _is_plausible(refined, source_frame, mirrored=mirrored):
         return None
-    unit = np.diag([1 / suspect_frame[0], 1 / suspect_frame[1], 1.0]) @ matrix @ np.diag([*source_frame, 1.0])
+    unit = np.diag([1 / suspect_frame[0], 1 / suspect_frame[1], 1.0]) @ refined @ np.diag([*source_frame, 1.0])
     distinct = min(
         count_distinct(source.points[pairs[agreeing, 0]]), count_distinct(suspect.points[pairs[agreeing, 1]])
     )
@@ -97,8 +102,8 @@ def log10_chance(agreeing: int, total: int, p: float) -> float:
         p: Probability that one chance match falls within tolerance.
 
     Returns:
-        At most about 10; -6 means one in a million pairs of unrelated pictures, if their matches were independent, which
-        repeated patterns are not: the bound is a filter, never the only one.
+        At most about 10; -6 means one in a million pairs of unrelated pictures, if their matches were independent,
+        which repeated patterns are not: the bound is a filter, never the only one.
     """
     if agreeing <= 4:
         return 10.0
@@ -106,19 +111,19 @@ def log10_chance(agreeing: int, total: int, p: float) -> float:
     return math.log10(max(total - 4, 1)) + choose + (agreeing - 4) * math.log10(p)
 
 
-def map_points(matrix: F64, points: F64) -> F64:
+def map_points(matrix: Reals, points: Reals) -> Reals:
     """Carry points (N, 2) through a homography."""
     carried = points @ matrix[:, :2].T + matrix[:, 2]
     w = carried[:, 2:]
     return np.asarray(carried[:, :2] / np.where(np.abs(w) < 1e-12, 1e-12, w), np.float64)
 
 
-def corners() -> F64:
+def corners() -> Reals:
     """The unit square, clockwise from the top left."""
     return np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 
 
-def overlap(matrix: F64) -> tuple[float, F64]:
+def overlap(matrix: Reals) -> tuple[float, Reals]:
     """Share of the source (0..1) that lies in the suspect, and the seen polygon in suspect unit coordinates (N, 2)."""
     seen = _clip_to_unit(map_points(matrix, corners()))
     if len(seen) < 3:
@@ -127,10 +132,10 @@ def overlap(matrix: F64) -> tuple[float, F64]:
     return float(min(1.0, abs(_area(back)))), seen
 
 
-def _clip_to_unit(polygon: F64) -> F64:
+def _clip_to_unit(polygon: Reals) -> Reals:
     """Sutherland-Hodgman against the unit square, on a convex polygon."""
     for axis, limit, sign in ((0, 0.0, 1.0), (0, 1.0, -1.0), (1, 0.0, 1.0), (1, 1.0, -1.0)):
-        kept: list[F64] = []
+        kept: list[Reals] = []
         for here, there in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
             inside, next_inside = sign * (here[axis] - limit) >= 0, sign * (there[axis] - limit) >= 0
             if inside:
@@ -143,13 +148,13 @@ def _clip_to_unit(polygon: F64) -> F64:
     return polygon
 
 
-def _frame(features: Features) -> F64:
+def _frame(features: Features) -> Reals:
     scale = WORK_PX / max(features.width_px, features.height_px)
     return np.array([features.width_px * scale, features.height_px * scale])
 
 
-def _errors_px(matrix: F64, start: F64, end: F64) -> F64:
-    """The larger of the forward and the backward distance: a map that squeezes everything into a point must not pass."""
+def _errors_px(matrix: Reals, start: Reals, end: Reals) -> Reals:
+    """The larger of the forward and the backward distance: a map that squeezes all into a point must not pass."""
     forward = np.linalg.norm(map_points(matrix, start) - end, axis=1)
     try:
         backward = np.linalg.norm(map_points(np.linalg.inv(matrix), end) - start, axis=1)
@@ -158,16 +163,17 @@ def _errors_px(matrix: F64, start: F64, end: F64) -> F64:
     return np.asarray(np.maximum(forward, backward), np.float64)
 
 
-def _refine(matrix: F64, start: F64, end: F64, agreeing: NDArray[np.bool_]) -> tuple[F64, NDArray[np.bool_]]:
+def _refine(matrix: Reals, start: Reals, end: Reals, agreeing: NDArray[np.bool_]) -> tuple[Reals, NDArray[np.bool_]]:
     """Least squares on the agreeing matches, and the affine map instead where it explains them as well.
 
     Four more parameters than the truth needs (crops, resizes and rotations are affine) swing at the far corners.
     """
     for _ in range(2):
-        better, _ = cv2.findHomography(start[agreeing], end[agreeing], method=0)
+        projective, _ = cv2.findHomography(start[agreeing], end[agreeing], method=0)
         affine = _fit_affine(start[agreeing], end[agreeing])
-        if better is None or not np.all(np.isfinite(better)):
-            better = affine
+        better = affine
+        if projective is not None and np.all(np.isfinite(projective)):
+            better = np.asarray(projective, np.float64)
         plain = float(np.median(_errors_px(affine, start[agreeing], end[agreeing])))
         if plain <= _AFFINE_PREFERENCE * float(np.median(_errors_px(better, start[agreeing], end[agreeing]))) + 0.05:
             better = affine
@@ -178,17 +184,17 @@ def _refine(matrix: F64, start: F64, end: F64, agreeing: NDArray[np.bool_]) -> t
     return matrix, agreeing
 
 
-def _fit_affine(start: F64, end: F64) -> F64:
+def _fit_affine(start: Reals, end: Reals) -> Reals:
     design = np.concatenate([start, np.ones((len(start), 1))], axis=1)
     solution, *_ = np.linalg.lstsq(design, end, rcond=None)
     return np.vstack([solution.T, [0.0, 0.0, 1.0]])
 
 
-def _is_plausible(matrix: F64, source_frame: F64, *, mirrored: bool) -> bool:
+def _is_plausible(matrix: Reals, source_frame: Reals, *, mirrored: bool) -> bool:
     """A crop, resize, rotation or mild perspective view of the source: no fold, no needle, no vanishing line inside."""
     square = corners() * source_frame
     weights = square @ matrix[2, :2] + matrix[2, 2]
-    if np.min(weights) <= 0 < np.max(weights) or np.any(np.abs(weights) < 1e-9):
+    if (np.min(weights) <= 0 and np.max(weights) > 0) or np.any(np.abs(weights) < 1e-9):
         return False
     determinants = np.linalg.det(matrix) / weights**3
     if np.any(determinants >= 0) if mirrored else np.any(determinants <= 0):
@@ -201,13 +207,13 @@ def _is_plausible(matrix: F64, source_frame: F64, *, mirrored: bool) -> bool:
     mapped = map_points(matrix, step)
     linear = np.stack([mapped[1] - mapped[0], mapped[2] - mapped[0]], axis=1)
     large, small = np.linalg.svd(linear, compute_uv=False)
-    return bool(_MIN_SCALE <= small and large <= _MAX_SCALE and large <= _MAX_STRETCH * small)
+    return bool(small >= _MIN_SCALE and large <= _MAX_SCALE and large <= _MAX_STRETCH * small)
 
 
 def _log10_binomial(n: int, k: int) -> float:
     return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / math.log(10)
 
 
-def _area(polygon: F64) -> float:
+def _area(polygon: Reals) -> float:
     x, y = polygon[:, 0], polygon[:, 1]
     return float(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))

@@ -1,7 +1,7 @@
 """Look for the source of a picture by content, when no tag leads to it.
 
-In: the perceptual hashes of a registry and of a suspect. Out: candidate leads, nearest first. A lead is worth nothing until
-``register`` confirms it: 64 bits of coarse layout are shared by many unrelated pictures.
+In: the perceptual hashes of a registry and of a suspect. Out: candidate leads, nearest first. A lead is worth nothing
+until ``register`` confirms it: 64 bits of coarse layout are shared by many unrelated pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COUNTS = np.array([i.bit_count() for i in range(1 << 16)], np.uint8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """A record whose hash is near. ``position`` is its place in the index; ``mirrored`` when the mirror image is nearer."""
+    """A record whose hash is near. ``position`` is its place in the index; ``mirrored``: the mirror image is nearer."""
 
     tag_id: str
     position: int

@@ -2,9 +2,10 @@
 
 In: suspect pixels, and the record's preview (if kept) or compact descriptors. Out: a ``Registration``, or nothing.
 
-Geometry is fitted on what did not change: feature matches, MAGSAC, an a-contrario bound on chance (``link.homography``), then, where
-there is a preview, a dense check that the surroundings agree too (``link.agreement``). A registration establishes that the
-two pictures share content in one geometry; it does not establish which came first, nor tell two frames of one scene apart.
+Geometry is fitted on what did not change: feature matches, MAGSAC, an a-contrario bound on chance
+(``link.homography``), then, where there is a preview, a dense check that the surroundings agree too
+(``link.agreement``). A registration establishes that the two pictures share content in one geometry; it does not
+establish which came first, nor tell two frames of one scene apart.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from numpy.typing import NDArray
 from ftforensics.domain.link import Registration
 from ftforensics.link.agreement import Agreement, align, measure_agreement
 from ftforensics.link.features import Features, detect_features, mirror_features, parse_descriptors
-from ftforensics.link.homography import F64, Fit, fit_homography, overlap
+from ftforensics.link.homography import Fit, Reals, fit_homography, overlap
 
 AttemptReason = Literal[
-    "registered", "few_suspect_features", "few_source_features", "no_common_geometry", "chance_not_excluded", "surroundings_differ"
+    "registered",
+    "few_suspect_features",
+    "few_source_features",
+    "no_common_geometry",
+    "chance_not_excluded",
+    "surroundings_differ",
 ]
 
 ENOUGH_FEATURES = 60
@@ -103,8 +109,9 @@ def _attempt_with(
     best = Attempt(
         registration=None, reason="no_common_geometry", suspect_features=counts[0], source_features=counts[1]
     )
-    for mirrored in (False, True):
-        pairs = match_features(theirs, mirror_features(ours) if mirrored else ours)
+    plain, turned = match_features(theirs, ours), match_features(theirs, mirror_features(ours))
+    # More matches first: a symmetric picture fits both ways, one of them far better.
+    for pairs, mirrored in sorted(((plain, False), (turned, True)), key=lambda item: (-len(item[0]), item[1])):
         fit = fit_homography(theirs, ours, pairs, mirrored=mirrored)
         if fit is None:
             continue
@@ -142,7 +149,7 @@ def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
     return np.stack([rows[keep], best[keep]], axis=1).astype(np.int64)
 
 
-def matrix_of(registration: Registration) -> F64:
+def matrix_of(registration: Registration) -> Reals:
     """The homography as float64 (3, 3), source to suspect, unit coordinates."""
     return np.array(registration.homography, np.float64).reshape(3, 3)
 
@@ -164,7 +171,9 @@ def _judge_fit(
         and share >= MIN_OVERLAP
         and hull >= MIN_HULL_FRACTION * share
     )
-    agreement = measure_agreement(align(suspect, preview, fit.matrix)) if chance_excluded and preview is not None else None
+    agreement = (
+        measure_agreement(align(suspect, preview, fit.matrix)) if chance_excluded and preview is not None else None
+    )
     agrees = agreement is None or (
         agreement.share >= MIN_AGREEING_SHARE and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
     )

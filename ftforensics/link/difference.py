@@ -1,0 +1,179 @@
+"""Measure what was changed between the source and a registered suspect.
+
+In: pixels of both and their registration. Out: a difference map, the changed regions as boxes and as a mask, and their
+share of the overlap. What a whole picture suffers (recompression, resizing, another light or colour, blur, noise) must
+not show: both pictures are brought to one frame and resolution, compared by structure in local windows after a local
+gain and offset, and the disagreement is measured in units of what the picture itself shows nearly everywhere. The map
+says that content differs there; it does not say which of the two pictures is the altered one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from ftforensics.domain.link import Box, Registration
+from ftforensics.link.agreement import F32, U8, Aligned, Mask, align, blur, grey
+from ftforensics.link.homography import Reals
+from ftforensics.link.register import matrix_of
+
+WINDOW_SIGMA_PX = 3.0
+CHANGED_LEVEL = 1.0
+CORE_LEVEL = 1.6
+MIN_REGION_FRACTION = 0.004
+MAX_REGIONS = 12
+
+_NOISE_VARIANCE = 3.0
+_SHIFTS = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
+_BACKGROUND_QUANTILE = 0.4
+_STRUCTURE_SCALE = 0.30
+_BACKGROUND_WEIGHT = 2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What differs, in the suspect's frame.
+
+    ``difference`` is float32 (h, w), 0 where the contents agree, 1 at the decision level, higher where surely changed;
+    0 outside the overlap. ``changed`` and ``seen`` are bool (h, w). ``regions`` are boxes in suspect unit coordinates,
+    largest first. ``changed_fraction`` is the changed share of the overlap. ``similarity`` is the mean structural
+    correlation inside the changed regions (about 0 where something else was put there, higher where the old content was
+    reworked), None without any. ``fidelity`` is the median correlation of the textured rest: low when the whole picture
+    was regenerated.
+    """
+
+    difference: F32
+    changed: Mask
+    seen: Mask
+    regions: tuple[Box, ...]
+    changed_fraction: float
+    similarity: float | None
+    fidelity: float
+
+
+def compare(suspect: U8, source_preview: U8, registration: Registration) -> Difference:
+    """Compare a suspect with its source where both show the scene.
+
+    Args:
+        suspect: uint8 (H, W, 3).
+        source_preview: uint8 (h, w, 3).
+        registration: As ``register`` made it.
+
+    Returns:
+        The difference; its maps have a long side of at most 256 px.
+    """
+    aligned = align(suspect, source_preview, matrix_of(registration))
+    correlation, weight = _structure(aligned)
+    background = _background(correlation, weight, aligned.seen)
+    dissimilarity = (1.0 - correlation) * weight
+    level = _STRUCTURE_SCALE + _BACKGROUND_WEIGHT * background
+    difference = np.where(aligned.seen, dissimilarity / level, 0).astype(np.float32)
+    changed = _regions_mask(difference, aligned.seen)
+    seen_px = max(int(aligned.seen.sum()), 1)
+    strong = changed & (weight > 0.5)
+    rest = aligned.seen & ~changed & (weight > 0.5)
+    return Difference(
+        difference=difference,
+        changed=changed,
+        seen=aligned.seen,
+        regions=_boxes(changed),
+        changed_fraction=float(changed.sum()) / seen_px,
+        similarity=float(correlation[strong].mean()) if strong.any() else None,
+        fidelity=float(np.median(correlation[rest])) if rest.any() else 1.0,
+    )
+
+
+def measured(registration: Registration, difference: Difference) -> Registration:
+    """The registration with its change fields filled in."""
+    return replace(registration, changed_fraction=difference.changed_fraction, changed_regions=difference.regions)
+
+
+def project_to_source(mask: Mask, registration: Registration, grid: int) -> Mask:
+    """Carry a mask from the suspect's frame onto a grid over the source (the tag's frame).
+
+    Args:
+        mask: bool (h, w) over the whole suspect.
+        registration: Source to suspect.
+        grid: Side of the square result.
+
+    Returns:
+        bool (grid, grid); False where the suspect does not show the source.
+    """
+    height, width = mask.shape
+    to_grid = _pixels(grid, grid) @ np.linalg.inv(matrix_of(registration)) @ np.linalg.inv(_pixels(width, height))
+    carried = cv2.warpPerspective(mask.astype(np.float32), to_grid, (grid, grid), flags=cv2.INTER_LINEAR, borderValue=0)
+    return np.asarray(carried > 0.5, np.bool_)
+
+
+def _structure(aligned: Aligned) -> tuple[F32, F32]:
+    """Best local correlation over one-pixel shifts, and how much structure there is to judge by (0..1)."""
+    first, second = (grey(p) for p in (aligned.suspect, aligned.source))
+    mask = aligned.seen.astype(np.float32)
+    norm = np.maximum(blur(mask, WINDOW_SIGMA_PX), 1e-3)
+
+    def mean(values: F32) -> F32:
+        return np.asarray(blur(values * mask, WINDOW_SIGMA_PX) / norm, np.float32)
+
+    first_mean = mean(first)
+    first_var = np.maximum(mean(first * first) - first_mean**2, 0)
+    best: F32 | None = None
+    second_var = first_var
+    for dx, dy in _SHIFTS:
+        moved = np.roll(second, (dy, dx), axis=(0, 1)) if dx or dy else second
+        moved_mean = mean(moved)
+        var = np.maximum(mean(moved * moved) - moved_mean**2, 0)
+        covariance = mean(first * moved) - first_mean * moved_mean
+        correlation = (covariance + _NOISE_VARIANCE) / np.sqrt((first_var + _NOISE_VARIANCE) * (var + _NOISE_VARIANCE))
+        if dx == 0 and dy == 0:
+            second_var = var
+        best = correlation if best is None else np.maximum(best, correlation)
+    assert best is not None
+    stronger = np.maximum(first_var, second_var)
+    weight = stronger / (stronger + 12.0)
+    return best.astype(np.float32), weight.astype(np.float32)
+
+
+def _background(correlation: F32, weight: F32, seen: Mask) -> float:
+    """How much the pictures disagree nearly everywhere: the price of compression, blur or regeneration."""
+    judged = seen & (weight > 0.3)
+    if int(judged.sum()) < 64:
+        return 0.0
+    return float(np.quantile((1.0 - correlation[judged]) * weight[judged], _BACKGROUND_QUANTILE))
+
+
+def _regions_mask(difference: F32, seen: Mask) -> Mask:
+    """Connected regions over the decision level that hold a sure core and are large enough, holes filled."""
+    side = max(difference.shape)
+    reach = max(1, round(side * 0.012))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * reach + 1, 4 * reach + 1))
+    opened = cv2.morphologyEx((difference > CHANGED_LEVEL).astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    over = np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, wide), np.uint8)
+    contours, _ = cv2.findContours(over, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(over)
+    cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(filled, connectivity=8)
+    least = max(12.0, MIN_REGION_FRACTION * float(seen.sum()))
+    kept = np.zeros(difference.shape, np.bool_)
+    for label in range(1, count):
+        inside = labels == label
+        core = int((inside & (difference > CORE_LEVEL)).sum())
+        if stats[label, cv2.CC_STAT_AREA] >= least and core >= 0.25 * least:
+            kept |= inside
+    return kept & seen
+
+
+def _boxes(changed: Mask) -> tuple[Box, ...]:
+    count, _, stats, _ = cv2.connectedComponentsWithStats(changed.astype(np.uint8), connectivity=8)
+    height, width = changed.shape
+    rows = sorted((tuple(int(v) for v in stats[label]) for label in range(1, count)), key=lambda r: (-r[4], r[1], r[0]))
+    return tuple(
+        Box(left=x / width, top=y / height, right=(x + w) / width, bottom=(y + h) / height)
+        for x, y, w, h, _ in rows[:MAX_REGIONS]
+    )
+
+
+def _pixels(width: int, height: int) -> Reals:
+    return np.array([[width, 0.0, -0.5], [0.0, height, -0.5], [0.0, 0.0, 1.0]])

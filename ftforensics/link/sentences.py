@@ -1,0 +1,101 @@
+"""The full sentences a finding is explained with, for a reader in court who does not know the program.
+
+In: facts. Out: text without clocks, paths or markup. Kept apart from ``verdict`` so that the rules can be read as
+rules.
+"""
+
+from __future__ import annotations
+
+from ftforensics.domain.link import Registration, SourceRef, Survival
+from ftforensics.domain.tag import MatchedTag
+
+KINSHIP = (
+    "A link proves kinship, not direction: the picture and the registered photograph share an origin, but the link "
+    "alone does not show which of them came first. Direction comes from trusted times and from people."
+)
+SAME_SCENE = (
+    "A tag moved to another photograph of the same scene, for instance another frame from the same tripod, registers "
+    "too and cannot be told apart by this method."
+)
+NOT_AUTHENTIC = (
+    "That no tag was read does not show that the picture is genuine, unaltered or was never tagged: tags can be "
+    "removed, damaged or made with a key that was not at hand."
+)
+TAG_IS_COPYABLE = "A tag can be read from one picture and embedded in another, so a tag by itself attributes nothing."
+LEAD_ONLY = (
+    "A content lead is a starting point for enquiries, not an identification: no tag confirms it, and pictures of the "
+    "same scene or copies of a common original register as well."
+)
+LOG_CLAIM = (
+    "The log time is the statement of the registry's operator unless an independent time stamp or witness supports it."
+)
+NO_ACQUISITION_TIME = (
+    "No usable acquisition time of the exhibit or log time of the record was given, so it was not checked whether the "
+    "record is older than the exhibit."
+)
+NO_PREVIEW = (
+    "The record keeps no preview of the source, so the pictures were not compared pixel by pixel and the report "
+    "cannot show the source."
+)
+CHANGE_LIMITS = (
+    "The comparison sees changes of structure; a change of colour or light alone, or one smaller than about half a "
+    "percent of the picture, can go unnoticed."
+)
+NOT_CHANGED_LIMITS = (
+    "That no changed region was found means none was found by this comparison; it does not exclude small or purely "
+    "tonal edits."
+)
+UNPINNED = (
+    "A key that merely comes with a registry proves nothing about who holds it; the examiner has to pin it out of band."
+)
+
+
+def describe_match(tag: MatchedTag) -> str:
+    """The statistic, in words."""
+    return (
+        f"The tag {tag.tag_id} was matched among {tag.records} records; the number of such matches expected by chance "
+        f"in the whole case is at most {tag.e_case:.1e}."
+    )
+
+
+def describe_registration(registration: Registration) -> str:
+    """The geometry, in words."""
+    source = "preview" if registration.against == "preview" else "stored features"
+    return (
+        f"The picture registers to the source's {source} on {registration.inliers} separate points, "
+        f"and shows {percent(registration.overlap_fraction)} of the source's frame."
+    )
+
+
+def describe_change(registration: Registration) -> str:
+    """How much was changed, in words."""
+    count = len(registration.changed_regions)
+    return (
+        f"The content differs from the source in {count} {'region' if count == 1 else 'regions'}, together "
+        f"{percent(registration.changed_fraction or 0.0)} of the shared area; the rest agrees."
+    )
+
+
+def describe_survival(survival: Survival) -> str:
+    """Where the tag is left, in words."""
+    text = f"The tag is present in {percent(survival.surviving_fraction)} of the frame"
+    if survival.inside is not None and survival.outside is not None:
+        levels = f"{survival.inside:.2f} inside the changed region and {survival.outside:.2f} outside"
+        text += f"; its local correlation is {levels}"
+    return text + "."
+
+
+def describe_claim(source: SourceRef) -> str:
+    """One record's claim with its log time."""
+    return (
+        f"Record {source.tag_id} of {source.issuer} claims the picture; it was logged at {source.logged_at} as entry "
+        f"{source.log_index}."
+    )
+
+
+def percent(fraction: float) -> str:
+    """A share as a percentage that does not round something to nothing."""
+    value = 100.0 * fraction
+    if 0 < value < 1:
+        return f"{value:.2g} %"
+    return f"{value:.0f} %"

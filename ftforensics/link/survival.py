@@ -1,0 +1,128 @@
+"""Where in the frame the tag is still there.
+
+In: the reader's residual map and the re-encoded tag, float32 (3, G, G) over the tagged frame (the whole source picture
+squeezed to a square). Out: a map of their local correlation, and its summary in and out of the changed region.
+
+Where pixels were replaced, the tag is gone: that hole is what a deepfake leaves. A tag that is as strong inside the
+replaced region as outside was put there after the replacement. The levels are judged against the correlation of the
+same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.domain.link import Survival
+from ftforensics.errors import LinkError
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+WINDOW_SIGMA_CELLS = 3.0
+PRESENT_NOISE_MULTIPLE = 2.5
+MIN_PRESENT_CORRELATION = 0.12
+MIN_CELLS = 24
+EDGE_CELLS = 2
+
+_DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurvivalMap:
+    """``correlation`` is float32 (G, G), about -1..1; ``present_from``: from which value on the tag counts as there."""
+
+    correlation: F32
+    present_from: float
+
+
+def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_SIGMA_CELLS) -> SurvivalMap:
+    """Correlate a residual with the tag it should hold, window by window.
+
+    Args:
+        residual: float32 (3, G, G), what the reader says was added, in the tagged frame.
+        expected: float32 (3, G, G), the re-encoded tag.
+        sigma_cells: Width of the Gaussian window.
+
+    Returns:
+        The map and the level that noise alone hardly reaches.
+
+    Raises:
+        LinkError: Shapes differ, a side is under 16, or values are not finite.
+    """
+    first, second = _checked(residual), _checked(expected)
+    if first.shape != second.shape:
+        raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
+    correlation = _correlate(first, second, sigma_cells)
+    grid = first.shape[1]
+    chance = np.concatenate(
+        [
+            _correlate(first, np.roll(second, (dy % grid, dx % grid), axis=(1, 2)), sigma_cells).ravel()
+            for dy, dx in _DISPLACEMENTS
+        ]
+    )
+    noise = float(np.sqrt(np.mean(chance**2)))
+    return SurvivalMap(
+        correlation=correlation, present_from=max(MIN_PRESENT_CORRELATION, PRESENT_NOISE_MULTIPLE * noise)
+    )
+
+
+def summarise(survival: SurvivalMap, changed: Mask | None, seen: Mask | None = None) -> Survival:
+    """Mean correlation in and out of the changed region.
+
+    Args:
+        survival: As ``build_survival`` made it.
+        changed: bool (G, G), the changed region in the tagged frame, or None where none was measured.
+        seen: bool (G, G), the part of the tagged frame that the suspect shows, or None for all of it.
+
+    Returns:
+        The summary; ``inside`` and ``outside`` are None where fewer than 24 cells are left to judge by once a margin of
+        two cells at the region's edge, over which the window leaks, is left out.
+
+    Raises:
+        LinkError: A mask of another shape.
+    """
+    shape = survival.correlation.shape
+    frame = np.ones(shape, np.bool_) if seen is None else seen
+    region = np.zeros(shape, np.bool_) if changed is None else changed
+    if frame.shape != shape or region.shape != shape:
+        raise LinkError(f"A mask of shape {region.shape} does not fit a survival map of shape {shape}")
+    cells = int(frame.sum())
+    present = float((frame & (survival.correlation >= survival.present_from)).sum()) / cells if cells else 0.0
+    if changed is None or not region.any():
+        return Survival(surviving_fraction=present, inside=None, outside=None)
+    kernel = np.ones((2 * EDGE_CELLS + 1, 2 * EDGE_CELLS + 1), np.uint8)
+    core = cv2.erode(region.astype(np.uint8), kernel, borderValue=1) > 0
+    rest = cv2.dilate(region.astype(np.uint8), kernel) == 0
+    return Survival(
+        surviving_fraction=present,
+        inside=_mean(survival.correlation, core & frame),
+        outside=_mean(survival.correlation, rest & frame),
+    )
+
+
+def _checked(values: F32) -> F32:
+    if values.ndim != 3 or values.shape[0] != 3 or values.shape[1] != values.shape[2] or values.shape[1] < 16:
+        raise LinkError(f"A residual map must have shape (3, G, G) with G of at least 16, not {values.shape}")
+    if not np.all(np.isfinite(values)):
+        raise LinkError("A residual map holds values that are not finite numbers")
+    return values.astype(np.float32)
+
+
+def _correlate(first: F32, second: F32, sigma: float) -> F32:
+    def pool(values: F32) -> F32:
+        return np.asarray(
+            cv2.GaussianBlur(values.sum(axis=0), (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32
+        )
+
+    # A window that lost all its energy must not be blown up to full correlation: a small share of the frame's is added.
+    first_energy, second_energy = pool(first * first), pool(second * second)
+    floor = 0.02 * np.sqrt(float(first_energy.mean()) * float(second_energy.mean())) + 1e-12
+    return np.asarray(pool(first * second) / (np.sqrt(first_energy * second_energy) + floor), np.float32)
+
+
+def _mean(values: F32, where: Mask) -> float | None:
+    return float(values[where].mean()) if int(where.sum()) >= MIN_CELLS else None

@@ -1,0 +1,429 @@
+"""From facts to a verdict with its reasons and its limits. A pure function: the same facts give the same words.
+
+In: ``Facts``, everything that was measured or checked about one exhibit. Out: ``Judgement``.
+
+Order of precedence, strictest first: unreadable; no accepted tag (a content lead, or nothing); tag in no registry;
+signature invalid, key revoked, issuer untrusted; record younger than the exhibit; conflicting claims; transplant; then
+what the picture itself shows: derivative, match, or unconfirmed. Nothing is attributed before every stricter question
+is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ftforensics.domain.evidence import IntakeFailure
+from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Survival, Verdict
+from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence, TagOutcome
+from ftforensics.link import sentences as say
+
+MAX_E_CASE = 1e-6
+ENOUGH_FEATURES = 60
+REWORKED_SIMILARITY = 0.55
+COARSE_LIKENESS_BITS = 12
+TRANSPLANT_RATIO = 0.75
+TRANSPLANT_MIN_OUTSIDE = 0.15
+SURVIVAL_HOLE = 0.80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about one exhibit.
+
+    Attributes:
+        failure: Why the picture could not be read, or None. Failures of later stages do not belong here.
+        tag: What was read from the pixels, or None where nothing was tried.
+        signature: The check of the matched record; None where no record was found.
+        source: The matched record as shown to people.
+        acquired_at: When the investigator had the exhibit in hand (ISO 8601 with offset), or None.
+        logged_at: When the record was logged, or None.
+        time_trusted: Whether an independent time stamp or witness supports ``logged_at``.
+        registration: The suspect on the matched record's source, or None.
+        suspect_features: Distinct features of the suspect (``register.Attempt``).
+        source_features: Distinct features of the source.
+        coarse_distance_bits: Smaller Hamming distance of the suspect's or its mirror image's perceptual hash to the
+            record's, or None where it was not measured. A near hash beside a failed registration points to
+            regeneration, not to another picture.
+        change_similarity: ``Difference.similarity`` of the changed regions, or None.
+        survival: Summary of the survival map, or None.
+        rivals: Other records, verified under pinned keys, to which the picture's content or a second tag leads.
+        lead: Registration to ``lead_source`` found by content alone, or None.
+        lead_source: The record of that lead.
+    """
+
+    failure: IntakeFailure | None = None
+    tag: TagOutcome | None = None
+    signature: SignatureCheck | None = None
+    source: SourceRef | None = None
+    acquired_at: str | None = None
+    logged_at: str | None = None
+    time_trusted: bool = False
+    registration: Registration | None = None
+    suspect_features: int = 0
+    source_features: int = 0
+    coarse_distance_bits: int | None = None
+    change_similarity: float | None = None
+    survival: Survival | None = None
+    rivals: tuple[SourceRef, ...] = ()
+    lead: Registration | None = None
+    lead_source: SourceRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict with full sentences for and against it. Every verdict has at least one of each."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    limitations: tuple[str, ...]
+
+
+def judge(facts: Facts) -> Judgement:
+    """Weigh the facts.
+
+    Returns:
+        The judgement. ``VERIFIED_MATCH`` and ``VERIFIED_DERIVATIVE`` need a matched tag with ``e_case`` of at most
+        1e-6, a verified signature and a registration, and nothing stricter against them. No verdict establishes that a
+        picture is genuine.
+    """
+    if facts.failure is not None:
+        return _unreadable(facts.failure)
+    if isinstance(facts.tag, DecodedTag) and facts.tag.false_accept_p <= MAX_E_CASE and facts.signature is None:
+        return _unregistered(facts.tag)
+    if not isinstance(facts.tag, MatchedTag) or not facts.tag.e_case <= MAX_E_CASE:
+        return _without_tag(facts)
+    for rule in _RULES:
+        judgement = rule(facts, facts.tag)
+        if judgement is not None:
+            return judgement
+    return _unconfirmed(facts, facts.tag)
+
+
+def _unreadable(failure: IntakeFailure) -> Judgement:
+    return Judgement(
+        verdict=Verdict.UNREADABLE,
+        reasons=(f"The file could not be read as a picture (stage {failure.stage}): {_sentence(failure.message)}",),
+        limitations=("Nothing was examined, so nothing is said about what the file shows or where it comes from.",),
+    )
+
+
+def _unregistered(tag: DecodedTag) -> Judgement:
+    return Judgement(
+        verdict=Verdict.TAG_UNREGISTERED,
+        reasons=(
+            f"A complete tag was decoded from the picture ({tag.tag_id}), with a probability of at most "
+            f"{tag.false_accept_p:.1e} of decoding one by chance.",
+            "No record with this tag is in any registry at hand.",
+        ),
+        limitations=(
+            "Without the signed record nothing is known about the source or about who tagged it; another registry may "
+            "hold it.",
+            say.TAG_IS_COPYABLE,
+        ),
+    )
+
+
+def _without_tag(facts: Facts) -> Judgement:
+    reasons = (_why_no_tag(facts.tag),)
+    if facts.lead is not None:
+        named = () if facts.lead_source is None else (say.describe_claim(facts.lead_source),)
+        change = (say.describe_change(facts.lead),) if facts.lead.changed_regions else ()
+        others = tuple(say.describe_claim(rival) for rival in facts.rivals)
+        return Judgement(
+            verdict=Verdict.CONTENT_LEAD,
+            reasons=(*reasons, say.describe_registration(facts.lead), *change, *named, *others),
+            limitations=(say.LEAD_ONLY, say.KINSHIP, say.NOT_AUTHENTIC),
+        )
+    return Judgement(verdict=Verdict.NO_TAG_READ, reasons=reasons, limitations=(say.NOT_AUTHENTIC,))
+
+
+def _why_no_tag(tag: TagOutcome | None) -> str:
+    if isinstance(tag, MatchedTag):
+        return (
+            f"The best match among {tag.records} records is not accepted: by chance up to {tag.e_case:.1e} such "
+            f"matches are expected in the whole case, and at most {MAX_E_CASE:.0e} is allowed."
+        )
+    if isinstance(tag, DecodedTag):
+        return (
+            f"A tag was decoded, but the probability of decoding one by chance is up to {tag.false_accept_p:.1e}, and "
+            "it was not confirmed by a match against the registry; it is not accepted."
+        )
+    reason = tag.reason if isinstance(tag, TagAbsence) else "not_read"
+    return {
+        "not_present": "No sign of a tag was found in the picture with the search that was made.",
+        "present_unreadable": "There are signs of a tag, but its message could not be read.",
+        "no_carrier_key": "No carrier key was at hand, so no tag could have been read.",
+        "not_read": "The picture was not examined for a tag.",
+    }[reason]
+
+
+def _signature_invalid(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    status = "missing" if facts.signature is None else facts.signature.status
+    if status in {"verified", "issuer_untrusted", "key_revoked"}:
+        return None
+    detail = "no checked signature was found with it" if facts.signature is None else "its signature does not verify"
+    reasons = [say.describe_match(tag), f"The record was rejected because {detail}."]
+    if facts.signature is not None and facts.signature.message:
+        reasons.append(f"The check says: {_sentence(facts.signature.message)}")
+    return Judgement(
+        verdict=Verdict.SIGNATURE_INVALID,
+        reasons=tuple(reasons),
+        limitations=(
+            "A record whose signature does not verify is evidence of nothing but a damaged or forged registry; the "
+            "picture is not attributed.",
+            say.TAG_IS_COPYABLE,
+        ),
+    )
+
+
+def _key_revoked(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    if facts.signature is None or facts.signature.status != "key_revoked":
+        return None
+    return Judgement(
+        verdict=Verdict.KEY_REVOKED,
+        reasons=(
+            say.describe_match(tag),
+            f"The record is signed with a key of {facts.signature.issuer or 'its issuer'} that was revoked, and no "
+            "trusted time shows that the signature is older than the revocation.",
+        ),
+        limitations=(
+            "Whoever holds a compromised key can sign and backdate records; the picture is not attributed.",
+            say.TAG_IS_COPYABLE,
+        ),
+    )
+
+
+def _issuer_untrusted(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    if facts.signature is None or facts.signature.status != "issuer_untrusted":
+        return None
+    return Judgement(
+        verdict=Verdict.ISSUER_UNTRUSTED,
+        reasons=(
+            say.describe_match(tag),
+            f"The record's signature verifies under key {facts.signature.key_id or 'unknown'}, but nobody has pinned "
+            "that key to an issuer.",
+        ),
+        limitations=(say.UNPINNED, say.TAG_IS_COPYABLE),
+    )
+
+
+def _postdates(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    logged, acquired = _instant(facts.logged_at), _instant(facts.acquired_at)
+    if logged is None or acquired is None or logged <= acquired:
+        return None
+    return Judgement(
+        verdict=Verdict.RECORD_POSTDATES_EXHIBIT,
+        reasons=(
+            say.describe_match(tag),
+            f"The record was logged at {facts.logged_at}, after the exhibit was acquired at {facts.acquired_at}.",
+        ),
+        limitations=(
+            "A record made after the exhibit can have been made from the exhibit: somebody may have registered a fake "
+            "as the source and copied its tag. The picture is not attributed.",
+            say.KINSHIP,
+            say.LOG_CLAIM,
+        ),
+    )
+
+
+def _conflict(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    disputing = _disputing(facts)
+    if not disputing:
+        return None
+    own = () if facts.source is None else (facts.source,)
+    claims = sorted((*own, *disputing), key=lambda s: (s.logged_at, s.tag_id))
+    return Judgement(
+        verdict=Verdict.CONFLICT,
+        reasons=(
+            f"{len(disputing) + 1} verified records of different issuers claim this picture.",
+            *(say.describe_claim(claim) for claim in claims),
+            say.describe_match(tag),
+        ),
+        limitations=(
+            "No winner is declared: the earlier log time is not proof of authorship, and the claims have to be "
+            "settled by people.",
+            say.KINSHIP,
+            say.LOG_CLAIM,
+        ),
+    )
+
+
+def _disputing(facts: Facts) -> tuple[SourceRef, ...]:
+    """Rivals of other issuers. One issuer's several records of one scene (a burst of frames) are no dispute."""
+    if facts.source is None:
+        return facts.rivals
+    return tuple(rival for rival in facts.rivals if rival.issuer != facts.source.issuer)
+
+
+def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    why = _contradiction(facts) if facts.registration is None else _tag_over_replacement(facts)
+    if why is None:
+        return None
+    seen = () if facts.registration is None else (say.describe_registration(facts.registration),)
+    return Judgement(
+        verdict=Verdict.TAG_TRANSPLANT_SUSPECTED,
+        reasons=(say.describe_match(tag), *seen, why),
+        limitations=(
+            "The picture is not attributed to the record. The suspicion concerns the tag; it does not show who moved "
+            "it or why.",
+            "A picture that was made anew from top to bottom, for instance by a generative model, could look like a "
+            "transplant.",
+            say.TAG_IS_COPYABLE,
+        ),
+    )
+
+
+def _contradiction(facts: Facts) -> str | None:
+    """Plenty to go by on both sides, nothing in common, and no likeness even from afar."""
+    if min(facts.suspect_features, facts.source_features) < ENOUGH_FEATURES:
+        return None
+    if facts.coarse_distance_bits is not None and facts.coarse_distance_bits <= COARSE_LIKENESS_BITS:
+        return None
+    return (
+        f"The content contradicts the record: the picture has {facts.suspect_features} distinct features and the "
+        f"source {facts.source_features}, yet they share no common geometry."
+    )
+
+
+def _tag_over_replacement(facts: Facts) -> str | None:
+    """The tag as strong where content was replaced as where it was not: it was put on afterwards."""
+    survival, registration = facts.survival, facts.registration
+    if survival is None or survival.inside is None or survival.outside is None or registration is None:
+        return None
+    if not registration.changed_regions:
+        return None
+    if facts.change_similarity is not None and facts.change_similarity >= REWORKED_SIMILARITY:
+        return None  # the old content was reworked, not replaced: the tag may well have come through
+    if survival.outside < TRANSPLANT_MIN_OUTSIDE or survival.inside < TRANSPLANT_RATIO * survival.outside:
+        return None
+    return (
+        f"The tag is as strong inside the region whose content was replaced (correlation {survival.inside:.2f}) as "
+        f"outside it ({survival.outside:.2f}); a replacement would have taken the tag with it, so the tag was "
+        "embedded afterwards."
+    )
+
+
+def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    registration = facts.registration
+    if registration is None:
+        return None
+    measured = registration.changed_fraction is not None
+    hole = facts.survival is not None and facts.survival.surviving_fraction < SURVIVAL_HOLE
+    if measured and not registration.changed_regions:
+        return None
+    if not measured and not hole:
+        return None
+    change = (
+        say.describe_change(registration)
+        if measured
+        else "The tag is missing in a part of the frame, which is where content was replaced or destroyed."
+    )
+    return Judgement(
+        verdict=Verdict.VERIFIED_DERIVATIVE,
+        reasons=(*_verified_reasons(facts, tag), change, *_survival_reason(facts)),
+        limitations=(*_verified_limitations(facts), say.CHANGE_LIMITS if measured else say.NO_PREVIEW),
+    )
+
+
+def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
+    registration = facts.registration
+    if registration is None or registration.changed_fraction is None or registration.changed_regions:
+        return None
+    return Judgement(
+        verdict=Verdict.VERIFIED_MATCH,
+        reasons=(
+            *_verified_reasons(facts, tag),
+            "No changed region was found in the shared area.",
+            *_survival_reason(facts),
+        ),
+        limitations=(*_verified_limitations(facts), say.NOT_CHANGED_LIMITS),
+    )
+
+
+def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
+    why: tuple[str, ...]
+    if facts.registration is not None:
+        why = (
+            say.describe_registration(facts.registration),
+            "Whether a region was changed could not be measured, because the record keeps no preview of the source.",
+        )
+    elif facts.coarse_distance_bits is not None and facts.coarse_distance_bits <= COARSE_LIKENESS_BITS:
+        why = (
+            "The picture resembles the source as a whole but shares no exact geometry with it, as after heavy "
+            "regeneration.",
+        )
+    else:
+        why = (
+            f"There are too few features to line the picture up with its source ({facts.suspect_features} in the "
+            f"picture, {facts.source_features} in the source).",
+        )
+    preview = (say.NO_PREVIEW,) if facts.registration is not None else ()
+    return Judgement(
+        verdict=Verdict.TAG_UNCONFIRMED,
+        reasons=(say.describe_match(tag), _verified_signature(facts), *why, *_survival_reason(facts)),
+        limitations=(
+            "This identifies the tag, not the picture: whether the content comes from the source was not confirmed.",
+            say.TAG_IS_COPYABLE,
+            say.KINSHIP,
+            *preview,
+            *_time_limitations(facts),
+        ),
+    )
+
+
+def _verified_reasons(facts: Facts, tag: MatchedTag) -> tuple[str, ...]:
+    seen = () if facts.registration is None else (say.describe_registration(facts.registration),)
+    return (say.describe_match(tag), _verified_signature(facts), *seen)
+
+
+def _verified_signature(facts: Facts) -> str:
+    issuer = facts.signature.issuer if facts.signature is not None else None
+    return f"The record's signature verifies under a pinned key of {issuer or 'the issuer'}."
+
+
+def _survival_reason(facts: Facts) -> tuple[str, ...]:
+    return () if facts.survival is None else (say.describe_survival(facts.survival),)
+
+
+def _verified_limitations(facts: Facts) -> tuple[str, ...]:
+    same_issuer = tuple(
+        f"Record {rival.tag_id} of the same issuer registers to this picture too; it may be another frame of the scene."
+        for rival in facts.rivals
+    )
+    return (say.KINSHIP, say.SAME_SCENE, *_time_limitations(facts), *same_issuer)
+
+
+def _time_limitations(facts: Facts) -> tuple[str, ...]:
+    if _instant(facts.logged_at) is None or _instant(facts.acquired_at) is None:
+        return (say.NO_ACQUISITION_TIME,)
+    return () if facts.time_trusted else (say.LOG_CLAIM,)
+
+
+def _instant(text: str | None) -> datetime | None:
+    """A moment with a known offset; times without one are read as UTC; anything else as unknown."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _sentence(text: str) -> str:
+    stripped = " ".join(text.split())
+    return stripped if stripped.endswith((".", "!", "?")) else f"{stripped}."
+
+
+_RULES: tuple[Callable[[Facts, MatchedTag], Judgement | None], ...] = (
+    _signature_invalid,
+    _key_revoked,
+    _issuer_untrusted,
+    _postdates,
+    _conflict,
+    _transplant,
+    _derivative,
+    _match,
+)

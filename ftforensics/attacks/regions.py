@@ -84,7 +84,7 @@ def swap_region_poisson(image: Pixels, donor: Pixels, mask: Floats) -> tuple[Pix
 
 
 def random_mask(height: int, width: int, largest: float, random: np.random.Generator) -> Floats:
-    """A soft ellipse or box, wholly inside the picture.
+    """A soft ellipse or box inside the picture.
 
     It is 0.4 to 1 times ``largest`` of the picture's width across, and 0.9 to 1.3 times that share of its height down.
     """

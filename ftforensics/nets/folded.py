@@ -104,9 +104,10 @@ class FoldedReader(nn.Module):
 class ReaderGradient(nn.Module):
     """Soft bits of signed carriers and the gradient of a margin loss with respect to the picture.
 
-    Inputs: picture (B, 3, 128, 128); carriers (K, 12288), each times the sign it should be read with and scaled so that a
-    perfect reading gives 1; weights (K,); margin and sharpness (scalars). With level the mean |soft| of a picture, taken as
-    a constant, the loss of a picture is sum_k weights_k * level * softplus(sharpness * (margin - soft_k / level)) / sharpness:
+    Inputs: picture (B, 3, 128, 128); carriers (K, 12288), each times the sign it should be read with and scaled so that
+    a perfect reading gives 1; weights (K,); margin and sharpness (scalars). With level the mean |soft| of a picture,
+    taken as a constant, the loss of a picture is
+    sum_k weights_k * level * softplus(sharpness * (margin - soft_k / level)) / sharpness:
     bits that read weaker than their fellows are pulled up first, whatever the manipulation left of all of them.
     Outputs: soft (B, K) and gradient (B, 3, 128, 128).
     """
@@ -156,10 +157,11 @@ class ReaderGradient(nn.Module):
             gradient = _adjoint_stage(net.decoders[level], gradient, blocks)
             gradient = gradient * (joined[0] > 0).to(gradient.dtype)
             into_skips.append(gradient)
-            gradient = 4.0 * functional.avg_pool2d(net.ups[level].adjoint(gradient), 2)
+            gradient = 4.0 * functional.avg_pool2d(_layer(net.ups[level]).adjoint(gradient), 2)
         for level in reversed(range(depth)):
             if level < len(net.downs):
-                gradient = net.downs[level].adjoint(gradient * (downs[level][0] > 0).to(gradient.dtype))
+                masked = gradient * (downs[level][0] > 0).to(gradient.dtype)
+                gradient = _layer(net.downs[level]).adjoint(masked)
                 gradient = gradient + into_skips[level]
             gradient = _adjoint_stage(net.encoders[level], gradient, encoded[level])
         gradient = net.stem.adjoint(gradient * (first > 0).to(gradient.dtype))
@@ -175,6 +177,12 @@ def _bias(convolution: nn.Conv2d) -> Tensor:
 def _conv(module: nn.Module) -> nn.Conv2d:
     if not isinstance(module, nn.Conv2d):
         raise TypeError("a convolution was expected here")
+    return module
+
+
+def _layer(module: nn.Module) -> Layer:
+    if not isinstance(module, Layer):
+        raise TypeError("a folded convolution was expected here")
     return module
 
 

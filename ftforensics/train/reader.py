@@ -108,7 +108,7 @@ def train_reader(
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(net)
     sharpness = torch.nn.Parameter(torch.tensor(1.0))
-    groups = [{"params": list(net.parameters())}, {"params": [sharpness], "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": list(net.parameters())}, {"params": [sharpness], "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
     start = _load(out, net, average, optimiser, sharpness) if out.exists() else 0
     regenerator = load_simulator(simulator) if simulator is not None else None

@@ -78,7 +78,7 @@ def edit(
             sample.pixels, mask = regions.swap_region_poisson(sample.pixels, donor, mask)
         else:
             sample.pixels, mask = regions.swap_region(sample.pixels, donor, mask, colour_matched=random.random() < 0.7)
-        sample.present = sample.present * (1.0 - resize(mask, GRID, GRID))
+        sample.present = np.asarray(sample.present * (1.0 - resize(mask, GRID, GRID)), dtype=np.float32)
     if random.random() < 0.1:
         sample.pixels = warps.reenact(sample.pixels, float(random.uniform(0, 0.02)) * hard.strength, random)
     if simulator is not None and random.random() < 0.15:

@@ -114,19 +114,9 @@ def encode_like(photo: Photo, pixels: Pixels) -> bytes:
         raise ValueError(f"pixels must be uint8 {photo.pixels.shape}, not {pixels.dtype} {pixels.shape}")
     picture = _compose(photo, unorient(pixels, photo.decode.orientation))
     try:
-        match photo.media_type:
-            case "image/jpeg":
-                return jpeg_container.encode_jpeg_like(photo.data, picture)
-            case "image/png":
-                return png_container.encode_png_like(photo.data, picture)
-            case "image/webp":
-                return encode_webp_like(photo, picture)
-            case "image/tiff":
-                return encode_tiff_like(photo, picture)
-            case "image/bmp":
-                return encode_bmp_like(photo, picture)
-            case _:
-                return encode_heic_like(photo, picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the libraries warn on the console of every flaw that they forgive
+            return _encode(photo, picture)
     except EvidenceUnreadable as exc:
         raise EvidenceUnreadable(exc.what, subject=str(photo.path), remedy=exc.remedy) from exc
     except (FtfError, MemoryError):
@@ -171,6 +161,22 @@ def list_dropped(photo: Photo) -> tuple[str, ...]:
     if photo.media_type == "image/png":
         return png_container.list_dropped(photo.data)
     return ()
+
+
+def _encode(photo: Photo, picture: Image.Image) -> bytes:
+    match photo.media_type:
+        case "image/jpeg":
+            return jpeg_container.encode_jpeg_like(photo.data, picture)
+        case "image/png":
+            return png_container.encode_png_like(photo.data, picture)
+        case "image/webp":
+            return encode_webp_like(photo, picture)
+        case "image/tiff":
+            return encode_tiff_like(photo, picture)
+        case "image/bmp":
+            return encode_bmp_like(photo, picture)
+        case _:
+            return encode_heic_like(photo, picture)
 
 
 def _decode_photo(path: Path, data: bytes, sha256: str, media_type: str, max_pixels: int) -> Photo:

@@ -106,7 +106,7 @@ class TagReader:
         return self.reader.read(np.stack([self.view(picture) for picture in pictures]))
 
     def presence(self, residual: Floats) -> float:
-        """Strength of the sync carrier in a residual map of the tagged frame, in standard deviations of unrelated maps."""
+        """Strength of the sync carrier in a map of the tagged frame, in standard deviations of unrelated maps."""
         return correlate_frame(residual, self.sync, geometry.IDENTITY) * float(np.sqrt(_BAND_VALUES))
 
     def identify(
@@ -120,8 +120,8 @@ class TagReader:
         Args:
             picture: uint8 (H, W, 3) sRGB, display-oriented.
             residual: Its direct residual map (3, 64, 64).
-            suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most two
-                are read.
+            suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most
+                two are read.
         """
         aspect = picture.shape[1] / picture.shape[0]
         tries = [_Try(residual=residual, frame=geometry.IDENTITY, mode="direct", peak=None)]
@@ -253,7 +253,7 @@ def soft_bits(residual: Floats, book: Book) -> Floats:
 
 
 def _corrections(soft: Floats, book: Book, tag_id: str) -> tuple[int | None, int | None]:
-    """Symbols corrected and erasures with which Reed-Solomon alone reaches the matched id; (None, None) if it cannot."""
+    """Symbols corrected and erasures with which Reed-Solomon alone reaches the matched id, or (None, None)."""
     for erasures in (0, 2, 4, 6):
         correction = channel.decode(soft, book.key.channel, erasures)
         if correction is not None and correction.tag_id == tag_id:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ftforensics.cli.arguments import check_text
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, check_code, combine_codes
 from ftforensics.cli.failures import report_failure
@@ -68,6 +69,7 @@ def new(
     Note the head somewhere outside the case. With it, 'ftf case verify' can tell later whether the case was set back to
     an earlier state.
     """
+    shown = check_text("--title", title or name)
     signer = resolve_signer(
         settings,
         output,
@@ -78,15 +80,7 @@ def new(
         passphrase_file=passphrase_file,
     )
     folder = cases_folder(settings, cases)
-    try:
-        made = Case.create(
-            folder, name, title=title or name, examiner=signer.name, signer=signer, at=settings.now_utc()
-        )
-    except TrustError as exc:
-        if type(exc) is TrustError and signer.role is not None and "title" in exc.what:
-            raise UsageError(exc.what, remedy=exc.remedy) from exc
-        raise
-    with made:
+    with Case.create(folder, name, title=shown, examiner=signer.name, signer=signer, at=settings.now_utc()) as made:
         output.facts(_describe(made), form)
 
 

@@ -56,12 +56,12 @@ COMMANDS: tuple[CommandEntry, ...] = tuple(
 
 _EPILOG = """\b
 First steps:
-  ftf demo                              see the whole story in a minute
-  ftf key new me --role examiner        make your own key
-  ftf trust add 'News Agency' ed25519:… pin an issuer's fingerprint, from a source you trust
-  ftf case new case-1 --title 'Case 1' --examiner me
-  ftf scan suspects/ --case case-1      look for tags, link fakes to their sources
-  ftf report case-1                     the findings, for people
+  ftf demo                                            see the whole story in a minute
+  ftf key new me --role examiner                      make your own key
+  ftf trust add 'News Agency' FINGERPRINT             pin a key that you know to be the issuer's
+  ftf case new case-1 --title 'Case 1' --examiner me  open a case
+  ftf scan suspects/ --case case-1                    look for tags, link fakes to their sources
+  ftf report case-1                                   the findings, for people
 
 \b
 Exit codes: 0 complete, 1 --fail-on matched, 2 usage, 3 some inputs unreadable, 4 integrity failure,

@@ -200,7 +200,11 @@ class Output:
         for row in rows:
             table.add_row(*(Text(_cell(row.get(name))) for name in columns))
         if table.row_count:
-            self._console(self._stdout).print(table)
+            console = self._console(self._stdout)
+            with console.capture() as captured:
+                console.print(table)
+            self._stdout.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+            self._stdout.flush()
         return table.row_count
 
     def _console(self, stream: IO[str]) -> Console:

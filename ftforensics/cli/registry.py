@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ftforensics.cli.arguments import check_text
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, INTEGRITY
 from ftforensics.cli.failures import report_failure
@@ -83,6 +84,7 @@ def init(
     The key signs the log's checkpoints, and only with it can records be added. To read other people's registries,
     make one of your own and import their bundles into it.
     """
+    check_text("LOG-NAME", log_name)
     signer = resolve_signer(
         settings,
         output,

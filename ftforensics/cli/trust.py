@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ftforensics.cli.arguments import check_text, check_utc
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.options import FormatOption, PassphraseFileOption
 from ftforensics.cli.output import Format, Output
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import NamedSigner, resolve_signer
-from ftforensics.cli.times import check_utc
 from ftforensics.cli.trust_file import load_trust, save_trust
 from ftforensics.errors import KeyUnknown, TrustError, UsageError
 from ftforensics.trust.fields import KEY_ID
@@ -67,6 +67,7 @@ def add(
     Take the fingerprint from a source that you trust: a letter, a call, a business card; not from the registry that you
     want to check with it. Pinning the same key again replaces its times.
     """
+    check_text("ISSUER", issuer)
     check_utc("--valid-from", valid_from)
     check_utc("--valid-until", valid_until)
     trust = load_trust(settings)

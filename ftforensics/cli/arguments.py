@@ -1,7 +1,8 @@
-"""Times on the command line: UTC in, and display in another zone on request."""
+"""What was typed, checked before anything is done with it: times, zones and texts. In: option values. Out: the same."""
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +22,24 @@ def check_utc(option: str, text: str | None) -> datetime | None:
         return parse_utc(text)
     except TrustError as exc:
         raise UsageError(f"{option}: {exc.what}", remedy=exc.remedy) from exc
+
+
+def check_text(option: str, text: str, *, max_chars: int = 200) -> str:
+    """Make sure that a text for people can be written down and shown.
+
+    Raises:
+        UsageError: Empty, too long, or with control or invisible characters.
+    """
+    fault = None
+    if not text.strip():
+        fault = "it is empty"
+    elif len(text) > max_chars:
+        fault = f"it has {len(text)} characters, more than {max_chars}"
+    elif any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in text):
+        fault = "it holds control or invisible characters, or is not valid text"
+    if fault is not None:
+        raise UsageError(f"{option} cannot be used ({fault})", subject=ascii(text[:80]))
+    return text
 
 
 def find_zone(name: str) -> ZoneInfo:

@@ -369,13 +369,10 @@ def _write(database: Database, case_id: str, events: Sequence[CaseEvent], signer
 
 
 def _make_folder(folder: Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise AlreadyExists("A case is not written over", subject=str(folder), remedy="open it, or choose another name")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-    except FileExistsError as exc:
-        raise AlreadyExists(
-            "A case is not written over", subject=str(folder), remedy="open it, or choose another name"
-        ) from exc
+        folder.mkdir(parents=True)
     except OSError as exc:
         raise WriteFailed(
             f"The case's folder cannot be made ({exc.strerror})", subject=str(folder), remedy="check the permissions"

@@ -83,15 +83,21 @@ def scan(
     examiner: ExaminerOption = None,
     registry: Annotated[
         list[Path] | None,
-        typer.Option("--registry", metavar="FILE", help="A registry; may be given again. The one in FTF_HOME by default."),
+        typer.Option(
+            "--registry", metavar="FILE", help="A registry; may be given again. The one in FTF_HOME by default."
+        ),
     ] = None,
     carrier: Annotated[
         list[str] | None,
-        typer.Option("--carrier", metavar="KEY", help="A carrier key to read with; may be given again. All by default."),
+        typer.Option(
+            "--carrier", metavar="KEY", help="A carrier key to read with; may be given again. All by default."
+        ),
     ] = None,
     acquired_at: Annotated[
         str | None,
-        typer.Option("--acquired-at", metavar="UTC", help="When you had the exhibits in hand, for instance 2026-05-04T10:00:00Z."),
+        typer.Option(
+            "--acquired-at", metavar="UTC", help="When you had the exhibits in hand, for instance 2026-05-04T10:00:00Z."
+        ),
     ] = None,
     search: Annotated[str, typer.Option("--search", help="How far to look: direct, content, blind or deep.")] = "blind",
     fail_on: Annotated[
@@ -284,7 +290,9 @@ class _Job:
         for path in summary.altered:
             self._output.error(f"the evidence changed while it was being examined: {path}; secure it and scan again.")
         self._output.note(f"Case {case.name}: {summary.head.count} events, head {summary.head.head_hash}.")
-        self._output.note(f"Check it later with: ftf case verify {case.name} --expect-head {summary.head.count}:{summary.head.head_hash}")
+        self._output.note(
+            f"Check it later with: ftf case verify {case.name} --expect-head {summary.head.count}:{summary.head.head_hash}"
+        )
 
 
 class _Teller:

@@ -65,16 +65,19 @@ def tag(
     ] = None,
     registry: RegistryOption = None,
     issuer: Annotated[
-        str | None, typer.Option("--issuer", metavar="NAME", help="The issuer's name in records; the key's if left out.")
+        str | None,
+        typer.Option("--issuer", metavar="NAME", help="The issuer's name in records; the key's if left out."),
     ] = None,
     psnr: Annotated[
-        float, typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="How faint: higher is fainter and frailer.")
+        float,
+        typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="How faint: higher is fainter and frailer."),
     ] = 45.5,
     fast: Annotated[
         bool, typer.Option("--fast", help="Do not shape the tag to each picture: quicker, and survives less.")
     ] = False,
     no_preview: Annotated[
-        bool, typer.Option("--no-preview", help="Keep no small copy in the registry; reports cannot show the source then.")
+        bool,
+        typer.Option("--no-preview", help="Keep no small copy in the registry; reports cannot show the source then."),
     ] = False,
     rights: Annotated[str, typer.Option("--rights", metavar="TEXT", help="Who holds the rights.")] = "",
     contact: Annotated[str, typer.Option("--contact", metavar="TEXT", help="Whom to ask.")] = "",

@@ -18,7 +18,7 @@ from ftforensics.domain.link import Finding, Verdict
 from ftforensics.engine.onnx import BATCH
 from ftforensics.engine.reading import TagReader
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows.examine import Examined, Examiner
+from ftforensics.flows.examine import Examined, Examiner, Place
 from ftforensics.media.intake import IntakeResult, acquire_many, hash_file
 from ftforensics.media.walk import EvidencePath
 from ftforensics.store.cases import Case
@@ -122,7 +122,9 @@ class Scanner:
         runs = self._case.runs()
         done: dict[str, Finding] = {}
         if runs and not restart and runs[-1].ended_at is None and _same(runs[-1].config, self._facts.config):
-            begun = [event.seq for event in self._case.events("run_started") if _same_config(event.body, self._facts.config)]
+            begun = [
+                event.seq for event in self._case.events("run_started") if _same_config(event.body, self._facts.config)
+            ]
             first = self._first_of_streak(begun)
             done = {
                 finding.evidence.path_b64: finding
@@ -182,11 +184,11 @@ class Scanner:
         residuals = iter(self._reader.residuals(pictures)) if pictures else iter(())
         made: list[Examined] = []
         for seq, result in batch:
-            identity = {"seq": seq, "case_id": self._case.case_id, "exhibit_id": exhibit_id(result)}
+            place = Place(seq=seq, case_id=self._case.case_id, exhibit_id=exhibit_id(result))
             if result.pixels is None:
-                made.append(self._examiner.unreadable(result, **identity))
+                made.append(self._examiner.unreadable(result, place))
             else:
-                made.append(self._examiner.examine(result, next(residuals), **identity))
+                made.append(self._examiner.examine(result, next(residuals), place))
         self._record(made)
 
     def _record(self, made: list[Examined]) -> None:
@@ -241,10 +243,14 @@ class Scanner:
             after = _hash_or_none(path)
             if after != finding.evidence.sha256:
                 altered.append(finding.evidence.path)
-                body = {"exhibit_id": finding.exhibit_id, "sha256_before": finding.evidence.sha256, "sha256_after": after}
+                body = {
+                    "exhibit_id": finding.exhibit_id,
+                    "sha256_before": finding.evidence.sha256,
+                    "sha256_after": after,
+                }
                 self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
-        body = {"checked": checked, "altered": len(altered), "purpose": "evidence hashed again at the end of the run"}
-        self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
+        total: dict[str, Any] = {"checked": checked, "altered": len(altered), "purpose": "evidence hashed again at the end of the run"}
+        self._case.append("exhibit_rehashed", total, actor=self._facts.examiner, at=self._now())
         return tuple(altered)
 
 
@@ -284,4 +290,3 @@ def _hash_or_none(path: EvidencePath) -> str | None:
 def matches_fail_on(verdicts: dict[str, int], fail_on: Iterable[Verdict]) -> bool:
     """Whether any verdict that the caller wants to hear about was given."""
     return any(verdicts.get(verdict.value) for verdict in fail_on)
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ class TagSettings:
     """``psnr_db`` is aimed at; a picture whose tag cannot be read back is tried again up to 3 dB stronger."""
 
     psnr_db: float = 45.5
-    informed: InformedSettings | None = InformedSettings()
+    informed: InformedSettings | None = field(default_factory=InformedSettings)
     clobber: bool = False
 
 
@@ -241,7 +241,7 @@ class Tagger:
         )
 
     def _read_back(self, photo: Photo, tag_id: str) -> float:
-        """z of the written file's tag, read as a scan would read it; 0 where another id came out."""
+        """The z of the written file's tag, read as a scan would read it; 0 where another id came out."""
         book = build_book(self._key, np.array([int(tag_id, 16)], dtype=np.uint64))
         tag_reader = TagReader(self._reader, [book], budget=SearchBudget(mode="direct"))
         pixels = fit_within(photo.srgb, READ_PX)

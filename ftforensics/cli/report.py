@@ -1,0 +1,134 @@
+"""``ftf report``: write what a case found, for people and for other programs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftforensics import __version__
+from ftforensics.cli.commands import command, new_app
+from ftforensics.cli.errors import COMPLETE, INTEGRITY
+from ftforensics.cli.options import (
+    CasesFolderOption,
+    ClobberOption,
+    ExaminerOption,
+    PassphraseFileOption,
+    PublicKeyOption,
+    SignerCommandOption,
+)
+from ftforensics.cli.output import Output
+from ftforensics.cli.settings import Settings
+from ftforensics.cli.signing import resolve_signer
+from ftforensics.domain.case import CaseView
+
+if TYPE_CHECKING:
+    from ftforensics.store.cases import Case
+
+app = new_app("Write a case's report.")
+
+
+class ReportFormat(StrEnum):
+    """Kinds of report."""
+
+    HTML = "html"
+    JSON = "json"
+    CSV = "csv"
+
+
+@command(
+    app,
+    "export",
+    examples=(
+        "ftf report export --case case-1",
+        "ftf report export --case case-1 --format csv --output findings.csv",
+    ),
+    no_args_is_help=True,
+)
+def export(
+    settings: Settings,
+    output: Output,
+    case: Annotated[str, typer.Option("--case", metavar="NAME", help="Which case.")],
+    cases: CasesFolderOption = None,
+    form: Annotated[ReportFormat, typer.Option("--format", help="Kind of report.")] = ReportFormat.HTML,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to; report.html, .json or .csv in the case's folder by default.",
+        ),
+    ] = None,
+    clobber: ClobberOption = False,
+    examiner: ExaminerOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    signer_command: SignerCommandOption = None,
+    public_key: PublicKeyOption = None,
+) -> int:
+    """Write a self-contained report: suspects beside their sources, what changed, signatures, custody, limits.
+
+    The case is checked first, and the report says whether it held. The export itself is noted in the case's custody log
+    with the file's SHA-256, under a new signed head.
+    """
+    from ftforensics.store.cases import Case
+
+    signer = resolve_signer(
+        settings,
+        output,
+        key=examiner,
+        role=None if signer_command else "examiner",
+        signer_command=signer_command,
+        public_key=public_key,
+        passphrase_file=passphrase_file,
+    )
+    folder = (cases or settings.cases_folder) / case
+    with Case.open(folder, signer=signer, read_only=False) as opened:
+        view = opened.view()
+        target = out or folder / f"report.{form.value}"
+        write_report(
+            opened, view, form, target, at=settings.now_utc(), actor=signer.name, clobber=clobber or out is None
+        )
+        head = opened.head()
+    output.say(str(target))
+    if not view.head_verified:
+        output.error(f"the case does not hold: {view.integrity_notes[0] if view.integrity_notes else 'see the report'}")
+        return INTEGRITY
+    output.note(f"Case {case}: {head.count} events, head {head.head_hash}.")
+    return COMPLETE
+
+
+def write_report(
+    opened: Case, view: CaseView, form: ReportFormat, target: Path, *, at: str, actor: str, clobber: bool
+) -> None:
+    """Render a view, note the file in the case and write it.
+
+    Raises:
+        AlreadyExists: There is a file and ``clobber`` is off.
+        WriteFailed: Disk full or not permitted.
+        ReportError: The view cannot be rendered.
+    """
+    from ftforensics.media.writing import atomic_write
+
+    content = _render(view, form, at)
+    if view.head_verified:
+        # An altered case gets a report that says so, but nothing is added to its chain.
+        opened.log_exports({target: content}, actor=actor, at=at)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(target, content, clobber=clobber)
+
+
+def _render(view: CaseView, form: ReportFormat, at: str) -> bytes:
+    if form is ReportFormat.HTML:
+        from ftforensics.report.html_page import render_html
+
+        return render_html(view, generated_at=at, tool_version=__version__)
+    if form is ReportFormat.JSON:
+        from ftforensics.report.json_document import render_json
+
+        return render_json(view, generated_at=at, tool_version=__version__)
+    from ftforensics.report.csv_table import render_csv
+
+    return render_csv(view)

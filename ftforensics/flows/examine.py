@@ -1,0 +1,492 @@
+"""One exhibit: from its pixels and residual map to a finding with its pictures.
+
+Steps: identify the tag (direct, through frames that content suggests, blind); find the record in every registry; verify its
+signature against the trust list; line the picture up with its source; map what changed and where the tag survived; look for
+other records that claim the picture; judge.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ftforensics.codec import channel
+from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.domain.evidence import IntakeFailure
+from ftforensics.domain.link import Finding, ReadingInfo, Registration, SignatureCheck, SourceRef, Survival
+from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
+from ftforensics.domain.tag import MatchedTag, TagOutcome
+from ftforensics.engine.reading import Reading, TagReader
+from ftforensics.engine.ring import RingKey
+from ftforensics.errors import IssuerUntrusted, KeyRevoked, LinkError, NotFound, SignatureInvalid, TrustError
+from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import Pixels, fit_within
+from ftforensics.link import difference, fingerprint, register, render, survival, verdict
+from ftforensics.link.features import Features, detect_features
+from ftforensics.link.index import ContentIndex
+from ftforensics.media.intake import IntakeResult
+from ftforensics.store.registry import Registry
+from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
+from ftforensics.trust.trustlist import TrustList
+
+LEADS = 4
+SHOWN_PX = 768
+RIVAL_BITS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which exhibit of which case a finding is about."""
+
+    seq: int
+    case_id: str
+    exhibit_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture for the case, not yet stored."""
+
+    role: str
+    content: bytes
+    media_type: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A finding and the pictures that go with it."""
+
+    finding: Finding
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Lead:
+    row: RegisteredRecord
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Linked:
+    """What lining up with one source gave."""
+
+    registration: Registration | None = None
+    survival: Survival | None = None
+    suspect_features: int = 0
+    source_features: int = 0
+    coarse_distance_bits: int | None = None
+    change_similarity: float | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+class Sources:
+    """All registries of a scan: records by tag, and by content.
+
+    Args:
+        registries: Open for reading; earlier ones win where two hold the same record.
+    """
+
+    def __init__(self, registries: Sequence[Registry]) -> None:
+        self._registries = list(registries)
+        self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
+
+    def find(self, tag: MatchedTag) -> list[RegisteredRecord]:
+        """Every record with this tag id and carrier key, each distinct record once."""
+        rows: dict[bytes, RegisteredRecord] = {}
+        for registry in self._registries:
+            try:
+                row = registry.get(tag.tag_id, tag.carrier_key_id)
+            except NotFound:
+                continue
+            rows.setdefault(row.record.payload, row)
+        return list(rows.values())
+
+    def near(self, pixels: Pixels, *, limit: int, max_distance_bits: int | None = None) -> list[RegisteredRecord]:
+        """Records whose perceptual hash is near the picture's, nearest first."""
+        found: dict[bytes, tuple[int, RegisteredRecord]] = {}
+        for registry, index in zip(self._registries, self._indexes, strict=True):
+            leads = (
+                index.nearest(pixels, limit=limit)
+                if max_distance_bits is None
+                else index.nearest(pixels, limit=limit, max_distance_bits=max_distance_bits)
+            )
+            for lead in leads:
+                row = registry.get(lead.tag_id)
+                found.setdefault(row.record.payload, (lead.distance_bits, row))
+        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
+
+
+class Examiner:
+    """Makes findings.
+
+    Args:
+        tag_reader: Identifies tags.
+        keys: The ring, for re-encoding a tag that was read.
+        sources: The registries.
+        trust: Whom the investigator trusts.
+        checked_at: When signatures are checked, UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        tag_reader: TagReader,
+        keys: Sequence[RingKey],
+        sources: Sources,
+        trust: TrustList,
+        checked_at: str,
+    ) -> None:
+        self._reader, self._sources, self._trust = tag_reader, sources, trust
+        self._keys = {key.key_id: key for key in keys}
+        self._checked_at = checked_at
+        self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
+
+    def unreadable(self, result: IntakeResult, place: Place) -> Examined:
+        """The finding of an input whose pixels cannot be had."""
+        failure = result.failure or IntakeFailure(stage="decode", type="NoPixels", message="no pixels were decoded")
+        judged = verdict.judge(verdict.Facts(failure=failure))
+        finding = Finding(
+            seq=place.seq,
+            case_id=place.case_id,
+            exhibit_id=place.exhibit_id,
+            evidence=result.item,
+            verdict=judged.verdict,
+            reasons=judged.reasons,
+            limitations=judged.limitations,
+            error=failure,
+            extra={"skipped": True} if result.source.is_skipped else {},
+        )
+        return Examined(finding=finding)
+
+    def examine(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
+        """The finding of a decoded picture."""
+        if result.pixels is None:
+            raise ValueError("examine needs pixels; use unreadable")
+        pixels = result.pixels
+        features = _Lazy(pixels)
+        leads: list[_Lead] = []
+
+        def suggest() -> list[geometry.Affine]:
+            leads.extend(self._leads(pixels, features))
+            return [_frame_of(lead.registration) for lead in leads]
+
+        reading = self._reader.identify(pixels, residual, suggest)
+        thumbnail = _as_jpeg(pixels)
+        if isinstance(reading.outcome, MatchedTag):
+            facts, more = self._matched(pixels, features, reading, reading.outcome, result)
+        else:
+            facts, more = self._unmatched(pixels, reading, leads)
+        judged = verdict.judge(facts)
+        finding = Finding(
+            seq=place.seq,
+            case_id=place.case_id,
+            exhibit_id=place.exhibit_id,
+            evidence=result.item,
+            verdict=judged.verdict,
+            reasons=judged.reasons,
+            limitations=judged.limitations,
+            reading=self._info(reading),
+            tag=reading.outcome,
+            signature=facts.signature,
+            source=facts.source if facts.source is not None else facts.lead_source,
+            other_sources=facts.rivals,
+            registration=facts.registration if facts.registration is not None else facts.lead,
+            survival=facts.survival,
+            error=result.failure,
+        )
+        return Examined(finding=finding, pictures=(thumbnail, *more))
+
+    def _info(self, reading: Reading) -> ReadingInfo:
+        backend = self._reader.reader
+        return ReadingInfo(
+            model=backend.card.model_id,
+            weights_sha256=backend.card.reader_sha256,
+            backend=backend.backend,
+            precision=backend.precision,
+            presence=reading.presence,
+            sync_peak=reading.sync_peak,
+            search=self._reader.budget.mode,
+        )
+
+    def _leads(self, pixels: Pixels, features: _Lazy) -> list[_Lead]:
+        """Records whose content registers to the picture, best first."""
+        leads = []
+        for row in self._sources.near(pixels, limit=LEADS):
+            registration = _attempt(pixels, row, features).registration
+            if registration is not None:
+                leads.append(_Lead(row=row, registration=registration))
+        return sorted(leads, key=lambda lead: (-lead.registration.inliers, lead.row.tag_id))
+
+    def _matched(
+        self, pixels: Pixels, features: _Lazy, reading: Reading, tag: MatchedTag, result: IntakeResult
+    ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
+        rows = self._sources.find(tag)
+        checks = [(row, *self._check(row)) for row in rows]
+        # The best-founded record speaks; a forged copy in another registry must not silence it.
+        checks.sort(key=lambda item: (_STANDING[item[1].status], item[0].log_index))
+        row, check, source = checks[0]
+        linked = self._link(pixels, features, row, reading, tag)
+        rivals = self._rivals(row, reading, tag) + tuple(
+            other for _, status, other in checks[1:] if status.status == "verified" and other is not None
+        )
+        facts = verdict.Facts(
+            tag=tag,
+            signature=check,
+            source=source,
+            acquired_at=result.item.acquired_at,
+            logged_at=row.logged_at,
+            registration=linked.registration,
+            suspect_features=linked.suspect_features,
+            source_features=linked.source_features,
+            coarse_distance_bits=linked.coarse_distance_bits,
+            change_similarity=linked.change_similarity,
+            survival=linked.survival,
+            rivals=rivals,
+        )
+        return facts, linked.pictures
+
+    def _unmatched(
+        self, pixels: Pixels, reading: Reading, leads: Sequence[_Lead]
+    ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
+        outcome: TagOutcome = reading.outcome
+        for lead in leads:
+            check, source = self._check(lead.row)
+            # Only a record that verifies under a pinned key is worth following up.
+            if check.status == "verified" and source is not None:
+                registration, pictures, _ = _measure(pixels, lead.row, lead.registration)
+                facts = verdict.Facts(tag=outcome, lead=registration, lead_source=source)
+                return facts, pictures
+        return verdict.Facts(tag=outcome), ()
+
+    def _check(self, row: RegisteredRecord) -> tuple[SignatureCheck, SourceRef | None]:
+        """The signature's status, and the record as shown to people where at least its signature holds."""
+        try:
+            verified = verify_record(row, self._trust, self._checked_at)
+        except IssuerUntrusted as exc:
+            return _failed_check("issuer_untrusted", row, exc), _unverified_source(row)
+        except KeyRevoked as exc:
+            return _failed_check("key_revoked", row, exc), _unverified_source(row)
+        except (SignatureInvalid, TrustError) as exc:
+            return _failed_check("signature_invalid", row, exc), None
+        return _passed_check(verified), _verified_source(verified)
+
+    def _link(
+        self, pixels: Pixels, features: _Lazy, row: RegisteredRecord, reading: Reading, tag: MatchedTag
+    ) -> _Linked:
+        attempt = _attempt(pixels, row, features)
+        plain, mirrored = fingerprint.phash_pair(pixels)
+        core_phash = int(_core_phash(row), 16)
+        coarse = min((plain ^ core_phash).bit_count(), (mirrored ^ core_phash).bit_count())
+        key = self._keys[tag.carrier_key_id]
+        expected = build_tag_planes(channel.encode(tag.tag_id, key.channel), key.carriers, self._sync)
+        local = survival.build_survival(reading.residual, expected)
+        registration = attempt.registration
+        pictures: tuple[Picture, ...] = ()
+        changed: NDArray[np.bool_] | None = None
+        similarity: float | None = None
+        if registration is not None:
+            registration, pictures, measured = _measure(pixels, row, registration)
+            if measured is not None:
+                similarity = measured.similarity
+                changed = difference.project_to_source(measured.changed, registration, local.correlation.shape[0])
+        elif row.preview is not None:
+            pictures = (_stored_jpeg(row.preview),)
+        seen = _seen_cells(reading, local.correlation.shape[0])
+        frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
+        overlay = _as_png("survival", render.render_survival(pixels, local, frame))
+        return _Linked(
+            registration=registration,
+            survival=survival.summarise(local, changed, seen),
+            suspect_features=attempt.suspect_features,
+            source_features=attempt.source_features,
+            coarse_distance_bits=coarse,
+            change_similarity=similarity,
+            pictures=(*pictures, overlay),
+        )
+
+    def _rivals(self, row: RegisteredRecord, reading: Reading, tag: MatchedTag) -> tuple[SourceRef, ...]:
+        """Other verified records that claim this picture: a second tag in its pixels, or the same source content."""
+        rivals: dict[str, SourceRef] = {}
+        for other in reading.others:
+            for found in self._sources.find(other):
+                check, source = self._check(found)
+                if check.status == "verified" and source is not None:
+                    rivals[source.record_sha256] = source
+        if row.preview is not None:
+            try:
+                preview = fingerprint.decode_preview(row.preview)
+            except LinkError:
+                return tuple(rivals.values())
+            for near in self._sources.near(preview, limit=LEADS, max_distance_bits=RIVAL_BITS):
+                if near.tag_id == tag.tag_id and near.carrier_key_id == tag.carrier_key_id:
+                    continue
+                check, source = self._check(near)
+                if check.status != "verified" or source is None:
+                    continue
+                if _attempt(preview, near, _Lazy(preview)).registration is not None:
+                    rivals[source.record_sha256] = source
+        return tuple(sorted(rivals.values(), key=lambda source: (source.logged_at, source.tag_id)))
+
+
+_STANDING = {"verified": 0, "key_revoked": 1, "issuer_untrusted": 2, "signature_invalid": 3}
+
+
+class _Lazy:
+    """Features of one picture, detected at most once."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+        self._features: Features | None = None
+
+    def get(self) -> Features:
+        """Detect on first use."""
+        if self._features is None:
+            self._features = detect_features(self._pixels)
+        return self._features
+
+
+def _attempt(pixels: Pixels, row: RegisteredRecord, features: _Lazy) -> register.Attempt:
+    """Register a picture to a record's source; blobs that do not parse count as nothing to register to."""
+    try:
+        preview = fingerprint.decode_preview(row.preview) if row.preview is not None else None
+        return register.attempt(pixels, preview, row.descriptors, suspect_features=features.get())
+    except LinkError:
+        return register.Attempt(
+            registration=None, reason="few_source_features", suspect_features=features.get().distinct, source_features=0
+        )
+
+
+def _measure(
+    pixels: Pixels, row: RegisteredRecord, registration: Registration
+) -> tuple[Registration, tuple[Picture, ...], difference.Difference | None]:
+    """What changed between source and picture, where the record keeps a preview."""
+    if row.preview is None:
+        return registration, (), None
+    preview = fingerprint.decode_preview(row.preview)
+    measured = difference.compare(pixels, preview, registration)
+    pictures = (
+        _stored_jpeg(row.preview),
+        _as_png("difference", render.render_difference(pixels, measured)),
+    )
+    return difference.measured(registration, measured), pictures, measured
+
+
+def _as_jpeg(pixels: Pixels) -> Picture:
+    """The exhibit as shown in reports."""
+    small = Image.fromarray(fit_within(pixels, SHOWN_PX))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=88)
+    return Picture(
+        role="suspect",
+        content=buffer.getvalue(),
+        media_type="image/jpeg",
+        width_px=small.width,
+        height_px=small.height,
+    )
+
+
+def _stored_jpeg(preview: bytes) -> Picture:
+    """The source as the record keeps it, byte for byte."""
+    height, width = fingerprint.decode_preview(preview).shape[:2]
+    return Picture(role="source", content=preview, media_type="image/jpeg", width_px=width, height_px=height)
+
+
+def _as_png(role: str, content: bytes) -> Picture:
+    with Image.open(io.BytesIO(content)) as picture:
+        return Picture(
+            role=role, content=content, media_type="image/png", width_px=picture.width, height_px=picture.height
+        )
+
+
+def _frame_of(registration: Registration) -> geometry.Affine:
+    """The affine map that best follows a homography over the unit square: source frame to suspect."""
+    matrix = np.asarray(registration.homography, dtype=np.float64).reshape(3, 3)
+    points = np.array([[x, y, 1.0] for y in (0.1, 0.5, 0.9) for x in (0.1, 0.5, 0.9)])
+    mapped = points @ matrix.T
+    solution = np.linalg.lstsq(points, mapped[:, :2] / mapped[:, 2:], rcond=None)[0]
+    return np.asarray(solution.T)
+
+
+def _seen_cells(reading: Reading, grid: int) -> NDArray[np.bool_] | None:
+    """Which cells of the tagged frame lie inside the suspect; None where all do."""
+    outcome = reading.outcome
+    if not isinstance(outcome, MatchedTag) or outcome.geometry.mode == "direct":
+        return None
+    frame = np.asarray(outcome.geometry.matrix).reshape(2, 3)
+    at = (np.arange(grid) + 0.5) / grid
+    x, y = np.meshgrid(at, at)
+    points = np.stack([x, y, np.ones_like(x)], axis=-1) @ frame.T
+    return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
+
+
+def _core_phash(row: RegisteredRecord) -> str:
+    try:
+        return parse_record_core(row.record.payload).phash
+    except TrustError:
+        return "0" * 16
+
+
+def _passed_check(verified: VerifiedRecord) -> SignatureCheck:
+    return SignatureCheck(
+        status="verified",
+        issuer=verified.issuer,
+        key_id=verified.key_id,
+        record_sha256=verified.record_sha256,
+        log_index=verified.log_index,
+        time=verified.logged_at,
+    )
+
+
+def _failed_check(status: str, row: RegisteredRecord, exc: TrustError) -> SignatureCheck:
+    source = None if status == "signature_invalid" else _unverified_source(row)
+    return SignatureCheck(
+        status=status,
+        issuer=source.issuer if source is not None else None,
+        key_id=row.record.key_id,
+        record_sha256=record_sha256(row.record.payload),
+        log_index=row.log_index,
+        time=row.logged_at,
+        message=exc.sentence,
+    )
+
+
+def _verified_source(verified: VerifiedRecord) -> SourceRef:
+    core = verified.core
+    return SourceRef(
+        tag_id=verified.tag_id,
+        issuer=verified.issuer,
+        key_id=verified.key_id,
+        record_sha256=verified.record_sha256,
+        source_sha256=core.source_sha256,
+        tagged_sha256=verified.binding.tagged_sha256 if verified.binding is not None else None,
+        log_index=verified.log_index,
+        logged_at=verified.logged_at,
+        created=core.created,
+        rights=core.rights,
+        contact=core.contact,
+    )
+
+
+def _unverified_source(row: RegisteredRecord) -> SourceRef:
+    """What a record says whose signature holds but whose key nobody vouches for."""
+    core = parse_record_core(row.record.payload)
+    return SourceRef(
+        tag_id=row.tag_id,
+        issuer=core.issuer,
+        key_id=core.key_id,
+        record_sha256=record_sha256(row.record.payload),
+        source_sha256=core.source_sha256,
+        tagged_sha256=None,
+        log_index=row.log_index,
+        logged_at=row.logged_at,
+        created=core.created,
+        rights=core.rights,
+        contact=core.contact,
+    )

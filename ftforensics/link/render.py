@@ -1,0 +1,175 @@
+"""Pictures that show a reader what the numbers say: where content differs, and where the tag is left.
+
+In: suspect pixels and the maps of ``difference`` and ``survival``. Out: PNG bytes, the same for the same input, with a
+legend printed under the picture. Colours are chosen to be told apart by colour-blind readers and in a grey print
+(viridis and inferno); the changed regions are outlined as well, so that no meaning hangs on colour alone.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ftforensics.link.agreement import F32, U8, Mask
+from ftforensics.link.difference import Difference
+from ftforensics.link.homography import Reals
+from ftforensics.link.survival import SurvivalMap
+
+RENDER_PX = 768
+
+_FULL_HEAT = 2.5
+_OUTLINE = (255, 255, 255)
+_OUTLINE_EDGE = (20, 20, 20)
+_PANEL = (250, 250, 250)
+_INK = (25, 25, 25)
+
+
+def render_difference(suspect: U8, difference: Difference) -> bytes:
+    """The suspect in grey, what differs as heat over it, and every changed region outlined.
+
+    Args:
+        suspect: uint8 (H, W, 3).
+        difference: As ``compare`` made it for this suspect.
+
+    Returns:
+        PNG, long side 768 px without the legend.
+    """
+    base = _fit(suspect)
+    size = (base.shape[1], base.shape[0])
+    heat = np.clip(cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / _FULL_HEAT, 0, 1)
+    seen = cv2.resize(difference.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    canvas = _grey(base)
+    strength = np.clip(heat * 1.6, 0, 0.85)[..., None] * seen[..., None]
+    canvas = canvas * (1 - strength) + _colours(np.asarray(heat, np.float32), cv2.COLORMAP_INFERNO) * strength
+    picture = np.clip(_veil(canvas, ~seen), 0, 255).astype(np.uint8)
+    _outline(picture, cv2.resize(difference.changed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)
+    if difference.changed.any():
+        text = (
+            f"Outlined: content differs from the source ({100 * difference.changed_fraction:.1f} % of the shared area)"
+        )
+    else:
+        text = "No changed region was found in the shared area"
+    notes = [text] if seen.all() else [text, "Hatched: not shown by the source, not compared"]
+    return _with_legend(picture, cv2.COLORMAP_INFERNO, ("agrees", "differs"), notes)
+
+
+def render_survival(suspect: U8, survival: SurvivalMap, frame: Reals | None = None) -> bytes:
+    """The suspect in grey under the survival map: bright where the tag is present, dark where it is gone.
+
+    Args:
+        suspect: uint8 (H, W, 3).
+        survival: As ``build_survival`` made it, over the tagged frame.
+        frame: 3 x 3, unit coordinates of the tagged frame to those of the suspect; None if the frame is the whole suspect.
+
+    Returns:
+        PNG, long side 768 px without the legend.
+    """
+    base = _fit(suspect)
+    size = (base.shape[1], base.shape[0])
+    matrix = np.eye(3) if frame is None else frame
+    level, inside = _carry(survival.correlation, matrix, size)
+    top = max(2.5 * survival.present_from, float(np.quantile(survival.correlation, 0.95)))
+    share = np.clip(level / top, 0, 1)
+    colours = _colours(np.asarray(share, np.float32), cv2.COLORMAP_VIRIDIS)
+    canvas = np.where(inside[..., None], _grey(base) * 0.45 + colours * 0.55, _grey(base))
+    picture = np.clip(_veil(canvas, ~inside), 0, 255).astype(np.uint8)
+    _outline(picture, inside & (level < survival.present_from))
+    present = float((survival.correlation >= survival.present_from).mean())
+    notes = [f"Outlined: no tag found here. Tag present in {100 * present:.0f} % of the tagged frame"]
+    if not inside.all():
+        notes.append("Hatched: outside the tagged frame")
+    return _with_legend(picture, cv2.COLORMAP_VIRIDIS, ("tag gone", "tag present"), notes)
+
+
+def _fit(pixels: U8) -> U8:
+    height, width = pixels.shape[:2]
+    scale = RENDER_PX / max(height, width)
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(np.ascontiguousarray(pixels), size, interpolation=how), np.uint8)
+
+
+def _grey(pixels: U8) -> F32:
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _colours(share: F32, colour_map: int) -> F32:
+    painted = cv2.applyColorMap((share * 255).astype(np.uint8), colour_map)
+    return np.asarray(cv2.cvtColor(painted, cv2.COLOR_BGR2RGB), np.float32)
+
+
+def _veil(canvas: NDArray[np.floating], where: Mask) -> F32:
+    """Hatch what was not examined, so that it does not look like agreement."""
+    y, x = np.indices(where.shape)
+    stripes = ((x + y) // 6) % 2 == 0
+    out = np.asarray(canvas, np.float32).copy()
+    out[where] = out[where] * 0.55 + 90
+    out[where & stripes] -= 35
+    return out
+
+
+def _carry(values: F32, matrix: Reals, size: tuple[int, int]) -> tuple[F32, Mask]:
+    """Bring a map over the source onto the suspect at ``size``; also where the source lies."""
+    grid = values.shape[0]
+    start = np.array([[1 / grid, 0.0, 0.5 / grid], [0.0, 1 / grid, 0.5 / grid], [0.0, 0.0, 1.0]])
+    end = np.array([[size[0], 0.0, -0.5], [0.0, size[1], -0.5], [0.0, 0.0, 1.0]])
+    carried = cv2.warpPerspective(values, end @ matrix @ start, size, borderMode=cv2.BORDER_REPLICATE)
+    y, x = np.indices((size[1], size[0]))
+    unit = np.stack([(x + 0.5) / size[0], (y + 0.5) / size[1], np.ones_like(x)], axis=-1) @ np.linalg.inv(matrix).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        source = unit[..., :2] / unit[..., 2:]
+    inside = np.all((source >= 0) & (source <= 1), axis=-1) & (unit[..., 2] > 0)
+    return np.asarray(carried, np.float32), inside
+
+
+def _outline(picture: U8, region: Mask) -> None:
+    contours, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(picture, contours, -1, _OUTLINE_EDGE, 5, cv2.LINE_AA)
+    cv2.drawContours(picture, contours, -1, _OUTLINE, 2, cv2.LINE_AA)
+
+
+def _with_legend(picture: U8, colour_map: int, ends: tuple[str, str], notes: list[str]) -> bytes:
+    """Print scale and notes on a white panel under the picture."""
+    width = picture.shape[1]
+    small = width < 560
+    font = _font(13 if small else 16)
+    line_px = 20 if small else 24
+    lines = [line for note in notes for line in _wrap(note, font, width - 24)]
+    panel_px = 44 + line_px * len(lines)
+    canvas = Image.new("RGB", (width, picture.shape[0] + panel_px), _PANEL)
+    canvas.paste(Image.fromarray(picture), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    top = picture.shape[0] + 12
+    left_px = 12 + round(draw.textlength(ends[0], font=font)) + 8
+    right_px = max(left_px + 20, min(width - 20 - round(draw.textlength(ends[1], font=font)), left_px + 260))
+    scale = np.linspace(0, 1, right_px - left_px, dtype=np.float32)[None, :].repeat(14, axis=0)
+    canvas.paste(Image.fromarray(_colours(scale, colour_map).astype(np.uint8)), (left_px, top + 2))
+    draw.text((12, top), ends[0], fill=_INK, font=font)
+    draw.text((right_px + 8, top), ends[1], fill=_INK, font=font)
+    for index, line in enumerate(lines):
+        draw.text((12, top + 26 + index * line_px), line, fill=_INK, font=font)
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG", optimize=False)
+    return buffer.getvalue()
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> list[str]:
+    lines: list[str] = []
+    for word in text.split():
+        joined = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(joined) <= width_px:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines
+
+
+@cache
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size_px)

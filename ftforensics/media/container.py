@@ -20,10 +20,11 @@ from PIL import Image
 from ftforensics.domain.evidence import DecodeInfo
 from ftforensics.errors import EvidenceError, EvidenceTooLarge, EvidenceUnreadable, FtfError, ModeUnsupported
 from ftforensics.media import jpeg_container, png_container
-from ftforensics.media.decode import MAX_PIXELS, check_size, describe_picture, open_picture
+from ftforensics.media.decode import check_size, describe_picture, open_picture
 from ftforensics.media.escape import describe_exception
 from ftforensics.media.intake import IntakeStopped, read_evidence
-from ftforensics.media.photo import Photo, Pixels, orient, unorient
+from ftforensics.media.limits import MAX_PIXELS
+from ftforensics.media.photo import Photo, Pixels, compose, orient, unorient
 from ftforensics.media.plain_containers import encode_bmp_like, encode_heic_like, encode_webp_like
 from ftforensics.media.sniff import EMPTY
 from ftforensics.media.tiff_container import encode_tiff_like
@@ -112,7 +113,7 @@ def encode_like(photo: Photo, pixels: Pixels) -> bytes:
     """
     if pixels.shape != photo.pixels.shape or pixels.dtype != np.uint8:
         raise ValueError(f"pixels must be uint8 {photo.pixels.shape}, not {pixels.dtype} {pixels.shape}")
-    picture = _compose(photo, unorient(pixels, photo.decode.orientation))
+    picture = compose(photo, unorient(pixels, photo.decode.orientation))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the libraries warn on the console of every flaw that they forgive
@@ -240,16 +241,6 @@ def _bits_per_sample(image: Image.Image, media_type: str, data: bytes) -> int:
     if media_type == "image/bmp":
         return 8 if int.from_bytes(data[28:30], "little") in (8, 24, 32) else 5
     return 8
-
-
-def _compose(photo: Photo, stored: Pixels) -> Image.Image:
-    """Colours and untouched alpha back in the file's mode."""
-    picture = Image.fromarray(np.ascontiguousarray(stored))
-    if photo.mode in ("L", "LA"):
-        picture = picture.convert("L")
-    if photo.alpha is not None:
-        picture.putalpha(Image.fromarray(photo.alpha))
-    return picture
 
 
 def _refuse_bytes(path: Path, media_type: str, size_bytes: int) -> EvidenceError:

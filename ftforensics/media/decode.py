@@ -18,9 +18,7 @@ from ftforensics.domain.evidence import DecodeInfo
 from ftforensics.errors import EvidenceTooLarge, EvidenceUnreadable
 from ftforensics.media.escape import describe_exception, escape_text
 from ftforensics.media.exif_ifd import TAG_ORIENTATION, parse_orientation
-
-MAX_PIXELS = 1 << 28
-MAX_SIDE_PX = 65_535
+from ftforensics.media.limits import MAX_PIXELS, MAX_SIDE_PX
 
 _PLUGINS: dict[str, tuple[str, tuple[str, ...]]] = {
     "image/jpeg": ("PIL.JpegImagePlugin", ("JPEG",)),

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from ftforensics.domain.evidence import EvidenceItem, IntakeFailure
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.media.escape import display_path
+from ftforensics.media.limits import MAX_PIXELS, WorkerLimits
 from ftforensics.media.replies import ParsedFile
 from ftforensics.media.sniff import (
     EMPTY,
@@ -39,7 +40,7 @@ from ftforensics.media.sniff import (
     sniff_media_type,
 )
 from ftforensics.media.walk import EvidencePath
-from ftforensics.media.workers import MAX_PIXELS, WorkerLimits, WorkerPool
+from ftforensics.media.workers import WorkerPool
 
 CHUNK_BYTES = 1 << 20
 SLOWEST_BYTES_PER_S = 2 << 20

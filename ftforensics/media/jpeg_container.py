@@ -86,6 +86,8 @@ def list_dropped(source: bytes) -> tuple[str, ...]:
             dropped.append("further pictures of the multi-picture file (depth or gain map)")
         elif marker == _APP11 and payload.startswith(b"JP"):
             dropped.append("C2PA manifest (it would no longer match the pixels)")
+    if not dropped and _trailing_bytes(source) > 0:
+        dropped.append("data after the end of the picture (such as the film of a motion photo)")
     return tuple(dict.fromkeys(dropped))
 
 
@@ -135,6 +137,20 @@ def _next_marker(jpeg: bytes, at: int) -> tuple[int, int]:
     if not 0 <= start < len(jpeg) - 1:
         raise EvidenceUnreadable("the JPEG header ends before its picture starts")
     return jpeg[start + 1], start + 2
+
+
+def _trailing_bytes(jpeg: bytes) -> int:
+    """How many bytes follow the end of the image; 0 where no end is found."""
+    at = 2
+    while True:
+        try:
+            marker, at = _next_marker(jpeg, at)
+        except EvidenceUnreadable:
+            return 0
+        if marker == _EOI:
+            return len(jpeg) - at
+        if marker not in _STANDALONE:
+            at += int.from_bytes(jpeg[at : at + 2], "big")
 
 
 def _scan_start(jpeg: bytes) -> int:

@@ -46,9 +46,17 @@ class Photo:
 
         For fingerprints and previews, which must match what ``intake`` reads; transparency is laid on white.
         """
-        bands = self.stored if self.alpha is None else np.dstack([self.stored, self.alpha])
-        shown = convert_to_srgb(Image.fromarray(bands), self.icc if self.mode in ("RGB", "RGBA") else None)
-        return orient(np.asarray(shown), self.decode.orientation)
+        return orient(np.asarray(convert_to_srgb(compose(self, self.stored), self.icc)), self.decode.orientation)
+
+
+def compose(photo: Photo, stored: Pixels) -> Image.Image:
+    """Colours uint8 (H, W, 3) in stored orientation and the photograph's untouched alpha, in the file's own mode."""
+    picture = Image.fromarray(np.ascontiguousarray(stored))
+    if photo.mode in ("L", "LA"):
+        picture = picture.convert("L")
+    if photo.alpha is not None:
+        picture.putalpha(Image.fromarray(photo.alpha))
+    return picture
 
 
 def orient(stored: Pixels, orientation: int) -> Pixels:

@@ -15,10 +15,10 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from ftforensics.media.frames import Frame, FrameInvalid, encode_frame_head, read_frame
+from ftforensics.media.limits import EXIT_OUT_OF_MEMORY
 
 MAX_OPEN_FILES = 64
 GRACE_S = 5.0
-EXIT_OUT_OF_MEMORY = 77
 
 
 def confine(memory_bytes: int) -> None:

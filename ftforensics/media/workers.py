@@ -20,7 +20,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -29,36 +28,18 @@ import ftforensics
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.media.frames import Frame, FrameInvalid, encode_frame_head, read_frame
+from ftforensics.media.limits import EXIT_OUT_OF_MEMORY, WorkerLimits
 from ftforensics.media.replies import ParsedFile, parse_exif_reply, parse_picture_reply
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MAX_PIXELS = 1 << 28
 START_TIMEOUT_S = 60.0
 EXIF_TIMEOUT_S = 5.0
 FILES_PER_WORKER = 1000
-EXIT_OUT_OF_MEMORY = 77
 _FATAL_TO_WORKER = frozenset({"EvidenceTooLarge", "MemoryLimit"})
 
 _BOOTSTRAP = "import json,sys;sys.path[:]=json.loads(sys.argv[1]);from ftforensics.media.worker import main;main()"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLimits:
-    """What one file may cost.
-
-    ``timeout_s`` holds for decoding, and EXIF gets at most five seconds more; ``memory_bytes`` is the worker's whole
-    address space;
-    ``max_file_bytes`` the largest file that is decoded at all (larger ones are only hashed); ``max_px`` the long side
-    of the pixels handed back; ``max_pixels`` the largest picture that is decoded.
-    """
-
-    timeout_s: float = 30.0
-    memory_bytes: int = 2 << 30
-    max_file_bytes: int = 256 << 20
-    max_px: int = 1024
-    max_pixels: int = MAX_PIXELS
 
 
 class PoolClosed(Exception):

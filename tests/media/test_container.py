@@ -22,7 +22,7 @@ from ftforensics.errors import (
     ModeUnsupported,
     WriteFailed,
 )
-from ftforensics.media.container import encode_like, load_photo, orient, save_like, unorient
+from ftforensics.media.container import encode_like, list_dropped, load_photo, orient, save_like, unorient
 from ftforensics.media.decode import open_picture
 from ftforensics.media.jpeg_container import join_segment, split_segments
 from ftforensics.media.tiff_container import append_folders
@@ -120,6 +120,12 @@ def test_orientation_is_kept_and_shown_upright(write_picture: Write, name: str, 
     again = load_photo(out)
     assert again.decode.orientation == orientation
     assert np.abs(again.pixels.astype(int) - tagged(photo.pixels)).mean() < 3
+
+
+def test_encoding_is_the_same_every_time(write_picture: Write) -> None:
+    for name in ("a.jpg", "a.png", "a.webp", "a.tiff"):
+        photo = load_photo(write_picture(name))
+        assert encode_like(photo, photo.pixels) == encode_like(photo, photo.pixels)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -230,6 +236,16 @@ def test_a_multi_picture_jpeg_is_tagged_and_its_further_pictures_are_said_to_be_
     saved = save_like(photo, photo.pixels, path.with_stem("out"))
     assert load_photo(saved.path).decode.frames == 1
     assert "multi-picture" in saved.dropped[0]
+
+
+def test_a_film_behind_the_picture_is_said_to_be_dropped(write_picture: Write) -> None:
+    path = write_picture("a.jpg", exif=make_exif(thumbnail=make_thumbnail()), progressive=True)
+    plain = load_photo(path)
+    assert list_dropped(plain) == ()
+    path.write_bytes(plain.data + b"\0\0\0\x18ftypmp42")
+    photo = load_photo(path)
+    assert "motion photo" in list_dropped(photo)[0]
+    assert encode_like(photo, photo.pixels) == encode_like(plain, plain.pixels)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,16 @@ def test_embedded_profile_is_used_alike_for_reading_and_tagging(write_picture: W
     np.testing.assert_array_equal(load_photo(path).srgb, as_array(read(path)))
 
 
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "RGB"])
+@pytest.mark.parametrize("profile", [None, make_swapped_icc()])
+def test_reading_and_tagging_see_the_same_picture(write_picture: Write, mode: str, profile: bytes | None) -> None:
+    image = Image.fromarray(make_pixels()).convert(mode)
+    if mode.endswith("A"):
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    path = write_picture("a.png", image, exif=make_exif(8), **({"icc_profile": profile} if profile else {}))
+    np.testing.assert_array_equal(load_photo(path).srgb, as_array(read(path)))
+
+
 def test_a_broken_profile_is_ignored(write_picture: Write) -> None:
     plain = as_array(read(write_picture("a.png")))
     np.testing.assert_array_equal(as_array(read(write_picture("b.png", icc_profile=b"junk" * 99))), plain)

@@ -20,8 +20,9 @@ from PIL import Image
 import ftforensics
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.media.frames import PREFIX, Frame, FrameInvalid, encode_frame_head, read_frame
+from ftforensics.media.limits import WorkerLimits
 from ftforensics.media.replies import parse_exif_reply, parse_picture_reply
-from ftforensics.media.workers import PoolClosed, WorkerLimits, WorkerPool
+from ftforensics.media.workers import PoolClosed, WorkerPool
 
 PICTURE = {
     "width_px": 2,

@@ -54,7 +54,7 @@ def build_statistics(finding: Finding) -> tuple[Statistic, ...]:
         rows += [*_decoded_rows(tag), _search_row(tag.geometry), _frame_row(tag.geometry)]
     elif isinstance(tag, TagAbsence) and tag.best_z is not None:
         meaning = "Agreement with the best-fitting registered record: not enough to identify it."
-        rows.append(Statistic(name="best z", value=_z(tag.best_z), meaning=meaning))
+        rows.append(Statistic(name="Best z", value=_z(tag.best_z), meaning=meaning))
     if finding.reading is not None:
         meaning = "The reader's own estimate that some tag is there, from 0 to 1. It identifies nothing."
         rows.append(Statistic(name="Presence", value=decimal(finding.reading.presence), meaning=meaning))
@@ -173,10 +173,10 @@ def _frame_row(geometry: Geometry) -> Statistic:
     a, b, c, d, e, f = geometry.matrix
     area = a * e - b * d
     identity = max(abs(a - 1), abs(b), abs(c), abs(d), abs(e - 1), abs(f)) < 1e-3
-    value = "the whole picture" if identity else f"{decimal(abs(area))} × the picture's area"
+    value = "the whole picture" if identity else f"{decimal(abs(area))} ×"
     if area < 0:
         value += ", mirrored"
-    meaning = "Size of the tagged frame. Above 1 the exhibit is a crop of it; below 1 it has a border around it."
+    meaning = "Area of the tagged frame over the picture's: above 1 in a crop, below 1 where a border surrounds it."
     return Statistic(name="Tagged frame", value=value, meaning=meaning)
 
 
@@ -186,7 +186,7 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
         Statistic(
             name="Matching points",
             value=f"{count(registration.inliers)} of {count(registration.matches)}"
-            f" ({percent(registration.inlier_ratio)})",
+            f", {percent(registration.inlier_ratio)}",
             meaning=f"Details of the exhibit that lie where one plane mapping of the photograph ({against}) puts them.",
         ),
         Statistic(

@@ -9,6 +9,7 @@ import json
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 import skimage.data
 import skimage.filters
@@ -74,12 +75,23 @@ def alter(picture: Pixels, box: Box) -> Pixels:
     return np.clip(picture * (1 - mask) + swirled * mask, 0, 255).astype(np.uint8)
 
 
+def painted(strength: Any, colour_map: int) -> Any:
+    return cv2.applyColorMap((strength * 255).astype(np.uint8), colour_map)[..., ::-1].astype(float)
+
+
+def outlined(picture: Any, region: Any) -> Pixels:
+    out = np.ascontiguousarray(picture.astype(np.uint8))
+    contours, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(out, contours, -1, (255, 255, 255), 2, cv2.LINE_AA)
+    return out
+
+
 def difference_overlay(picture: Pixels, other: Pixels) -> Pixels:
-    change = skimage.filters.gaussian(np.abs(picture.astype(float) - other).mean(axis=2), sigma=4) / 255
-    change = np.clip(change * 7, 0, 1)[..., None]
-    grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2) * 0.45 + 140
-    ramp = np.where(change < 0.5, [245, 166, 35], [179, 0, 27])
-    return (grey * (1 - change) + ramp * change).astype(np.uint8)
+    change = skimage.filters.gaussian(np.abs(picture.astype(float) - other).mean(axis=2), sigma=8) / 255
+    change = np.clip(change * 7, 0, 1)
+    weight = np.clip(change * 1.6, 0, 0.85)[..., None]
+    grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    return outlined(grey * (1 - weight) + painted(change, cv2.COLORMAP_INFERNO) * weight, change > 0.15)
 
 
 def survival_overlay(picture: Pixels, box: Box | None, seed: int) -> Pixels:
@@ -88,11 +100,9 @@ def survival_overlay(picture: Pixels, box: Box | None, seed: int) -> Pixels:
     strength = 0.75 + 4 * noise
     if box is not None:
         strength = strength * (1 - soft_mask(picture.shape, box))
-    strength = np.clip(strength, 0, 1)[..., None]
+    strength = np.clip(strength, 0, 1)
     grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
-    return (
-        0.45 * grey + 0.55 * (np.array([29, 29, 36]) * (1 - strength) + np.array([120, 225, 205]) * strength)
-    ).astype(np.uint8)
+    return outlined(0.45 * grey + 0.55 * painted(strength, cv2.COLORMAP_VIRIDIS), strength < 0.25)
 
 
 class Gallery:
@@ -187,8 +197,13 @@ READING = ReadingInfo(
     search="blind",
 )
 FACE = Box(left=0.33, top=0.08, right=0.55, bottom=0.42)
-KINSHIP = "a link proves kinship, not direction: it does not show which picture came first"
-SAME_SCENE = "another frame of the same scene would line up as well"
+KINSHIP = (
+    "A link proves kinship, not direction: it does not show which of the two pictures came first. Direction comes from "
+    "trusted times and from people."
+)
+SAME_SCENE = "A tag moved to another frame of the same scene lines up too and cannot be told apart by this method"
+LOG_CLAIM = "The log time is the word of the registry's operator unless an independent time stamp supports it"
+TONAL = "A change of colour or light alone, or one smaller than half a percent of the picture, can go unnoticed"
 
 
 def evidence_of(path: str, **changes: Any) -> EvidenceItem:
@@ -223,7 +238,7 @@ def finding_of(seq: int, verdict: Verdict, path: str, **changes: Any) -> Finding
         "evidence": evidence_of(path),
         "verdict": verdict,
         "reasons": (),
-        "limitations": (KINSHIP, SAME_SCENE),
+        "limitations": (KINSHIP, SAME_SCENE, LOG_CLAIM, TONAL),
         "reading": READING,
     }
     return Finding(**(values | changes))

@@ -110,7 +110,7 @@ def test_a_missing_picture_is_said_to_be_missing(view: CaseView) -> None:
 
 
 def test_a_record_without_preview_is_said_to_have_none(page: Element) -> None:
-    assert "The record keeps no preview, so this report cannot show the photograph." in section(page, 11).text
+    assert "This case holds no preview of the registered photograph, so it cannot be shown." in section(page, 11).text
 
 
 def test_an_undecodable_picture_has_no_thumbnail(view: CaseView) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftforensics.report.quantities import decimal, file_size, percent, plural, power_of_ten, scientific, utc
@@ -35,6 +35,7 @@ def test_percent_never_rounds_to_nothing_or_all(fraction: float, shown: str) -> 
     assert percent(fraction) == shown
 
 
+@settings(deadline=None)
 @given(st.floats())
 def test_any_float_can_be_shown(value: float) -> None:
     assert scientific(value)

@@ -38,7 +38,7 @@ def test_a_match_lists_what_the_identification_rests_on(view: CaseView) -> None:
 
 def test_a_mirrored_crop_is_named(view: CaseView) -> None:
     rows = {row.name: row.value for row in build_statistics(view.findings[1])}
-    assert rows["Tagged frame"] == "1.74 × the picture's area, mirrored"
+    assert rows["Tagged frame"] == "1.74 ×, mirrored"
 
 
 def test_an_unmeasured_change_is_not_zero(view: CaseView) -> None:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftforensics.report.visible import is_plain, visible
@@ -16,6 +16,7 @@ def undo(shown: str) -> str:
     return re.sub(r"⟨U\+([0-9A-F]{4,6})⟩", lambda found: chr(int(found[1], 16)), shown)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_nothing_unseen_is_left(text: str) -> None:
     shown = visible(text)
@@ -23,6 +24,7 @@ def test_nothing_unseen_is_left(text: str) -> None:
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_the_text_can_be_recovered(text: str) -> None:
     assert undo(visible(text)) == text

@@ -61,7 +61,9 @@ class Database:
             StoreError: The file is damaged, locked or not readable.
         """
         with wrap_sqlite_errors(self.path, self.noun):
-            yield from self._connection.execute(sql, values)
+            # Not "yield from": that would close the cursor of a reader given up half-way, perhaps after the database.
+            for row in self._connection.execute(sql, values):  # noqa: UP028
+                yield row
 
     def all_rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query at once; faster than ``rows`` for narrow rows. Raises as ``rows`` does."""

@@ -1,6 +1,6 @@
 """Train the GAN simulator: L1 + gradient + hinge adversarial loss on training pictures.
 
-Resumable: the checkpoint holds the weights, the optimisers and the step.
+Resumable: the checkpoint holds weights, optimisers and step, and what a step draws depends on (seed, step) alone.
 ``python -m ftforensics.train simulator --help``.
 """
 
@@ -30,9 +30,11 @@ def draw_batch(pictures: Pictures, count: int, side_px: int, random: np.random.G
     return batch.contiguous(memory_format=torch.channels_last)
 
 
-def _losses(net: Simulator, critic: PatchCritic, batch: Tensor, adversarial: bool) -> tuple[Tensor, Tensor | None]:
+def _losses(
+    net: Simulator, critic: PatchCritic, batch: Tensor, adversarial: bool, noise: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        fake = net(batch, latent_noise=0.05).float()
+        fake = net(batch, latent_noise=0.05, generator=noise).float()
         scores = critic(fake) if adversarial else None
     loss = functional.l1_loss(fake, batch) + gradient_difference(fake, batch)
     if scores is None:
@@ -71,13 +73,14 @@ def train_simulator(
         against.load_state_dict(state["against"])
         start = int(state["step"])
     pictures = load_pictures(images, "train")
-    random = np.random.default_rng([seed, start])
     began = saved = time.monotonic()
     for step in range(start, steps):
         for group in forward.param_groups:
             group["lr"] = float(PEAK * min(1.0, (step + 1) / 50) * 0.5 * (1 + np.cos(np.pi * step / steps)) + 1e-5)
         adversarial = step > steps * CRITIC_STARTS
-        loss, hinge = _losses(net, critic, draw_batch(pictures, batch, side_px, random), adversarial)
+        random = np.random.default_rng([seed, step])
+        noise = torch.Generator().manual_seed(int(random.integers(0, 2**31)))
+        loss, hinge = _losses(net, critic, draw_batch(pictures, batch, side_px, random), adversarial, noise)
         forward.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -1,0 +1,194 @@
+"""The matching statistic and its bounds."""
+
+from __future__ import annotations
+
+from math import exp, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ftforensics.codec import channel, matching
+
+softs = hnp.arrays(np.float32, 128, elements=st.floats(-10, 10, width=32))
+words = hnp.arrays(np.int8, st.tuples(st.integers(1, 20), st.just(128)), elements=st.sampled_from([-1, 1]))
+zs = st.floats(-12, 12)
+counts = st.integers(1, 10**9)
+
+
+@settings(max_examples=60)
+@given(softs, words)
+def test_z_is_the_formula_and_never_above_its_maximum(soft: np.ndarray, book: np.ndarray) -> None:
+    scores = matching.z_scores(soft, book)
+    wide = soft.astype(np.float64)
+    norm = sqrt(float((wide**2).sum()))
+    expected = book.astype(np.float64) @ wide / norm if norm > 1e-30 else np.zeros(len(book))
+    if norm > 1e-15:
+        np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert (np.abs(scores) <= sqrt(128) + 1e-4).all()
+
+
+@settings(max_examples=40)
+@given(st.binary(min_size=8, max_size=8).map(bytes.hex), st.floats(0.01, 100))
+def test_a_perfect_reading_has_the_largest_z_there_is(tag_id: str, scale: float) -> None:
+    key = channel.build_channel_key(b"perfect")
+    word = channel.encode(tag_id, key)
+    score = matching.z_scores((scale * word).astype(np.float32), word[None].astype(np.int8))
+    assert score[0] == pytest.approx(matching.Z_MAX, rel=1e-5)
+    assert pytest.approx(11.3137, abs=1e-4) == matching.Z_MAX
+
+
+@settings(max_examples=40)
+@given(softs, words, st.floats(0.125, 8))
+def test_match_gives_the_best_the_runner_up_and_ignores_scale(soft: np.ndarray, book: np.ndarray, scale: float) -> None:
+    scores = matching.z_scores(soft, book)
+    found = matching.match(soft, book)
+    assert found is not None
+    assert found.z == scores.max()
+    assert scores[found.index] == found.z
+    rest = np.delete(scores, found.index)
+    assert found.runner_up_z == (rest.max() if rest.size else float("-inf"))
+    assert found.bit_agreement == pytest.approx(np.mean((soft > 0) == (book[found.index] > 0)))
+    again = matching.match((soft * np.float32(scale)).astype(np.float32), book)
+    assert again is not None
+    if np.linalg.norm(soft) > 1e-6:
+        assert again.z == pytest.approx(found.z, abs=1e-3)
+
+
+def test_an_empty_registry_matches_nothing_and_silence_scores_zero() -> None:
+    assert matching.match(np.ones(128, dtype=np.float32), np.empty((0, 128), dtype=np.int8)) is None
+    np.testing.assert_array_equal(matching.z_scores(np.zeros(128, np.float32), np.ones((3, 128), np.int8)), 0.0)
+
+
+def test_scores_do_not_depend_on_how_a_large_registry_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(3)
+    book = random.choice(np.array([-1, 1], dtype=np.int8), (1000, 128))
+    soft = random.standard_normal(128).astype(np.float32)
+    whole = matching.z_scores(soft, book)
+    monkeypatch.setattr(matching, "_CHUNK", 7)
+    np.testing.assert_allclose(matching.z_scores(soft, book), whole, atol=1e-5)
+
+
+@given(zs, zs, counts, counts, st.integers(1, 100))
+def test_e_is_monotone(low: float, high: float, records: int, more: int, hypotheses: int) -> None:
+    low, high = sorted((low, high))
+    of = matching.e_value
+    weak = of(low, records=records, carrier_keys=2, hypotheses=hypotheses)
+    assert of(high, records=records, carrier_keys=2, hypotheses=hypotheses) <= weak
+    assert of(low, records=records + more, carrier_keys=2, hypotheses=hypotheses) >= weak
+    assert of(low, records=records, carrier_keys=3, hypotheses=hypotheses) >= weak
+    assert of(low, records=records, carrier_keys=2, hypotheses=hypotheses + 1) >= weak
+    assert 0.0 < matching.false_accept_p(high) <= 1.0
+
+
+def test_a_million_records_need_the_z_the_design_says() -> None:
+    assert matching.e_value(7.44, records=10**6, carrier_keys=1, hypotheses=1) < 1e-6
+    assert matching.e_value(7.42, records=10**6, carrier_keys=1, hypotheses=1) > 1e-6
+    assert matching.false_accept_p(-8.0) == 1.0
+
+
+SHAPES = {
+    "flat": np.ones(128),
+    "one loud bit": np.r_[100.0, np.ones(127)],
+    "gaussian": np.random.default_rng(0).standard_normal(128),
+    "heavy tails": np.random.default_rng(1).standard_cauchy(128),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hoeffding_bounds_chance_over_uniform_masks(shape: str) -> None:
+    random = np.random.default_rng(9)
+    masks = random.choice(np.array([-1, 1], dtype=np.int8), (100_000, 128))
+    scores = matching.z_scores(SHAPES[shape].astype(np.float32), masks)
+    for threshold in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0):
+        bound = matching.false_accept_p(threshold)
+        slack = 4 * sqrt(bound * (1 - bound) / len(scores)) + 1 / len(scores)
+        assert (scores >= threshold).mean() <= bound + slack
+    assert (scores >= 1.0).mean() > 0.01 or shape == "one loud bit"
+
+
+def test_hoeffding_bounds_real_code_words_over_real_keys() -> None:
+    soft = np.random.default_rng(5).standard_normal(128).astype(np.float32)
+    ids = np.array([0x0123456789ABCDEF], dtype=np.uint64)
+    secrets = [b"chance %d" % number for number in range(6000)]
+    book = np.concatenate([channel.encode_many(ids, channel.build_channel_key(secret)) for secret in secrets])
+    scores = matching.z_scores(soft, book)
+    assert abs(float(scores.mean())) < 4 / sqrt(len(scores))
+    assert float(scores.var()) == pytest.approx(1.0, abs=0.1)
+    for threshold in (1.0, 2.0, 3.0):
+        bound = matching.false_accept_p(threshold)
+        assert (scores >= threshold).mean() <= bound + 4 * sqrt(bound / len(scores))
+
+
+@pytest.mark.parametrize(
+    ("errors", "erasures", "expected"),
+    [(4, 0, 4.2e-7), (3, 0, 5.0e-10), (3, 2, 2.1e-5), (2, 4, 1.0e-3), (1, 6, 3.9e-2)],
+)
+def test_blind_false_accepts_are_those_of_the_design(errors: int, erasures: int, expected: float) -> None:
+    assert matching.blind_false_accept_p(errors, erasures) == pytest.approx(expected, rel=0.06)
+
+
+def test_blind_false_accepts_of_a_full_erasure_are_certain() -> None:
+    assert matching.blind_false_accept_p(0, 8) == 1.0
+
+
+def test_random_bits_decode_with_six_erasures_about_as_often_as_bounded() -> None:
+    random = np.random.default_rng(11)
+    key = channel.build_channel_key(b"random bits")
+    tried = 1500
+    decoded = sum(
+        channel.decode(random.standard_normal(128).astype(np.float32), key, 6) is not None for _ in range(tried)
+    )
+    bound = matching.blind_false_accept_p(1, 6)
+    assert 0 < decoded / tried <= bound + 4 * sqrt(bound / tried)
+
+
+def errors_in(word: np.ndarray, key: channel.ChannelKey, count: int) -> np.ndarray:
+    natural = np.empty(128)
+    natural[key.order] = word
+    natural[127 - np.arange(count) * 8] *= -1.5
+    return natural[key.order].astype(np.float32)
+
+
+def test_blind_decoding_believes_fewer_errors_the_more_was_tried() -> None:
+    key = channel.build_channel_key(b"blind")
+    word = channel.encode("00000000deadbeef", key)
+    for errors, enough, too_many in ((4, 1, 2), (3, 980, 1000), (2, 1_100_000, 1_300_000), (0, 9 * 10**12, 10**13)):
+        soft = errors_in(word, key, errors)
+        accepted = matching.decode_blind(soft, key, trials=enough)
+        assert accepted is not None
+        assert accepted.correction.tag_id == "00000000deadbeef"
+        assert accepted.correction.errors == errors
+        assert accepted.false_accept_p <= matching.BLIND_LIMIT / 2
+        assert matching.decode_blind(soft, key, trials=too_many) is None
+
+
+def test_blind_decoding_uses_two_erasures_where_it_may() -> None:
+    key = channel.build_channel_key(b"blind")
+    natural = np.empty(128)
+    natural[key.order] = channel.encode("00000000deadbeef", key)
+    natural[8 * 15 : 8 * 16] *= -0.01
+    natural[8 * 14 : 8 * 15] *= -0.01
+    natural[[0, 8, 16]] *= -1
+    accepted = matching.decode_blind(natural[key.order].astype(np.float32), key, trials=1)
+    assert accepted is None  # five wrong symbols; with two erased, three errors: a bound of 2e-5 is too weak
+    natural[[8, 16]] *= -1
+    accepted = matching.decode_blind(natural[key.order].astype(np.float32), key, trials=1)
+    assert accepted is not None
+    assert accepted.correction.tag_id == "00000000deadbeef"
+
+
+@settings(max_examples=100)
+@given(softs, st.integers(1, 10**6))
+def test_blind_decoding_of_arbitrary_soft_bits_keeps_its_budget(soft: np.ndarray, trials: int) -> None:
+    key = channel.build_channel_key(b"arbitrary")
+    found = matching.decode_blind(soft, key, trials=trials)
+    if found is not None:
+        claimed = matching.blind_false_accept_p(found.correction.errors, found.correction.erasures)
+        assert found.false_accept_p == claimed * trials <= matching.BLIND_LIMIT / 2
+
+
+def test_the_bound_is_the_exponential_itself() -> None:
+    assert matching.false_accept_p(3.0) == exp(-4.5)

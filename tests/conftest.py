@@ -1,0 +1,49 @@
+"""Rules for all tests: what needs a GPU is skipped without one, and ``--forbid-skips`` lets nothing else be skipped."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from typing import Any
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--forbid-skips", action="store_true", help="fail if anything but a test marked gpu is skipped")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") is not None and not _has_gpu():
+        pytest.skip("needs an NVIDIA GPU with its driver")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--forbid-skips") and _forbidden_skips(session.config):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    skips = _forbidden_skips(config)
+    if config.getoption("--forbid-skips") and skips:
+        terminalreporter.section("skipped, but not marked gpu")
+        for report in skips:
+            terminalreporter.line(f"{report.nodeid}: {report.longrepr[-1]}")
+
+
+def _forbidden_skips(config: pytest.Config) -> list[Any]:
+    """Skipped tests, and modules skipped whole, that do not carry the marker."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
+    return [report for report in skipped if "gpu" not in getattr(report, "keywords", {})]
+
+
+@lru_cache(maxsize=1)
+def _has_gpu() -> bool:
+    """Whether the driver starts and has a device."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0

@@ -1,12 +1,52 @@
-"""Rules for all tests: what needs a GPU is skipped without one, and ``--forbid-skips`` lets nothing else be skipped."""
+"""Rules and fixtures for all tests.
+
+What needs a GPU is skipped without one, and ``--forbid-skips`` lets nothing else be skipped. Seeded randomness, free
+photographs and the shipped model are here for every room.
+"""
 
 from __future__ import annotations
 
 import ctypes
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import settings
+from numpy.typing import NDArray
+
+from ftforensics.engine.models import find_model
+
+Pixels = NDArray[np.uint8]
+
+# A busy machine must not fail a test.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Randomness that is the same in every run."""
+    return np.random.default_rng(20260)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, Pixels]:
+    """Free photographs, uint8 (H, W, 3) sRGB: a portrait, an animal, a still life, a scene."""
+    data = pytest.importorskip("skimage.data")
+    return {
+        "astronaut": data.astronaut(),
+        "chelsea": data.chelsea(),
+        "coffee": data.coffee(),
+        "rocket": data.rocket(),
+    }
+
+
+@pytest.fixture(scope="session")
+def model_folder() -> Path:
+    """The folder of the shipped model."""
+    return find_model()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

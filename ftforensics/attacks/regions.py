@@ -66,7 +66,8 @@ def swap_region(image: Pixels, donor: Pixels, mask: Floats, *, colour_matched: b
 def swap_region_poisson(image: Pixels, donor: Pixels, mask: Floats) -> tuple[Pixels, Floats]:
     """Seamless cloning of the donor (Pérez et al., "Poisson image editing", 2003).
 
-    Falls back to feathering where the region leaves too little room to the picture's border.
+    The mask that comes back is where the donor's detail stands. Around it, within the region's bounding box, OpenCV's
+    solver shifts colours smoothly and keeps the picture's own detail. Falls back to feathering where the region is tiny.
     """
     height, width = image.shape[:2]
     donor = resize(donor, width, height)

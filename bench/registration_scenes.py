@@ -142,7 +142,7 @@ def swap_poisson(pixels: U8, donor: U8, faces: FaceFinder | None, rng: np.random
     laid, oval = _place_donor(pixels, donor, faces, rng)
     oval[:2], oval[-2:], oval[:, :2], oval[:, -2:] = 0, 0, 0, 0
     x, y, w, h = cv2.boundingRect(oval)
-    blended = cv2.seamlessClone(laid, pixels, oval, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)
+    blended = cv2.seamlessClone(laid, pixels, oval.copy(), (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)  # it turns its mask over
     return Scene(suspect=np.asarray(blended, np.uint8), mask=oval > 0)
 
 

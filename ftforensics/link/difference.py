@@ -20,13 +20,19 @@ from ftforensics.link.homography import Reals
 from ftforensics.link.register import matrix_of
 
 WINDOW_SIGMA_PX = 3.0
-CHANGED_LEVEL = 1.0
-CORE_LEVEL = 1.6
+CHANGED_LEVEL = 0.5
+CORE_LEVEL = 1.0
+MIN_CORE = 0.5
 MIN_REGION_FRACTION = 0.004
 MAX_REGIONS = 12
 
 _NOISE_VARIANCE = 3.0
-_SHIFTS = tuple((dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
+_STRUCTURE_VARIANCE = 12.0
+_MIN_COVERAGE = 0.25
+_LOG_SCALE, _LOG_OFFSET = 120.0, 24.0
+_LIGHT_SIGMA_PX = 6.0
+_JOIN_FRACTION = 0.04
+_SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 _BACKGROUND_QUANTILE = 0.4
 _STRUCTURE_SCALE = 0.30
 _BACKGROUND_WEIGHT = 2.5
@@ -109,30 +115,42 @@ def project_to_source(mask: Mask, registration: Registration, grid: int) -> Mask
 
 def _structure(aligned: Aligned) -> tuple[F32, F32]:
     """Best local correlation over one-pixel shifts, and how much structure there is to judge by (0..1)."""
-    first, second = (grey(p) for p in (aligned.suspect, aligned.source))
-    mask = aligned.seen.astype(np.float32)
-    norm = np.maximum(blur(mask, WINDOW_SIGMA_PX), 1e-3)
+    mask = (aligned.seen & ~_clipped(aligned)).astype(np.float32)
+    first, second = _detail(aligned.suspect, mask), _detail(aligned.source, mask)
+    coverage = blur(mask, WINDOW_SIGMA_PX)
+    norm = np.maximum(coverage, 1e-3)
 
     def mean(values: F32) -> F32:
         return np.asarray(blur(values * mask, WINDOW_SIGMA_PX) / norm, np.float32)
 
     first_mean = mean(first)
     first_var = np.maximum(mean(first * first) - first_mean**2, 0)
-    best: F32 | None = None
-    second_var = first_var
+    best = np.full(first.shape, -1.0, np.float32)
+    stronger = first_var
     for dx, dy in _SHIFTS:
         moved = np.roll(second, (dy, dx), axis=(0, 1)) if dx or dy else second
         moved_mean = mean(moved)
-        var = np.maximum(mean(moved * moved) - moved_mean**2, 0)
+        moved_var = np.maximum(mean(moved * moved) - moved_mean**2, 0)
         covariance = mean(first * moved) - first_mean * moved_mean
-        correlation = (covariance + _NOISE_VARIANCE) / np.sqrt((first_var + _NOISE_VARIANCE) * (var + _NOISE_VARIANCE))
-        if dx == 0 and dy == 0:
-            second_var = var
-        best = correlation if best is None else np.maximum(best, correlation)
-    assert best is not None
-    stronger = np.maximum(first_var, second_var)
-    weight = stronger / (stronger + 12.0)
+        spread = np.sqrt((first_var + _NOISE_VARIANCE) * (moved_var + _NOISE_VARIANCE))
+        best = np.maximum(best, (covariance + _NOISE_VARIANCE) / spread)
+        if not dx and not dy:
+            stronger = np.maximum(first_var, moved_var)
+    weight = stronger / (stronger + _STRUCTURE_VARIANCE) * (coverage > _MIN_COVERAGE)
     return best.astype(np.float32), weight.astype(np.float32)
+
+
+def _detail(pixels: F32, mask: F32) -> F32:
+    """Logarithm of luma less its local mean over the mask: another light is a smooth sum there, and goes away."""
+    level = _LOG_SCALE * np.log(grey(pixels) + _LOG_OFFSET) * mask
+    mean = blur(level, _LIGHT_SIGMA_PX) / np.maximum(blur(mask, _LIGHT_SIGMA_PX), 1e-3)
+    return np.asarray((level - mean) * mask, np.float32)
+
+
+def _clipped(aligned: Aligned) -> Mask:
+    """Where either picture is burnt out or black and says nothing."""
+    first, second = grey(aligned.suspect), grey(aligned.source)
+    return (first > 250) | (first < 4) | (second > 250) | (second < 4)
 
 
 def _background(correlation: F32, weight: F32, seen: Mask) -> float:
@@ -144,25 +162,29 @@ def _background(correlation: F32, weight: F32, seen: Mask) -> float:
 
 
 def _regions_mask(difference: F32, seen: Mask) -> Mask:
-    """Connected regions over the decision level that hold a sure core and are large enough, holes filled."""
+    """Connected regions over the weaker level that hold a sure core and are large enough, gaps and holes filled."""
     side = max(difference.shape)
-    reach = max(1, round(side * 0.012))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (4 * reach + 1, 4 * reach + 1))
-    opened = cv2.morphologyEx((difference > CHANGED_LEVEL).astype(np.uint8), cv2.MORPH_OPEN, kernel)
-    over = np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, wide), np.uint8)
-    contours, _ = cv2.findContours(over, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(over)
+    weak = (difference > CHANGED_LEVEL).astype(np.uint8)
+    weak = np.asarray(cv2.morphologyEx(weak, cv2.MORPH_OPEN, _disc(1)), np.uint8)
+    joined = np.asarray(cv2.morphologyEx(weak, cv2.MORPH_CLOSE, _disc(max(2, round(side * _JOIN_FRACTION)))), np.uint8)
+    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(joined)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(filled, connectivity=8)
+    smooth = np.asarray(cv2.morphologyEx(filled, cv2.MORPH_OPEN, _disc(max(1, round(side * 0.012)))), np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(smooth, connectivity=8)
     least = max(12.0, MIN_REGION_FRACTION * float(seen.sum()))
     kept = np.zeros(difference.shape, np.bool_)
     for label in range(1, count):
         inside = labels == label
         core = int((inside & (difference > CORE_LEVEL)).sum())
-        if stats[label, cv2.CC_STAT_AREA] >= least and core >= 0.25 * least:
+        if stats[label, cv2.CC_STAT_AREA] >= least and core >= MIN_CORE * least:
             kept |= inside
     return kept & seen
+
+
+def _disc(radius: int) -> U8:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(kernel, np.uint8)
 
 
 def _boxes(changed: Mask) -> tuple[Box, ...]:

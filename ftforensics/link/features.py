@@ -96,8 +96,9 @@ def detect_features(pixels: U8, *, work_px: int = WORK_PX, limit: int = MAX_FEAT
             width_px=width,
             height_px=height,
         )
-    keypoints, raw = sift.compute(work, keypoints)
-    positions = np.array([k.pt for k in keypoints], np.float32)
+    described, values = sift.compute(work, keypoints)
+    raw = np.asarray(values, np.float32)
+    positions = np.array([k.pt for k in described], np.float32)
     points = np.clip((positions + 0.5) / np.array(size, np.float32), 0.0, 1.0).astype(np.float32)
     return Features(points=points, histograms=_hellinger(raw), bits=_binarise(raw), width_px=width, height_px=height)
 

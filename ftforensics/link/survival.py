@@ -26,7 +26,7 @@ WINDOW_SIGMA_CELLS = 3.0
 PRESENT_NOISE_MULTIPLE = 2.5
 MIN_PRESENT_CORRELATION = 0.12
 MIN_CELLS = 24
-EDGE_CELLS = 2
+EDGE_CELLS = 3
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
 
@@ -80,7 +80,7 @@ def summarise(survival: SurvivalMap, changed: Mask | None, seen: Mask | None = N
 
     Returns:
         The summary; ``inside`` and ``outside`` are None where fewer than 24 cells are left to judge by once a margin of
-        two cells at the region's edge, over which the window leaks, is left out.
+        three cells at the region's edge, over which the window leaks, is left out.
 
     Raises:
         LinkError: A mask of another shape.
@@ -118,10 +118,12 @@ def _correlate(first: F32, second: F32, sigma: float) -> F32:
             cv2.GaussianBlur(values.sum(axis=0), (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32
         )
 
-    # A window that lost all its energy must not be blown up to full correlation: a small share of the frame's is added.
+    # Where the reader saw next to nothing, the little that leaks in from the neighbourhood must not be blown up to a
+    # full correlation: no window counts with less than half the frame's mean energy.
     first_energy, second_energy = pool(first * first), pool(second * second)
-    floor = 0.02 * np.sqrt(float(first_energy.mean()) * float(second_energy.mean())) + 1e-12
-    return np.asarray(pool(first * second) / (np.sqrt(first_energy * second_energy) + floor), np.float32)
+    first_energy = np.maximum(first_energy, 0.5 * first_energy.mean())
+    second_energy = np.maximum(second_energy, 0.1 * second_energy.mean())
+    return np.asarray(pool(first * second) / (np.sqrt(first_energy * second_energy) + 1e-12), np.float32)
 
 
 def _mean(values: F32, where: Mask) -> float | None:

@@ -1,0 +1,105 @@
+import cv2
+import numpy as np
+import pytest
+
+from ftforensics.errors import LinkError
+from ftforensics.link.survival import build_survival, summarise
+
+GRID = 64
+
+
+def _tag(seed=0):
+    """A band-limited pattern of unit variance, like a re-encoded tag."""
+    noise = np.random.default_rng(seed).normal(size=(3, GRID, GRID)).astype(np.float32)
+    band = np.stack([cv2.GaussianBlur(p, (0, 0), 0.9) - cv2.GaussianBlur(p, (0, 0), 4) for p in noise])
+    return (band / band.std()).astype(np.float32)
+
+
+def _read(tag, noise, seed=1):
+    return (tag + noise * _tag(seed + 100)).astype(np.float32)
+
+
+def _hole():
+    mask = np.zeros((GRID, GRID), np.bool_)
+    mask[18:44, 22:46] = True
+    return mask
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 2.0])
+def test_the_tag_is_present_where_it_was_left(noise):
+    tag = _tag()
+    survival = build_survival(_read(tag, noise), tag)
+    assert summarise(survival, None).surviving_fraction > 0.9
+    assert summarise(survival, None).inside is None
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 1.5])
+def test_a_replaced_region_is_a_hole_in_the_map(noise):
+    tag, hole = _tag(), _hole()
+    residual = _read(tag * ~hole, noise)
+    summary = summarise(build_survival(residual, tag), hole)
+    assert summary.inside is not None
+    assert summary.outside is not None
+    assert summary.inside < 0.2
+    assert summary.inside < 0.35 * summary.outside
+    assert summary.surviving_fraction < 0.95
+
+
+def test_a_tag_put_on_afterwards_is_as_strong_inside():
+    tag, hole = _tag(), _hole()
+    summary = summarise(build_survival(_read(tag, 1.0), tag), hole)
+    assert summary.inside is not None
+    assert summary.outside is not None
+    assert summary.inside > 0.85 * summary.outside
+
+
+def test_another_tag_and_plain_noise_do_not_survive():
+    tag = _tag()
+    for residual in (_tag(9), np.random.default_rng(4).normal(size=tag.shape).astype(np.float32), np.zeros_like(tag)):
+        assert summarise(build_survival(residual, tag), None).surviving_fraction < 0.08
+
+
+def test_strength_of_the_reading_does_not_matter():
+    tag = _tag()
+    residual = _read(tag, 1.0)
+    weak = build_survival(residual * 1e-3, tag)
+    assert np.allclose(weak.correlation, build_survival(residual, tag).correlation, atol=1e-4)
+
+
+def test_what_the_suspect_does_not_show_is_left_out():
+    tag = _tag()
+    seen = np.zeros((GRID, GRID), np.bool_)
+    seen[:, :32] = True
+    residual = _read(tag * seen, 0.3)
+    survival = build_survival(residual, tag)
+    assert summarise(survival, None, seen).surviving_fraction > 0.9
+    assert summarise(survival, None).surviving_fraction < 0.7
+
+
+def test_a_region_too_small_to_judge_gives_none():
+    tag = _tag()
+    small = np.zeros((GRID, GRID), np.bool_)
+    small[10:15, 10:15] = True
+    summary = summarise(build_survival(_read(tag, 1.0), tag), small)
+    assert summary.inside is None
+    assert summary.outside is not None
+
+
+@pytest.mark.parametrize(
+    "residual",
+    [
+        np.zeros((3, 32, 32), np.float32),
+        np.zeros((1, GRID, GRID), np.float32),
+        np.zeros((3, GRID, 32), np.float32),
+        np.full((3, GRID, GRID), np.nan, np.float32),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused(residual):
+    with pytest.raises(LinkError):
+        build_survival(residual, _tag())
+
+
+def test_masks_that_do_not_fit_are_refused():
+    survival = build_survival(_tag(), _tag())
+    with pytest.raises(LinkError):
+        summarise(survival, np.zeros((8, 8), np.bool_))

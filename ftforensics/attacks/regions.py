@@ -67,7 +67,7 @@ def swap_region_poisson(image: Pixels, donor: Pixels, mask: Floats) -> tuple[Pix
     """Seamless cloning of the donor (Pérez et al., "Poisson image editing", 2003).
 
     The mask that comes back is where the donor's detail stands. Around it, within the region's bounding box, OpenCV's
-    solver shifts colours smoothly and keeps the picture's own detail. Falls back to feathering where the region is tiny.
+    solver shifts colours smoothly and keeps the picture's own detail. Tiny regions are feathered instead.
     """
     height, width = image.shape[:2]
     donor = resize(donor, width, height)

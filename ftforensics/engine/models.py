@@ -71,7 +71,7 @@ def load_card(folder: Path) -> ModelCard:
     path = folder / "model.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise ModelMissing("the model card cannot be read", subject=str(path), remedy="reinstall the model") from exc
     if not isinstance(data, dict):
         raise ModelMissing("the model card is not a JSON object", subject=str(path), remedy="reinstall the model")

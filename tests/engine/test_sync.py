@@ -1,0 +1,144 @@
+"""The search finds planted frames, and finds nothing as strong in noise."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from ftforensics.codec.carriers import (
+    VALUES,
+    build_carriers,
+    build_sync_carrier,
+    build_tag_planes,
+    planes_from_rows,
+    sync_row,
+)
+from ftforensics.engine import sync
+from ftforensics.imaging import geometry
+
+MODEL = "ftf-1"
+CORNERS = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]).T
+
+
+@pytest.fixture(scope="module")
+def search() -> sync.SyncSearch:
+    return sync.SyncSearch(build_sync_carrier(MODEL))
+
+
+@lru_cache(maxsize=1)
+def tag_planes() -> np.ndarray:
+    signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0], dtype=np.float32), 128)
+    return build_tag_planes(signs, build_carriers(b"s" * 32, MODEL), build_sync_carrier(MODEL))
+
+
+def noise(seed: int) -> np.ndarray:
+    """Noise of mean square 1 inside the carriers' band: the worst kind."""
+    rows = np.random.default_rng(seed).standard_normal((1, sync_row(MODEL).shape[1]))
+    return planes_from_rows(rows * np.sqrt(VALUES) / np.linalg.norm(rows))[0]
+
+
+def planted(to_suspect: geometry.Affine, seed: int) -> np.ndarray:
+    """A residual map as a reader gives it: half the tag seen through a frame, and as much noise as tag."""
+    image = np.ascontiguousarray(tag_planes().transpose(1, 2, 0))
+    seen = geometry.sample_frame(image, geometry.invert(to_suspect), (64, 64), (0.0, 0.0, 0.0))
+    return (0.5 * seen.transpose(2, 0, 1) + 0.5 * noise(seed)).astype(np.float32)
+
+
+def turned(angle_deg: float, scale: float, aspect: float, centre: tuple[float, float]) -> geometry.Affine:
+    """A frame turned rigidly in the pixels of a suspect of this aspect."""
+    linear = sync.linear_part(sync.Shape(scale_x=scale, scale_y=scale, angle_deg=angle_deg), aspect)
+    shift = np.asarray(centre) - linear @ np.array([0.5, 0.5])
+    return np.hstack([linear, shift[:, None]])
+
+
+ABOUT = geometry.about_centre
+FRAMES: dict[str, tuple[geometry.Affine, float]] = {
+    "whole": (geometry.IDENTITY, 1.0),
+    "crop to 75 %": (ABOUT(scale_x=1 / 0.75, scale_y=1 / 0.75, centre=(0.58, 0.44)), 1.3),
+    "crop to 60 %": (ABOUT(scale_x=1 / 0.6, scale_y=1 / 0.6, centre=(0.7, 0.5)), 1.0),
+    "mirror": (ABOUT(mirrored=True), 1.5),
+    "mirror and crop": (ABOUT(scale_x=1.25, scale_y=1.25, centre=(0.45, 0.6), mirrored=True), 1.0),
+    "rotate": (turned(6.0, 1.0, 1.4, (0.5, 0.5)), 1.4),
+    "rotate the other way, off the grid": (turned(-10.3, 1.03, 0.8, (0.52, 0.5)), 0.8),
+    "border": (ABOUT(scale_x=0.75, scale_y=0.75, centre=(0.47, 0.55)), 1.6),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_planted_frame_is_found(name: str, search: sync.SyncSearch) -> None:
+    frame, aspect = FRAMES[name]
+    found = search.find(planted(frame, 7), aspect)
+    assert 1 <= len(found) <= 3
+    assert found[0].peak > 10.0
+    best = found[0].to_suspect
+    assert np.linalg.det(best[:, :2]) * np.linalg.det(frame[:, :2]) > 0
+    assert np.abs((best - frame) @ CORNERS).max() < 0.02
+
+
+def test_noise_stays_under_the_tagged_peaks(search: sync.SyncSearch) -> None:
+    peaks = [search.find(noise(seed), 1.2)[0].peak for seed in range(100, 106)]
+    assert max(peaks) < 9.0
+
+
+def test_frames_come_strongest_first_and_apart(search: sync.SyncSearch) -> None:
+    frames = search.find(noise(3), 1.0, keep=3)
+    peaks = [frame.peak for frame in frames]
+    assert peaks == sorted(peaks, reverse=True)
+    assert len({(frame.shape.mirrored, round(frame.shape.scale_x, 1), frame.shape.angle_deg) for frame in frames}) == 3
+
+
+def test_the_search_is_deterministic(search: sync.SyncSearch) -> None:
+    residual = planted(FRAMES["crop to 75 %"][0], 9)
+    left, right = search.find(residual, 1.3), sync.SyncSearch(build_sync_carrier(MODEL)).find(residual, 1.3)
+    for one, other in zip(left, right, strict=True):
+        assert one.peak == other.peak
+        np.testing.assert_array_equal(one.to_suspect, other.to_suspect)
+
+
+def test_silence_is_searched_without_a_warning(search: sync.SyncSearch) -> None:
+    with np.errstate(all="raise"):
+        assert all(frame.peak < 1e-3 for frame in search.find(np.zeros((3, 64, 64), np.float32), 1.0))
+
+
+def test_a_small_error_of_a_frame_is_refined_away(search: sync.SyncSearch) -> None:
+    error = geometry.about_centre(scale_x=1.012, scale_y=0.993, angle_deg=0.8, centre=(0.506, 0.495))
+    corrected = search.refine_aligned(planted(error, 5), 1.0)
+    assert np.abs((corrected - error) @ CORNERS).max() < 0.006
+
+
+@pytest.mark.parametrize("aspect", [0.5, 1.0, 1.78])
+def test_a_turn_is_rigid_in_pixels(aspect: float) -> None:
+    linear = sync.linear_part(sync.Shape(scale_x=1.0, scale_y=1.0, angle_deg=25.0), aspect)
+    squeeze = np.diag([aspect, 1.0])
+    rotation = squeeze @ linear @ np.linalg.inv(squeeze)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(2), atol=1e-12)
+    assert rotation[1, 0] == pytest.approx(np.sin(np.deg2rad(25.0)))
+
+
+def test_the_list_of_hypotheses_is_bounded_and_has_no_twins() -> None:
+    short, deep = sync.build_shapes(False), sync.build_shapes(True)
+    assert 50 < len(short) < 400
+    assert len(short) < len(deep) < 6000
+    assert len(set(short)) == len(short)
+    assert set(short) <= set(deep)
+    assert any(shape.mirrored for shape in short)
+    assert any(shape.angle_deg == 180.0 for shape in deep)
+
+
+def test_a_ladder_goes_from_low_to_high_in_even_ratios() -> None:
+    ladder = sync.scale_ladder(0.5, 2.0, 0.1)
+    assert ladder[0] == pytest.approx(0.5)
+    assert ladder[-1] == pytest.approx(2.0)
+    ratios = np.diff(np.log(ladder))
+    np.testing.assert_allclose(ratios, ratios[0])
+    assert ratios[0] <= np.log(1.1) + 1e-12
+
+
+def test_correlation_with_itself_is_one_and_with_its_negative_minus_one() -> None:
+    carrier = build_sync_carrier(MODEL)
+    assert sync.correlate_frame(3 * carrier, carrier, geometry.IDENTITY) == pytest.approx(1.0, abs=1e-5)
+    assert sync.correlate_frame(-carrier, carrier, geometry.IDENTITY) == pytest.approx(-1.0, abs=1e-5)
+    assert sync.correlate_frame(0 * carrier, carrier, geometry.IDENTITY) == 0.0
+    assert abs(sync.correlate_frame(noise(1), carrier, geometry.IDENTITY)) < 0.08

@@ -128,11 +128,11 @@ class _Story:
                     self.names[tagged.tag_id] = photo.name
                     quality = tagged.residual
                     self._output.say(
-                        f"   {photo.name}: PSNR {quality.psnr_db:.1f} dB, SSIM {quality.ssim:.4f}, "
+                        f"- {photo.name}: PSNR {quality.psnr_db:.1f} dB, SSIM {quality.ssim:.4f}, "
                         f"CIEDE2000 mean {quality.ciede2000_mean:.2f}; reads back with z = {tagged.z:.1f} of 11.3"
                     )
                     for warning in tagged.warnings:
-                        self._output.note(f"   {photo.name}: {warning}")
+                        self._output.warn(f"{photo.name}: {warning}")
                     ticker.advance()
 
     def make_fakes(self, photos: list[Path], donor: Any) -> list[Fake]:
@@ -223,10 +223,10 @@ class _Story:
             f"Open the report in a browser: {self.report}",
             f"Compare the pictures: {self._folder / 'tagged'} and {self._folder / 'suspects'}",
             "Try next:",
-            f"  FTF_HOME={home} ftf case verify {CASE} --cases {cases} --expect-head {self._head.count}:{self._head.head_hash}",
-            f"  FTF_HOME={home} ftf registry list",
-            f"  FTF_HOME={home} ftf scan YOUR-PICTURE.jpg --case {CASE} --cases {cases}",
-            "  ftf demo --images YOUR-PHOTOS/ --out my-demo",
+            f"- FTF_HOME={home} ftf case verify {CASE} --cases {cases} --expect-head {self._head.count}:{self._head.head_hash}",
+            f"- FTF_HOME={home} ftf registry list",
+            f"- FTF_HOME={home} ftf scan YOUR-PICTURE.jpg --case {CASE} --cases {cases}",
+            "- ftf demo --images YOUR-PHOTOS/ --out my-demo",
         ]
 
 

@@ -112,7 +112,7 @@ def _cut(picture: Pixels, box: tuple[float, float, float, float]) -> Pixels:
 def build_fakes(
     tagged: list[Path], originals: list[Path], donor: Pixels, simulator: OnnxSimulator, folder: Path
 ) -> list[Fake]:
-    """Write the suspects: manipulations of the first tagged photograph, an honest copy, and one that was never tagged."""
+    """Write the suspects: manipulations of the first tagged photograph, an honest copy, and two without a tag."""
     folder.mkdir(parents=True, exist_ok=True)
     source = load_photo(tagged[0]).srgb
     face = _ASTRONAUT_FACE if originals[0].name == "astronaut.png" else _MIDDLE
@@ -146,8 +146,9 @@ def build_fakes(
             load_photo(tagged[1]).srgb,
             lambda p, path: _save_jpeg(p, path, 85),
         )
-    untagged = load_photo(originals[-1]).srgb
-    keep("never-tagged.jpg", "never tagged", untagged, _save_jpeg, is_tagged=False)
+    original = load_photo(originals[-1]).srgb
+    keep("untagged-original.jpg", "the issuer's original, before tagging", original, _save_jpeg, is_tagged=False)
+    keep("unrelated.jpg", "a picture nobody registered", donor, _save_jpeg, is_tagged=False)
     return made
 
 

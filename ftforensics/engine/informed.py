@@ -26,6 +26,7 @@ from ftforensics.codec.carriers import (
     rows_from_planes,
 )
 from ftforensics.engine.reader import Embedder
+from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import build_mask, residual_rms
 from ftforensics.imaging.resample import Floats, Pixels, resize
 
@@ -36,15 +37,18 @@ VIEW_PX = 128
 class InformedSettings:
     """How hard to try. ``views`` versions of the picture, the first untouched, are seen in each of ``steps`` steps.
 
-    ``rate`` is Adam's, relative to the tag's own amplitude. ``margin`` and ``sharpness`` are in units of a view's mean soft bit.
+    ``moved_views`` more are cropped, turned, mirrored or framed, and in them only the synchronisation carrier is defended: it is
+    what finds the frame, and the message is read after that. ``rate`` is Adam's, relative to the tag's own amplitude. ``margin`` and ``sharpness`` are in units of a view's mean soft bit.
     """
 
     steps: int = 24
-    views: int = 4
+    views: int = 3
+    moved_views: int = 1
     rate: float = 0.07
     margin: float = 1.0
     sharpness: float = 6.0
-    sync_weight: float = 20.0
+    sync_weight: float = 15.0
+    moved_weight: float = 16.0
 
 
 @dataclass(slots=True)
@@ -135,6 +139,44 @@ def _draw_views(picture: Floats, count: int, step: int, random: np.random.Genera
     return views
 
 
+def _draw_frame(random: np.random.Generator) -> geometry.Affine:
+    """A random crop, border, turn or mirroring: suspect to tagged frame."""
+    scale = float(random.uniform(0.5, 0.95)) if random.random() < 0.75 else float(random.uniform(1.05, 1.3))
+    room = abs(1.0 - scale) / 2.0
+    centre = (0.5 + float(random.uniform(-room, room)), 0.5 + float(random.uniform(-room, room)))
+    angle = float(random.uniform(-12, 12)) if random.random() < 0.35 else 0.0
+    mirrored = bool(random.random() < 0.15)
+    return geometry.about_centre(scale_x=scale, scale_y=scale, angle_deg=angle, centre=centre, mirrored=mirrored)
+
+
+def _moved_gradient(
+    image: Pixels, shaped: Floats, sync: Floats, embedder: Embedder, frame: geometry.Affine, weight: float
+) -> Floats:
+    """Gradient (3, 128, 128) of the sync carrier's response when the tagged picture is seen through a frame.
+
+    Args:
+        image: The untagged picture, so that the view keeps detail that the reader's size loses.
+        shaped: The residual (3, 128, 128) in [0, 1] units.
+        sync: The carrier (3, 64, 64) of unit norm.
+        embedder: The reader's gradient.
+        frame: Suspect to tagged frame.
+        weight: Of this view against one message bit.
+    """
+    side = (VIEW_PX, VIEW_PX)
+    seen = geometry.sample_frame(image, frame, side).astype(np.float32) / np.float32(255.0)
+    added = geometry.sample_frame(np.ascontiguousarray(shaped.transpose(1, 2, 0)), frame, side, (0.0, 0.0, 0.0))
+    picture = np.clip(seen + added, 0, 1).transpose(2, 0, 1)[None].astype(np.float32)
+    carrier = geometry.sample_frame(np.ascontiguousarray(sync.transpose(1, 2, 0)), frame, (GRID, GRID), (0.0, 0.0, 0.0))
+    row = carrier.transpose(2, 0, 1).reshape(1, -1)
+    row = row / (np.linalg.norm(row) * np.sqrt(VALUES * (1 - SYNC_ENERGY) / MESSAGE_BITS) + 1e-9)
+    weights = np.array([weight], dtype=np.float32)
+    _, gradient = embedder.gradient(np.ascontiguousarray(picture), row.astype(np.float32), weights, 1.0, 1.0)
+    back = geometry.sample_frame(
+        np.ascontiguousarray(gradient[0].transpose(1, 2, 0)), geometry.invert(frame), side, (0.0, 0.0, 0.0)
+    )
+    return np.asarray(back.transpose(2, 0, 1) / abs(np.linalg.det(frame[:, :2])), dtype=np.float32)
+
+
 class _Adam:
     """Adam on one array."""
 
@@ -200,6 +242,9 @@ def shape_tag(
         for view, gradient in zip(views, gradients, strict=True):
             passed = gradient if view.blur_px == 0.0 else _blurred(gradient, view.blur_px)
             total += passed * view.gain
+        for _ in range(settings.moved_views):
+            frame = _draw_frame(random)
+            total += _moved_gradient(image, shaped * scale, sync, embedder, frame, settings.moved_weight)
         slope = rows_from_planes(_from_view(total * mask * scale)[None])[0].astype(np.float32)
         band = band + optimiser.step(slope, 1.0 - 0.8 * step / settings.steps)
         band = band * np.sqrt(VALUES / np.sum(band * band))

@@ -56,7 +56,7 @@ def build_statistics(finding: Finding) -> tuple[Statistic, ...]:
         meaning = "Agreement with the best-fitting registered record: not enough to identify it."
         rows.append(Statistic(name="Best z", value=_z(tag.best_z), meaning=meaning))
     if finding.reading is not None:
-        meaning = "The reader's own estimate that some tag is there, from 0 to 1. It identifies nothing."
+        meaning = "Strength of the public synchronisation carrier, in standard deviations. It identifies nothing."
         rows.append(Statistic(name="Presence", value=decimal(finding.reading.presence), meaning=meaning))
         if finding.reading.sync_peak is not None:
             meaning = "Height of the synchronisation pattern over the background, in standard deviations."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 
 from ftforensics.engine.models import find_model
 
+if TYPE_CHECKING:
+    from newsroom import Newsroom
+
 Pixels = NDArray[np.uint8]
 
-# A busy machine must not fail a test.
-settings.register_profile("no-deadline", deadline=None)
+# A busy machine must not fail a test. All else stays as it was: with CI=true in the environment, Hypothesis draws the
+# same examples in every run.
+settings.register_profile("no-deadline", settings(), deadline=None)
 settings.load_profile("no-deadline")
 
 
@@ -47,6 +51,14 @@ def photographs() -> dict[str, Pixels]:
 def model_folder() -> Path:
     """The folder of the shipped model."""
     return find_model()
+
+
+@pytest.fixture(scope="session")
+def newsroom(tmp_path_factory: pytest.TempPathFactory) -> Newsroom:
+    """Keys, registry, trust list and tagged photographs, made once by the real program."""
+    from newsroom import make_newsroom
+
+    return make_newsroom(tmp_path_factory.mktemp("newsroom"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

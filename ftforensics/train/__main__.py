@@ -1,8 +1,9 @@
-"""``python -m ftforensics.train simulator|reader|export``."""
+"""``python -m ftforensics.train simulator|reader|export|calibrate``."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -32,39 +33,68 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     reader.add_argument("--workers", type=int, default=2)
     reader.add_argument("--model-id", default="ftf-1")
+    export = commands.add_parser("export", help="write a model folder from checkpoints")
+    export.add_argument("--reader", type=Path, required=True)
+    export.add_argument("--simulator", type=Path, required=True)
+    export.add_argument("--out", type=Path, required=True, help="model folder, for instance engines/ftf-1")
+    export.add_argument("--notes", type=Path, help="JSON file on data, seeds and commands, kept in the card")
+    calibrate = commands.add_parser("calibrate", help="set a model's presence thresholds on untagged held-out pictures")
+    calibrate.add_argument("--model", type=Path, required=True)
+    calibrate.add_argument("--images", type=Path, required=True)
+    calibrate.add_argument("--reads", type=int, default=3000)
+    calibrate.add_argument("--seed", type=int, default=1)
     return parser
+
+
+def _simulator(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.simulator import train_simulator
+
+    train_simulator(
+        arguments.images,
+        arguments.out,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        width=arguments.width,
+        latent=arguments.latent,
+        report=_say,
+    )
+
+
+def _reader(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.reader import train_reader
+
+    train_reader(
+        arguments.images,
+        arguments.out,
+        simulator=arguments.simulator,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        batch=arguments.batch,
+        peak=arguments.peak,
+        workers=arguments.workers,
+        model_id=arguments.model_id,
+        report=_say,
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.export import export_model
+
+    notes = json.loads(arguments.notes.read_text(encoding="utf-8")) if arguments.notes is not None else {}
+    export_model(arguments.reader, arguments.simulator, arguments.out, notes)
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.calibration import calibrate
+
+    calibrate(arguments.model, arguments.images, reads=arguments.reads, seed=arguments.seed, report=_say)
 
 
 def main() -> None:
     """Run one training command."""
     arguments = _parser().parse_args()
-    if arguments.command == "simulator":
-        from ftforensics.train.simulator import train_simulator
-
-        train_simulator(
-            arguments.images,
-            arguments.out,
-            steps=arguments.steps,
-            seed=arguments.seed,
-            width=arguments.width,
-            latent=arguments.latent,
-            report=_say,
-        )
-    if arguments.command == "reader":
-        from ftforensics.train.reader import train_reader
-
-        train_reader(
-            arguments.images,
-            arguments.out,
-            simulator=arguments.simulator,
-            steps=arguments.steps,
-            seed=arguments.seed,
-            batch=arguments.batch,
-            peak=arguments.peak,
-            workers=arguments.workers,
-            model_id=arguments.model_id,
-            report=_say,
-        )
+    run = {"simulator": _simulator, "reader": _reader, "export": _export, "calibrate": _calibrate}
+    run[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The one tree of errors.
 
-Every error is one clear sentence: what went wrong, with which file, and what to do about it. Only ``cli`` prints them and
-turns them into exit codes; every other room raises. Third-party errors are wrapped at a room's door with ``raise … from exc``.
+Every error is one clear sentence: what went wrong, with which file, and what to do about it. Only ``cli`` prints them
+and turns them into exit codes; every other room raises. Third-party errors are wrapped at a room's door with ``raise …
+from exc``.
 """
 
 from __future__ import annotations

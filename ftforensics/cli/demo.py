@@ -223,7 +223,8 @@ class _Story:
             f"Open the report in a browser: {self.report}",
             f"Compare the pictures: {self._folder / 'tagged'} and {self._folder / 'suspects'}",
             "Try next:",
-            f"- FTF_HOME={home} ftf case verify {CASE} --cases {cases} --expect-head {self._head.count}:{self._head.head_hash}",
+            f"- FTF_HOME={home} ftf case verify {CASE} --cases {cases} --expect-head "
+            f"{self._head.count}:{self._head.head_hash}",
             f"- FTF_HOME={home} ftf registry list",
             f"- FTF_HOME={home} ftf scan YOUR-PICTURE.jpg --case {CASE} --cases {cases}",
             "- ftf demo --images YOUR-PHOTOS/ --out my-demo",

@@ -1,7 +1,7 @@
 """The demo's photographs and the fakes made of them.
 
-The photographs are public-domain pictures that come with scikit-image: Eileen Collins (NASA), a cup of coffee and a cat (both
-CC0, by their authors), a rocket launch (CC0, SpaceX).
+The photographs are public-domain pictures that come with scikit-image: Eileen Collins (NASA), a cup of coffee and a cat
+(both CC0, by their authors), a rocket launch (CC0, SpaceX).
 """
 
 from __future__ import annotations

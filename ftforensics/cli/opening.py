@@ -1,4 +1,4 @@
-"""Opening what commands work with: model, carrier keys, registries, case. In: options. Out: open things, or an FtfError."""
+"""Opening what commands work with: model, carrier keys, registries, case. In: options. Out: open things."""
 
 from __future__ import annotations
 

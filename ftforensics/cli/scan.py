@@ -283,15 +283,15 @@ class _Job:
             self._output.rows(_COLUMNS if form is Format.CSV else _TABLE, shown, form)
         counts = summary.counts
         self._output.note(
-            f"{counts['seen']} inputs: {counts['ok']} examined, {counts['failed']} unreadable, {counts['skipped']} skipped"
-            + (f"; {summary.resumed} taken over from the stopped scan" if summary.resumed else "")
-            + "."
+            f"{counts['seen']} inputs: {counts['ok']} examined, {counts['failed']} unreadable, {counts['skipped']} "
+            "skipped" + (f"; {summary.resumed} taken over from the stopped scan" if summary.resumed else "") + "."
         )
         for path in summary.altered:
             self._output.error(f"the evidence changed while it was being examined: {path}; secure it and scan again.")
         self._output.note(f"Case {case.name}: {summary.head.count} events, head {summary.head.head_hash}.")
         self._output.note(
-            f"Check it later with: ftf case verify {case.name} --expect-head {summary.head.count}:{summary.head.head_hash}"
+            f"Check it later with: ftf case verify {case.name} --expect-head "
+            f"{summary.head.count}:{summary.head.head_hash}"
         )
 
 

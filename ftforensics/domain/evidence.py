@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeInfo:
     """How the pixels were coded in the file.
@@ -27,8 +28,9 @@ class EvidenceItem:
     """One input file at intake.
 
     ``path`` is relative to the scanned root, POSIX separators, undecodable bytes shown with backslash escapes;
-    ``path_b64`` is the base64 of the exact bytes of that relative path. ``mtime`` is UTC ISO 8601 and, like EXIF, a claim
-    of whoever wrote the file. ``acquired_at`` is the investigator's own statement of when the exhibit was in hand.
+    ``path_b64`` is the base64 of the exact bytes of that relative path. ``mtime`` is UTC ISO 8601 and, like EXIF, a
+    claim of whoever wrote the file. ``acquired_at`` is the investigator's own statement of when the exhibit was in
+    hand.
     """
 
     path: str

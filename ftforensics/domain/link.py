@@ -43,9 +43,9 @@ class Registration:
     """How the suspect's content lies on the source's.
 
     ``homography`` is row-major 3x3 from unit coordinates of the source to unit coordinates of the suspect.
-    ``against`` says what stood in for the source: its preview or only its descriptors. ``changed_fraction`` is the share
-    of the overlap whose content differs, None when there was no preview to compare with; ``overlap_fraction`` the share
-    of the source seen in the suspect. ``changed_regions`` are boxes in the suspect, largest first.
+    ``against`` says what stood in for the source: its preview or only its descriptors. ``changed_fraction`` is the
+    share of the overlap whose content differs, None when there was no preview to compare with; ``overlap_fraction`` the
+    share of the source seen in the suspect. ``changed_regions`` are boxes in the suspect, largest first.
     """
 
     inliers: int

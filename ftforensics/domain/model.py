@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class ModelCard:
     """Facts from ``engines/<model>/model.json``.
 
-    ``input_px`` is the side of the square reader input; ``grid`` the side of the residual map. Hashes are SHA-256 of the
-    files of those names. ``sync_energy`` is the share of the residual's energy in the public synchronisation carrier.
+    ``input_px`` is the side of the square reader input; ``grid`` the side of the residual map. Hashes are SHA-256 of
+    the files of those names. ``sync_energy`` is the share of the residual's energy in the public synchronisation
+    carrier.
     """
 
     model_id: str

@@ -14,7 +14,8 @@ class RecordCore:
     """What an issuer signs before embedding. All hashes lower-case hex SHA-256; times UTC ISO 8601 with Z.
 
     ``nonce`` is 128 bits in hex. ``source_sha256`` is the hash of the untagged photograph's file. ``phash`` is a 64-bit
-    perceptual hash in hex. ``preview_sha256`` is None where the issuer keeps no preview; a report then cannot show the source.
+    perceptual hash in hex. ``preview_sha256`` is None where the issuer keeps no preview; a report then cannot show the
+    source.
     """
 
     issuer: str

@@ -37,8 +37,9 @@ VIEW_PX = 128
 class InformedSettings:
     """How hard to try. ``views`` versions of the picture, the first untouched, are seen in each of ``steps`` steps.
 
-    ``moved_views`` more are cropped, turned, mirrored or framed, and in them only the synchronisation carrier is defended: it is
-    what finds the frame, and the message is read after that. ``rate`` is Adam's, relative to the tag's own amplitude. ``margin`` and ``sharpness`` are in units of a view's mean soft bit.
+    ``moved_views`` more are cropped, turned, mirrored or framed, and in them only the synchronisation carrier is
+    defended: it is what finds the frame, and the message is read after that. ``rate`` is Adam's, relative to the tag's
+        own amplitude. ``margin`` and ``sharpness`` are in units of a view's mean soft bit.
     """
 
     steps: int = 24

@@ -1,8 +1,8 @@
 """One exhibit: from its pixels and residual map to a finding with its pictures.
 
-Steps: identify the tag (direct, through frames that content suggests, blind); find the record in every registry; verify its
-signature against the trust list; line the picture up with its source; map what changed and where the tag survived; look for
-other records that claim the picture; judge.
+Steps: identify the tag (direct, through frames that content suggests, blind); find the record in every registry; verify
+its signature against the trust list; line the picture up with its source; map what changed and where the tag survived;
+look for other records that claim the picture; judge.
 """
 
 from __future__ import annotations

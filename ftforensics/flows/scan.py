@@ -1,8 +1,8 @@
 """Scan evidence: walk, hash, decode in isolation, read, identify, verify, link, record.
 
-Enters: paths and an open case. Leaves: one finding an input, failures included, each under a signed head of the case. The order is
-that of the walk, batches have a fixed size, and nothing of a finding depends on the clock, so that two runs are byte-identical.
-A scan that was stopped goes on where it was if it is asked for with the same settings.
+Enters: paths and an open case. Leaves: one finding an input, failures included, each under a signed head of the case.
+The order is that of the walk, batches have a fixed size, and nothing of a finding depends on the clock, so that two
+runs are byte-identical. A scan that was stopped goes on where it was if it is asked for with the same settings.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Scanner:
         return run, done
 
     def _first_of_streak(self, begun: list[int]) -> int:
-        """Event of the first of the runs with these settings since a run last ended: several stops in a row all count."""
+        """Event of the first run with these settings since a run last ended; several stops in a row all count."""
         ended = [event.seq for event in self._case.events("run_finished")]
         last_end = ended[-1] if ended else -1
         return min(seq for seq in begun if seq > last_end)
@@ -249,8 +249,8 @@ class Scanner:
                     "sha256_after": after,
                 }
                 self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
-        total: dict[str, Any] = {"checked": checked, "altered": len(altered), "purpose": "evidence hashed again at the end of the run"}
-        self._case.append("exhibit_rehashed", total, actor=self._facts.examiner, at=self._now())
+        total: dict[str, Any] = {"checked": checked, "altered": len(altered), "purpose": "evidence hashed again at the
+        end of the run"} self._case.append("exhibit_rehashed", total, actor=self._facts.examiner, at=self._now())
         return tuple(altered)
 
 

@@ -1,8 +1,9 @@
 """Tag photographs: shape and add the tag, write the same kind of file, read it back from disk, register it.
 
-Enters: photographs and an issuer's keys. Leaves: tagged files beside registered, signed records. Order of a photograph's steps:
-record and tag id, embedding, a hidden file that is read back from disk, signatures and the registry's log in one transaction,
-and only then the file's final name. A stop between the last two leaves a record without a file, never a file without a record.
+Enters: photographs and an issuer's keys. Leaves: tagged files beside registered, signed records. Order of a
+photograph's steps: record and tag id, embedding, a hidden file that is read back from disk, signatures and the
+registry's log in one transaction, and only then the file's final name. A stop between the last two leaves a record
+without a file, never a file without a record.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ class Tagger:
         photo = load_photo(path)
         if min(photo.pixels.shape[:2]) < SMALLEST_PX:
             raise ModeUnsupported(
-                f"The photograph is {photo.pixels.shape[1]} x {photo.pixels.shape[0]} px; tags need {SMALLEST_PX} px a side",
+                f"The photograph is {photo.pixels.shape[1]} x {photo.pixels.shape[0]} px; tags need {SMALLEST_PX} px "
+                "a side",
                 subject=str(path),
                 remedy="tag a larger version of it",
             )

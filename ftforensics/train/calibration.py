@@ -1,8 +1,8 @@
 """Presence thresholds from untagged pictures: how strong the synchronisation carrier looks where there is none.
 
-Enters: a model folder and held-out training pictures. Leaves: two thresholds in ``model.json``, each the largest value seen plus
-the spread of the largest values, so that the chance of a false "tag present" is well under one in the reads made. Nothing is
-attributed by presence; it only decides between "not present" and "present, unreadable".
+Enters: a model folder and held-out training pictures. Leaves: two thresholds in ``model.json``, each the largest value
+seen plus the spread of the largest values, so that the chance of a false "tag present" is well under one in the reads
+made. Nothing is attributed by presence; it only decides between "not present" and "present, unreadable".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def draw_view(image: Pixels, random: np.random.Generator) -> Pixels:
 
 
 def upper_limit(values: list[float]) -> float:
-    """The largest value plus the mean excess of the twenty largest over the twentieth: an exponential tail's next decade."""
+    """The largest value plus the mean excess of the twenty largest over the twentieth: an exponential tail's decade."""
     ordered = np.sort(np.asarray(values))
     tail = ordered[-TAIL:]
     return float(ordered[-1] + 2.3 * np.mean(tail - tail[0]))

@@ -249,8 +249,12 @@ class Scanner:
                     "sha256_after": after,
                 }
                 self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
-        total: dict[str, Any] = {"checked": checked, "altered": len(altered), "purpose": "evidence hashed again at the
-        end of the run"} self._case.append("exhibit_rehashed", total, actor=self._facts.examiner, at=self._now())
+        total: dict[str, Any] = {
+            "checked": checked,
+            "altered": len(altered),
+            "purpose": "evidence hashed again at the end of the run",
+        }
+        self._case.append("exhibit_rehashed", total, actor=self._facts.examiner, at=self._now())
         return tuple(altered)
 
 

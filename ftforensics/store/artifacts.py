@@ -9,8 +9,11 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,7 +63,8 @@ def load_artifact(case_folder: Path, sha256: str) -> bytes:
     path = find_artifact(case_folder, sha256)
     if path is None:
         raise NotFound("A picture of the case is missing", subject=str(case_folder / ARTIFACT_FOLDER / sha256[:64]))
-    content = read_whole(path)
+    with _open_ordinary(path) as file:
+        content = file.read(MAX_ARTIFACT_BYTES + 1)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ChainBroken("A picture of the case was altered", subject=str(path))
     return content
@@ -87,21 +91,26 @@ def list_artifacts(case_folder: Path) -> list[str]:
         raise StoreError(f"The case's pictures cannot be listed ({exc.strerror})", subject=str(folder)) from exc
 
 
-def read_whole(path: Path) -> bytes:
-    """Reads an ordinary file inside a case: no links, no devices, no more than 256 MiB.
+def hash_file(path: Path) -> str:
+    """Hex SHA-256 of an ordinary file inside a case, of any size.
 
     Raises:
-        StoreError: It is something else, too large or cannot be read.
+        StoreError: It is a link, a device or cannot be read.
     """
+    with _open_ordinary(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _open_ordinary(path: Path) -> Iterator[BufferedReader]:
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
-            content = file.read(MAX_ARTIFACT_BYTES + 1)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise StoreError("A file of the case is no ordinary file", subject=str(path))
+            yield file
     except OSError as exc:
         raise StoreError(f"A file of the case cannot be read ({exc.strerror})", subject=str(path)) from exc
-    if len(content) > MAX_ARTIFACT_BYTES:
-        raise StoreError("A file of the case is larger than 256 MiB", subject=str(path))
-    return content
 
 
 def write_atomically(path: Path, content: bytes, *, clobber: bool) -> None:
@@ -139,6 +148,54 @@ def open_atomically(path: Path, *, clobber: bool) -> Iterator[BinaryIO]:
         raise taken from exc
     except OSError as exc:
         raise _write_failed(path, exc) from exc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedFile:
+    """A file written and flushed beside its place, waiting to be moved there."""
+
+    path: Path
+    beside: Path
+    sha256: str
+    size_bytes: int
+
+    def move(self) -> None:
+        """Puts the file in its place, over an earlier one. Raises WriteFailed."""
+        try:
+            self.beside.replace(self.path)
+            _sync_folder(self.path.parent)
+        except OSError as exc:
+            raise _write_failed(self.path, exc) from exc
+
+    def discard(self) -> None:
+        """Takes the file away unless it was moved."""
+        with suppress(OSError):
+            self.beside.unlink(missing_ok=True)
+
+
+def stage_file(path: Path, chunks: Iterable[bytes]) -> StagedFile:
+    """Writes a file beside its place, chunk by chunk.
+
+    Raises:
+        WriteFailed: Disk full or not permitted; nothing is left.
+    """
+    beside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.part")
+    digest, size = hashlib.sha256(), 0
+    try:
+        with beside.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException as exc:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise _write_failed(path, exc) from exc
+        raise
+    return StagedFile(path=path, beside=beside, sha256=digest.hexdigest(), size_bytes=size)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,7 +6,6 @@ could not be excluded, or the first thing that does not fit. Source: ``trust.cha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -16,7 +15,7 @@ from typing import Any
 from ftforensics.domain.case import CaseEvent, CaseHead
 from ftforensics.domain.link import Finding
 from ftforensics.errors import ChainBroken, NotFound, SignatureInvalid, StoreError
-from ftforensics.store.artifacts import ARTIFACT_FOLDER, find_artifact, list_artifacts, load_artifact, read_whole
+from ftforensics.store.artifacts import ARTIFACT_FOLDER, find_artifact, hash_file, list_artifacts, load_artifact
 from ftforensics.store.case_rows import (
     ALL_EVENTS,
     ALL_HEADS,
@@ -35,7 +34,7 @@ from ftforensics.trust.chain import verify_chain
 from ftforensics.trust.utc import parse_utc
 
 _ROLLBACK = "Rollback not excluded: no earlier head was given to compare with."
-_FINDINGS = "SELECT seq, exhibit_id, sha256, path_b64, verdict FROM findings ORDER BY seq"
+_FINDINGS = "SELECT seq, ordinal, exhibit_id, sha256, path_b64, verdict FROM findings ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +244,7 @@ def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
         if not path.exists() and not path.is_symlink():
             notes.append(f"The exported file {name[:80]!a} is not there any more.")
             continue
-        found = hashlib.sha256(read_whole(path)).hexdigest()
+        found = hash_file(path)
         if found not in known.all:
             raise ChainBroken(
                 "An exported file was changed after it was written", subject=str(path), remedy="export it again"

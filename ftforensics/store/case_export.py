@@ -26,15 +26,18 @@ RUN_SCHEMA = "ftforensics.run.v1"
 
 
 def build_exports(
-    findings: Sequence[Finding], runs: Sequence[RunInfo], events: Iterable[CaseEvent]
-) -> dict[str, bytes]:
-    """The contents of the files by name; ``run.json`` is of the newest run and missing where there was none."""
-    files = {
-        SCAN_FILE: b"".join(render_finding_line(finding) for finding in findings),
-        CUSTODY_FILE: b"".join(render_json_line(render_custody(event)) for event in events),
+    findings: Iterable[Finding], runs: Sequence[RunInfo], events: Iterable[CaseEvent]
+) -> dict[str, Iterable[bytes]]:
+    """The contents of the files by name, chunk by chunk, to be read in this order.
+
+    ``run.json`` is of the newest run and missing where there was none.
+    """
+    files: dict[str, Iterable[bytes]] = {
+        SCAN_FILE: (render_finding_line(finding) for finding in findings),
+        CUSTODY_FILE: (render_json_line(render_custody(event)) for event in events),
     }
     if runs:
-        files[RUN_FILE] = json.dumps(render_run(runs[-1]), ensure_ascii=True, indent=2).encode("ascii") + b"\n"
+        files[RUN_FILE] = [json.dumps(render_run(runs[-1]), ensure_ascii=True, indent=2).encode("ascii") + b"\n"]
     return files
 
 
@@ -101,20 +104,15 @@ def collect_runs(events: Iterable[CaseEvent]) -> tuple[RunInfo, ...]:
     return tuple(runs.values())
 
 
-def describe_exports(files: Mapping[Path, bytes], case_folder: Path) -> list[dict[str, Any]]:
-    """What an export event says of each file: its path within the case's folder, or only its name outside it."""
-    described = []
-    home = case_folder.resolve()
-    for path, content in files.items():
-        place = path.resolve()
-        inside = place.is_relative_to(home)
-        described.append(
-            {
-                "path": place.relative_to(home).as_posix() if inside else place.name,
-                "inside": inside,
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "size_bytes": len(content),
-            }
-        )
-    plain: list[dict[str, Any]] = to_plain_json(described, where=str(case_folder))
+def describe_export(path: Path, sha256: str, size_bytes: int, case_folder: Path) -> dict[str, Any]:
+    """What an export event says of a file: its path within the case's folder, or only its name outside it."""
+    home, place = case_folder.resolve(), path.resolve()
+    inside = place.is_relative_to(home)
+    row = {
+        "path": place.relative_to(home).as_posix() if inside else place.name,
+        "inside": inside,
+        "sha256": sha256,
+        "size_bytes": size_bytes,
+    }
+    plain: dict[str, Any] = to_plain_json(row, where=str(case_folder))
     return plain

@@ -142,15 +142,15 @@ def insert_event(database: Database, event: CaseEvent) -> None:
     if event.kind == "finding":
         finding = parse_finding(event.body)
         database.insert(
-            "INSERT INTO findings (seq, exhibit_id, sha256, path_b64, verdict) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO findings (seq, ordinal, exhibit_id, sha256, path_b64, verdict) VALUES (?, ?, ?, ?, ?, ?)",
             (event.seq, *index_columns(finding)),
         )
 
 
-def index_columns(finding: Finding) -> tuple[str, str, str, str]:
-    """What the index over findings keeps: exhibit id, SHA-256, path and verdict."""
+def index_columns(finding: Finding) -> tuple[int, str, str, str, str]:
+    """What the index over findings keeps: place in the scan, exhibit id, SHA-256, path and verdict."""
     item = finding.evidence
-    return (finding.exhibit_id, item.sha256, item.path_b64, finding.verdict.value)
+    return (finding.seq, finding.exhibit_id, item.sha256, item.path_b64, finding.verdict.value)
 
 
 def insert_head(database: Database, envelope: Any, signer: Signer, count: int) -> None:

@@ -7,6 +7,7 @@ scan that was stopped continues where it was. A case is the folder ``<cases>/<na
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from typing import Any, Self
 from ftforensics.domain.case import CaseEvent, CaseHead, CaseView, RunInfo
 from ftforensics.domain.link import Artifact, Finding
 from ftforensics.errors import AlreadyExists, ChainBroken, KeyUnknown, StoreError, WriteFailed
-from ftforensics.store.artifacts import load_artifact, save_artifact, write_atomically
+from ftforensics.store.artifacts import StagedFile, load_artifact, save_artifact, stage_file
 from ftforensics.store.case_check import CaseCheck, verify_case
-from ftforensics.store.case_export import build_exports, collect_runs, describe_exports, render_run
+from ftforensics.store.case_export import build_exports, collect_runs, describe_export, render_run
 from ftforensics.store.case_names import DATABASE_NAME, check_case_name
 from ftforensics.store.case_rows import (
     ALL_EVENTS,
@@ -46,6 +47,11 @@ from ftforensics.trust import chain
 from ftforensics.trust.keys import Signer
 
 Item = tuple[str, dict[str, Any]]
+_NEWEST_EVENTS = """
+    SELECT e.seq, e.previous_hash, e.kind, e.body, e.actor, e.at, e.hash FROM findings AS f JOIN events AS e USING (seq)
+    WHERE NOT EXISTS (SELECT 1 FROM findings AS later WHERE later.exhibit_id = f.exhibit_id AND later.seq > f.seq)
+    ORDER BY f.ordinal, f.exhibit_id
+"""
 _NEWEST_OF_SHA256 = """
     SELECT f.seq FROM findings AS f WHERE f.sha256 = ?
     AND NOT EXISTS (SELECT 1 FROM findings AS later WHERE later.exhibit_id = f.exhibit_id AND later.seq > f.seq)
@@ -253,7 +259,7 @@ class Case:
 
     def runs(self) -> tuple[RunInfo, ...]:
         """All runs in the order they began; one that was stopped has no ``ended_at``."""
-        return collect_runs(self.events())
+        return collect_runs([*self.events("run_started"), *self.events("run_finished")])
 
     def done(self) -> dict[str, DoneExhibit]:
         """Which exhibits have a finding, by exhibit id, from the index alone: quick for a case of any size."""
@@ -277,15 +283,18 @@ class Case:
         """The newest finding about each exhibit at that path, in the order of their events."""
         return tuple(self._finding_at(row[0]) for row in self._database.all_rows(_NEWEST_AT_PATH, (path_b64,)))
 
+    def iter_findings(self) -> Iterator[Finding]:
+        """Yields the newest finding about each exhibit, ordered by the findings' own ``seq`` and exhibit id."""
+        for event in read_events(self._database, _NEWEST_EVENTS):
+            yield parse_finding(event.body)
+
     def findings(self) -> tuple[Finding, ...]:
-        """The newest finding about each exhibit, ordered by the findings' own ``seq`` and exhibit id."""
-        newest = self.findings_by_exhibit().values()
-        return tuple(sorted(newest, key=lambda finding: (finding.seq, finding.exhibit_id)))
+        """All that ``iter_findings`` yields."""
+        return tuple(self.iter_findings())
 
     def findings_by_exhibit(self) -> dict[str, Finding]:
         """The newest finding about each exhibit, by exhibit id."""
-        found = (parse_finding(event.body) for event in self.events("finding"))
-        return {finding.exhibit_id: finding for finding in found}
+        return {finding.exhibit_id: finding for finding in self.iter_findings()}
 
     def verify(
         self, expect_head: CaseHead | None = None, *, expected_key_ids: frozenset[str] | None = None
@@ -322,11 +331,18 @@ class Case:
             WriteFailed: Disk full or not permitted.
             KeyUnknown: The case was opened without its signer.
         """
-        files = build_exports(self.findings(), self.runs(), self.events())
-        self.log_exports({self.folder / name: content for name, content in files.items()}, actor=actor, at=at)
-        for name, content in files.items():
-            write_atomically(self.folder / name, content, clobber=True)
-        return tuple(self.folder / name for name in files)
+        staged: list[StagedFile] = []
+        try:
+            for name, chunks in build_exports(self.iter_findings(), self.runs(), self.events()).items():
+                staged.append(stage_file(self.folder / name, chunks))
+            rows = [describe_export(one.path, one.sha256, one.size_bytes, self.folder) for one in staged]
+            self.append("report_exported", {"files": rows}, actor=actor, at=at)
+            for one in staged:
+                one.move()
+        finally:
+            for one in staged:
+                one.discard()
+        return tuple(one.path for one in staged)
 
     def log_exports(self, files: Mapping[Path, bytes], *, actor: str, at: str) -> CaseEvent:
         """Notes the hashes of files that are about to be written, in or outside the case's folder.
@@ -334,7 +350,11 @@ class Case:
         Call it before writing: a file that is in the log and not on disk is a note in ``verify``, one that differs from
         all that was logged is a break.
         """
-        return self.append("report_exported", {"files": describe_exports(files, self.folder)}, actor=actor, at=at)
+        rows = [
+            describe_export(path, hashlib.sha256(content).hexdigest(), len(content), self.folder)
+            for path, content in files.items()
+        ]
+        return self.append("report_exported", {"files": rows}, actor=actor, at=at)
 
     def _finding_at(self, seq: int) -> Finding:
         row = self._database.row(EVENT_AT, (seq,))

@@ -50,9 +50,19 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; harmless when it is closed already."""
+        """Closes the file; harmless when it is closed already.
+
+        A reader cannot take away the empty side files that SQLite made for it, so a writer is opened and closed for
+        that where it may; SQLite keeps them while any other program has the database open.
+        """
         with suppress(sqlite3.Error):
             self._connection.close()
+        wal = self.path.with_name(self.path.name + "-wal")
+        with suppress(OSError, sqlite3.Error, StoreError):
+            if self.read_only and wal.stat().st_size == 0 and os.access(self.path, os.W_OK):
+                connection = _connect(self.path, self.noun, "rw")
+                connection.execute("PRAGMA user_version").fetchone()
+                connection.close()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Row]:
         """Yields the rows of a query one by one.

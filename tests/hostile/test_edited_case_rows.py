@@ -46,7 +46,7 @@ EDITS = {
     "swapped": (1, "UPDATE events SET seq = CASE seq WHEN 1 THEN -2 WHEN 2 THEN -1 ELSE seq END"),
     "index row": (2, "UPDATE findings SET verdict = 'VERIFIED_MATCH' WHERE seq = 2"),
     "index row removed": (3, "DELETE FROM findings WHERE seq = 3"),
-    "index row added": (5, "INSERT INTO findings VALUES (5, 'E9', '', '', 'VERIFIED_MATCH')"),
+    "index row added": (5, "INSERT INTO findings VALUES (5, 9, 'E9', '', '', 'VERIFIED_MATCH')"),
 }
 
 
@@ -102,7 +102,7 @@ def forge_event(folder: Path, signer=None) -> None:
         body = canonical_json(event.body).decode()
         row = (event.seq, event.previous_hash, event.kind, body, event.actor, event.at, event.hash)
         connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        connection.execute("INSERT INTO findings VALUES (?, 'E9', ?, 'cGljdHVyZQ==', 'NO_TAG_READ')", (6, f"{9:064x}"))
+        connection.execute("INSERT INTO findings VALUES (?, 9, 'E9', ?, 'cGljdHVyZQ==', 'NO_TAG_READ')", (6, f"{9:064x}"))
         if signer is not None:
             signed = envelope_to_json(sign_head(head, signer))
             connection.execute("INSERT INTO heads VALUES (?, ?, ?)", (head.count, signer.public_key, signed))

@@ -15,7 +15,7 @@ from registry_samples import AT, CARRIER, ISSUER, LATER, OTHER, make_registry, m
 from ftforensics.errors import AlreadyExists, ChainBroken, KeyUnknown, NotFound, SignatureInvalid, StoreError
 from ftforensics.store.registry import Registry
 from ftforensics.store.registry_log import StoredFrontier
-from ftforensics.store.registry_rows import from_column, to_column
+from ftforensics.store.registry_rows import BY_LOG, BY_TAG, from_column, to_column
 from ftforensics.trust import ledger
 from ftforensics.trust.record import log_entry, parse_record_core, verify_record
 from ftforensics.trust.trustlist import TrustList
@@ -214,3 +214,36 @@ def test_the_stored_edge_of_the_tree_grows_as_the_whole_tree(before: int, after:
 def test_an_edge_that_does_not_fit_its_size_is_refused() -> None:
     with pytest.raises(ChainBroken):
         StoredFrontier.load(3, bytes(32))
+
+
+def steps_to_append(registry: Registry, number: int) -> int:
+    """How many steps of SQLite's virtual machine one append takes."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    submission = make_submission(number)
+    registry.database._connection.set_progress_handler(count, 1)
+    registry.append([submission], signer=ISSUER, at=AT, check_tag_ids=False)
+    registry.database._connection.set_progress_handler(None, 0)
+    return steps
+
+
+def test_appending_takes_no_longer_in_a_larger_registry(tmp_path: Path) -> None:
+    with make_registry(tmp_path / "r.sqlite", 4) as registry:
+        small = steps_to_append(registry, 1000)
+        more = [make_submission(number) for number in range(10, 700)]
+        registry.append(more, signer=ISSUER, at=AT, check_tag_ids=False)
+        assert steps_to_append(registry, 1001) < small * 1.2
+
+
+def test_looking_up_takes_no_longer_in_a_larger_registry(tmp_path: Path) -> None:
+    with make_registry(tmp_path / "r.sqlite", 4) as registry:
+        plans = " ".join(
+            str(row[3])
+            for sql in (BY_TAG, BY_LOG)
+            for row in registry.database.all_rows("EXPLAIN QUERY PLAN " + sql, (1,))
+        )
+    assert "SCAN" not in plans

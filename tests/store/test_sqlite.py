@@ -188,6 +188,19 @@ def test_reading_only_means_reading_only(old: Path) -> None:
             database.insert("INSERT INTO a (x) VALUES (?)", (2,))
 
 
+def test_a_reader_leaves_no_files_behind(old: Path) -> None:
+    before = old.read_bytes()
+    open_database(old, OLD, read_only=True).close()
+    assert [path.name for path in old.parent.iterdir()] == ["old.sqlite"]
+    assert old.read_bytes() == before
+    with open_database(old, OLD, read_only=False) as writer:
+        insert_all(writer, [2])
+        open_database(old, OLD, read_only=True).close()
+        insert_all(writer, [3])
+    with open_database(old, OLD, read_only=True) as reader:
+        assert reader.all_rows("SELECT x FROM a") == [(1,), (2,), (3,)]
+
+
 def test_a_full_disk_is_a_sentence_and_changes_nothing(old: Path) -> None:
     with open_database(old, NEW, read_only=False) as database:
         pages = database.row("PRAGMA page_count")

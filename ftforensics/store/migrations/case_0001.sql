@@ -19,15 +19,17 @@ CREATE TABLE heads (
 ) STRICT;
 
 -- An index over the events of kind 'finding', for resuming a scan. The events are the truth.
+-- ordinal is the finding's own place in the scan's order.
 CREATE TABLE findings (
     seq INTEGER PRIMARY KEY REFERENCES events (seq),
+    ordinal INTEGER NOT NULL,
     exhibit_id TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     path_b64 TEXT NOT NULL,
     verdict TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX findings_exhibit_id ON findings (exhibit_id);
+CREATE INDEX findings_exhibit_id ON findings (exhibit_id, seq);
 CREATE INDEX findings_sha256 ON findings (sha256);
 CREATE INDEX findings_path_b64 ON findings (path_b64);
 CREATE INDEX events_kind ON events (kind);

@@ -48,7 +48,7 @@ COMMANDS: tuple[CommandEntry, ...] = tuple(
         ("trust", "trust", "Say whose keys you trust: pin, remove and revoke fingerprints."),
         ("registry", "registry", "Make, check and exchange registries of signed records."),
         ("case", "cases", "Open and check cases, each a signed chain of custody."),
-        ("verify", "verify", "Check a bundle, record or report on its own, offline."),
+        ("verify", "verify", "Check a bundle of records on its own, offline."),
         ("bench", "bench", "Measure how well tags survive and how fast they are read."),
         ("engine", "engine", "Show, build and check the models that read tags."),
     )

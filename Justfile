@@ -42,5 +42,5 @@ bench *arguments:
 
 # Train the simulator, then the reader, on a folder of pictures; checkpoints go to ./runs.
 train images:
-    python -m ftforensics.train simulator --images {{ images }} --out runs
-    python -m ftforensics.train reader --images {{ images }} --out runs --simulator runs/simulator.pt
+    python -m ftforensics.train simulator --images {{ images }} --out runs/simulator.pt
+    python -m ftforensics.train reader --images {{ images }} --out runs/reader.pt --simulator runs/simulator.pt

@@ -1,8 +1,8 @@
 """Fill the marked blocks of README.md and of the model cards from files, so that no number is ever typed by hand.
 
 In: ``engines/<model>/bench.json`` (written by ``ftf bench``, described in docs/formats.md) and ``model.json``. Out: the
-text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->`` lines. Usage: ``python bench/render_readme.py [--check]``;
-with ``--check`` nothing is written, and the exit code is 1 if a block does not equal what its files say.
+text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->`` lines. Usage: ``python bench/render_readme.py``, or with
+``--check``: then nothing is written, and the exit code is 1 if a block does not equal what its files say.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from ftforensics.imaging.resample import Floats, Pixels, resize
 MASK_PX = 128
 _FLOOR = 0.012
 _EXPONENT = 0.6
-_LOWEST, _HIGHEST = 0.45, 2.4
+_LOWEST, _HIGHEST = 0.3, 2.4
+_END_GAIN, _DARK, _BRIGHT = 0.3, 0.12, 0.05
 
 
 def build_mask(image: Pixels) -> Floats:
@@ -28,11 +29,18 @@ def build_mask(image: Pixels) -> Floats:
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 3.0)
     activity = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2.0))
     activity = cv2.erode(activity, np.ones((3, 3), np.uint8))
-    gain = (activity + _FLOOR) ** _EXPONENT
+    gain = (activity + _FLOOR) ** _EXPONENT * _headroom(cv2.GaussianBlur(luma, (0, 0), 1.5))
     gain = gain / np.sqrt(np.mean(gain * gain))
     gain = np.clip(gain, _LOWEST, _HIGHEST)
     gain = cv2.GaussianBlur(gain, (0, 0), 1.5)
     return np.asarray(gain / np.sqrt(np.mean(gain * gain)), dtype=np.float32)
+
+
+def _headroom(luma: Floats) -> Floats:
+    """Less near black and near white, where half of the change would be clipped and the other half seen as a veil."""
+    dark = np.clip(_END_GAIN + luma / _DARK, 0.0, 1.0)
+    bright = np.clip(_END_GAIN + (1.0 - luma) / _BRIGHT, 0.0, 1.0)
+    return np.asarray(dark * bright, dtype=np.float32)
 
 
 def residual_rms(psnr_db: float) -> float:

@@ -1,0 +1,255 @@
+"""From a picture to an identification, end to end with the shipped model: plain embedding at 38 dB, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftforensics.attacks import handling, regions, warps
+from ftforensics.codec.matching import LINK_E_LIMIT
+from ftforensics.domain.tag import DecodedTag, MatchedTag, SearchMode, TagAbsence
+from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.reading import Reading, SearchBudget, TagReader
+from ftforensics.engine.ring import Book, RingKey, build_book
+from ftforensics.imaging import geometry
+
+Pixels = np.ndarray
+Photographs = dict[str, Pixels]
+Tag = Callable[..., Pixels]
+
+IDS = np.random.default_rng(1).integers(0, 2**64, 2000, dtype=np.uint64)
+OURS = f"{int(IDS[5]):016x}"
+NONE = np.empty(0, dtype=np.uint64)
+NAMES = ["astronaut", "chelsea", "coffee", "rocket"]
+CORNERS = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]).T
+
+
+@pytest.fixture(scope="module")
+def reader(model_folder: Path) -> OnnxReader:
+    """The shipped model with thresholds of its own, so that these tests do not move with a calibration."""
+    made = OnnxReader(model_folder, threads=1)
+    made.card = replace(made.card, presence_threshold=10.0, sync_threshold=12.0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def book(ring_key: RingKey) -> Book:
+    return build_book(ring_key, IDS)
+
+
+@pytest.fixture(scope="module")
+def blind(reader: OnnxReader, book: Book) -> TagReader:
+    return TagReader(reader, [book])
+
+
+def read(tag_reader: TagReader, picture: Pixels, frames: Sequence[geometry.Affine] = ()) -> Reading:
+    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], lambda: frames)
+
+
+def matched(reading: Reading, mode: SearchMode) -> MatchedTag:
+    """The match, checked for what every match must be."""
+    outcome = reading.outcome
+    assert isinstance(outcome, MatchedTag)
+    assert outcome.tag_id == OURS
+    assert outcome.carrier_key_id == "carrier:ours"
+    assert outcome.geometry.mode == mode
+    assert outcome.e_case <= LINK_E_LIMIT
+    assert 0 < outcome.runner_up_z < outcome.z <= np.sqrt(128)
+    assert outcome.bit_agreement > 0.8
+    assert reading.presence > 8.0
+    assert reading.residual.shape == (3, 64, 64)
+    return outcome
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_right_record_is_read_directly(name: str, blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    reading = read(blind, tag(photographs[name], OURS))
+    outcome = matched(reading, "direct")
+    assert outcome.records == len(IDS)
+    assert outcome.symbols_corrected is not None
+    assert outcome.geometry.matrix == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    assert reading.hypotheses_tried == 1
+    assert reading.sync_peak is None
+    assert reading.others == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_untagged_picture_is_a_typed_absence(name: str, blind: TagReader, photographs: Photographs) -> None:
+    reading = read(blind, photographs[name])
+    outcome = reading.outcome
+    assert isinstance(outcome, TagAbsence)
+    assert outcome.reason == "not_present"
+    assert outcome.best_z is not None
+    assert outcome.best_z < 6.5
+    assert outcome.presence < 10.0
+    assert reading.sync_peak is not None
+
+
+def test_a_wrong_key_reads_nothing_and_says_that_something_is_there(
+    reader: OnnxReader, other_key: RingKey, photographs: Photographs, tag: Tag
+) -> None:
+    outcome = read(TagReader(reader, [build_book(other_key, IDS)]), tag(photographs["coffee"], OURS)).outcome
+    assert isinstance(outcome, TagAbsence)
+    assert outcome.reason == "present_unreadable"
+    assert outcome.presence > 10.0
+    assert outcome.best_z is not None
+    assert outcome.best_z < 6.5
+
+
+def test_without_any_key_the_tag_is_seen_and_the_key_is_missed(
+    reader: OnnxReader, photographs: Photographs, tag: Tag
+) -> None:
+    keyless = TagReader(reader, [], budget=SearchBudget(mode="direct"))
+    outcome = read(keyless, tag(photographs["coffee"], OURS)).outcome
+    assert isinstance(outcome, TagAbsence)
+    assert outcome.reason == "no_carrier_key"
+    assert outcome.best_z is None
+    untagged = read(keyless, photographs["coffee"]).outcome
+    assert isinstance(untagged, TagAbsence)
+    assert untagged.reason == "not_present"
+
+
+def test_the_right_key_of_a_ring_is_named(
+    reader: OnnxReader, book: Book, other_key: RingKey, photographs: Photographs, tag: Tag
+) -> None:
+    ring = TagReader(reader, [build_book(other_key, IDS), book])
+    reading = read(ring, tag(photographs["chelsea"], OURS))
+    assert matched(reading, "direct").records == 2 * len(IDS)
+    assert reading.others == ()
+
+
+def test_two_tags_under_two_keys_are_both_reported(
+    reader: OnnxReader, book: Book, other_key: RingKey, photographs: Photographs, tag: Tag
+) -> None:
+    twin = Book(key=replace(book.key, key_id="carrier:twin"), ids=book.ids, words=book.words)
+    reading = read(TagReader(reader, [twin, book]), tag(photographs["coffee"], OURS))
+    assert isinstance(reading.outcome, MatchedTag)
+    assert [reading.outcome.carrier_key_id, *(other.carrier_key_id for other in reading.others)] == [
+        "carrier:ours",
+        "carrier:twin",
+    ]
+
+
+def test_a_mirrored_picture_is_found_by_the_blind_search(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    reading = read(blind, warps.mirror(tag(photographs["coffee"], OURS)))
+    outcome = matched(reading, "blind")
+    a, b, c, d, e, f = outcome.geometry.matrix
+    assert a * e - b * d < 0
+    np.testing.assert_allclose([[a, b, c], [d, e, f]] @ CORNERS, [[1, 0, 0, 1], [0, 0, 1, 1]], atol=0.03)
+    assert outcome.geometry.sync_peak == reading.sync_peak
+    assert reading.sync_peak is not None
+    assert reading.sync_peak > 12.0
+
+
+def cropped(picture: Pixels, left: float, top: float, right: float, bottom: float) -> tuple[Pixels, geometry.Affine]:
+    """A crop, and where the whole picture's frame lies in it."""
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = round(left * width), round(top * height), round(right * width), round(bottom * height)
+    frame = np.array(
+        [[width / (x1 - x0), 0.0, -x0 / (x1 - x0)], [0.0, height / (y1 - y0), -y0 / (y1 - y0)]], dtype=np.float64
+    )
+    return np.ascontiguousarray(picture[y0:y1, x0:x1]), frame
+
+
+def test_a_cropped_picture_is_found_by_the_blind_search(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    suspect, frame = cropped(tag(photographs["rocket"], OURS), 0.05, 0.15, 0.85, 0.95)
+    outcome = matched(read(blind, suspect), "blind")
+    found = np.array(outcome.geometry.matrix).reshape(2, 3)
+    np.testing.assert_allclose(found @ CORNERS, frame @ CORNERS, atol=0.03)
+
+
+def test_a_rotated_picture_is_found_by_the_blind_search(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    matched(read(blind, warps.rotate(tag(photographs["coffee"], OURS), 6.0)), "blind")
+
+
+def test_a_swapped_region_and_recompression_do_not_hide_the_record(
+    blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    tagged = tag(photographs["coffee"], OURS)
+    mask = regions.ellipse_mask(*tagged.shape[:2], (0.5, 0.5), (0.18, 0.25), 0.02)
+    swapped, _ = regions.swap_region(tagged, photographs["astronaut"], mask)
+    matched(read(blind, handling.jpeg(swapped, 60)), "direct")
+
+
+def test_content_frames_are_used_when_the_direct_read_fails(
+    reader: OnnxReader, book: Book, photographs: Photographs, tag: Tag
+) -> None:
+    content = TagReader(reader, [book], budget=SearchBudget(mode="content"))
+    suspect, frame = cropped(tag(photographs["rocket"], OURS), 0.05, 0.15, 0.85, 0.95)
+    wrong = geometry.about_centre(scale_x=0.4, scale_y=0.4)
+    reading = read(content, suspect, [wrong, frame])
+    assert matched(reading, "content").hypotheses == 5
+    assert reading.hypotheses_tried == 4  # directly, twice through the wrong frame, then through the right one
+    assert isinstance(read(content, suspect, [wrong]).outcome, TagAbsence)
+
+
+def test_content_is_not_asked_for_when_the_direct_read_succeeds(
+    blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    def unwanted() -> Sequence[geometry.Affine]:
+        raise AssertionError("content frames were asked for without need")
+
+    picture = tag(photographs["coffee"], OURS)
+    matched(blind.identify(picture, blind.residuals([picture])[0], unwanted), "direct")
+
+
+def test_a_direct_budget_looks_once(reader: OnnxReader, book: Book, photographs: Photographs, tag: Tag) -> None:
+    direct = TagReader(reader, [book], budget=SearchBudget(mode="direct"))
+    reading = read(direct, warps.mirror(tag(photographs["coffee"], OURS)), [geometry.about_centre(mirrored=True)])
+    assert isinstance(reading.outcome, TagAbsence)
+    assert reading.hypotheses_tried == 1
+    assert reading.sync_peak is None
+
+
+@pytest.mark.parametrize(("mode", "count"), [("direct", 1), ("content", 5), ("blind", 11), ("deep", 21)])
+def test_every_mode_counts_all_it_may_try(mode: SearchMode, count: int) -> None:
+    assert SearchBudget(mode=mode).hypotheses == count
+
+
+def test_more_pictures_in_a_case_ask_for_more_certainty(
+    reader: OnnxReader, book: Book, photographs: Photographs, tag: Tag
+) -> None:
+    picture = tag(photographs["coffee"], OURS)
+    budget = SearchBudget(mode="direct")
+    one = matched(read(TagReader(reader, [book], budget=budget), picture), "direct")
+    many = matched(read(TagReader(reader, [book], pictures_in_case=1000, budget=budget), picture), "direct")
+    assert many.e_value == one.e_value
+    assert many.e_case == pytest.approx(1000 * one.e_case)
+    crowded = TagReader(reader, [book], pictures_in_case=10**30, budget=budget)
+    outcome = read(crowded, picture).outcome
+    assert isinstance(outcome, TagAbsence)
+    assert outcome.reason == "present_unreadable"
+    assert outcome.best_z == pytest.approx(one.z)
+
+
+def test_a_tag_in_no_registry_is_decoded_blindly(
+    reader: OnnxReader, ring_key: RingKey, photographs: Photographs, tag: Tag
+) -> None:
+    unregistered = TagReader(reader, [build_book(ring_key, NONE)], budget=SearchBudget(mode="direct"))
+    outcome = read(unregistered, tag(photographs["rocket"], OURS, 34.0)).outcome
+    assert isinstance(outcome, DecodedTag)
+    assert outcome.tag_id == OURS
+    assert outcome.carrier_key_id == "carrier:ours"
+    assert outcome.false_accept_p <= 5e-7
+    untagged = read(unregistered, photographs["rocket"]).outcome
+    assert isinstance(untagged, TagAbsence)
+    assert untagged.best_z == 0.0
+
+
+def test_another_record_of_the_same_key_is_not_matched(
+    reader: OnnxReader, ring_key: RingKey, photographs: Photographs, tag: Tag
+) -> None:
+    others = build_book(ring_key, np.delete(IDS, 5))
+    outcome = read(TagReader(reader, [others], budget=SearchBudget(mode="direct")), tag(photographs["coffee"], OURS))
+    assert not isinstance(outcome.outcome, MatchedTag)
+
+
+def test_the_same_picture_gives_the_same_reading(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    picture = warps.mirror(tag(photographs["chelsea"], OURS))
+    first, second = read(blind, picture), read(blind, picture)
+    assert first.outcome == second.outcome
+    assert first.residual.tobytes() == second.residual.tobytes()

@@ -61,7 +61,7 @@ First steps:
   ftf trust add 'News Agency' FINGERPRINT             pin a key that you know to be the issuer's
   ftf case new case-1 --title 'Case 1' --examiner me  open a case
   ftf scan suspects/ --case case-1                    look for tags, link fakes to their sources
-  ftf report case-1                                   the findings, for people
+  ftf report export --case case-1                     the findings, for people
 
 \b
 Exit codes: 0 complete, 1 --fail-on matched, 2 usage, 3 some inputs unreadable, 4 integrity failure,

@@ -20,6 +20,7 @@ from ftforensics.cli.options import (
     SignerCommandOption,
 )
 from ftforensics.cli.output import Output
+from ftforensics.cli.places import case_folder, make_parent
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import resolve_signer
 from ftforensics.domain.case import CaseView
@@ -84,7 +85,7 @@ def export(
         public_key=public_key,
         passphrase_file=passphrase_file,
     )
-    folder = (cases or settings.cases_folder) / case
+    folder = case_folder(settings, cases, case)
     with Case.open(folder, signer=signer, read_only=False) as opened:
         view = opened.view()
         target = out or folder / f"report.{form.value}"
@@ -116,7 +117,7 @@ def write_report(
     if view.head_verified:
         # An altered case gets a report that says so, but nothing is added to its chain.
         opened.log_exports({target: content}, actor=actor, at=at)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(target)
     atomic_write(target, content, clobber=clobber)
 
 

@@ -41,6 +41,7 @@ from ftforensics.cli.options import (
 )
 from ftforensics.cli.output import Format, Output, Ticker
 from ftforensics.cli.passphrase import PassphraseSource
+from ftforensics.cli.places import case_folder
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import NamedSigner, resolve_signer
 from ftforensics.cli.trust_file import load_trust
@@ -164,7 +165,7 @@ def scan(
         warn_about_unread_records(output, registries, ring)
         job = _Job(settings, output, signer, reader, ring, registries, load_trust(settings))
         summary = job.run(
-            (cases or settings.cases_folder) / case,
+            case_folder(settings, cases, case),
             paths,
             acquired_at=acquired_at,
             search=search,
@@ -232,7 +233,7 @@ class _Job:
                         trust=self._trust,
                         checked_at=self._settings.now_utc(),
                     ),
-                    facts=self._facts(search, acquired_at),
+                    facts=self._facts(search, acquired_at, tag_reader.pictures),
                     now=self._settings.now_utc,
                     limits=IntakeLimits(jobs=jobs, timeout_s=timeout_s),
                     acquired_at=acquired_at,
@@ -242,7 +243,7 @@ class _Job:
             self._show(case, rows, form, summary)
         return summary
 
-    def _facts(self, search: str, acquired_at: str | None) -> RunFacts:
+    def _facts(self, search: str, acquired_at: str | None, pictures: int) -> RunFacts:
         from ftforensics.flows.scan import RunFacts
 
         card = self._reader.card
@@ -265,6 +266,7 @@ class _Job:
                 "acquired_at": acquired_at,
                 "carrier_keys": sorted(key.key_id for key in self._ring),
                 "checkpoints": checkpoints,
+                "pictures": pictures,
                 "search": search,
                 "tool_version": __version__,
                 "trust_list_sha256": self._trust.sha256,
@@ -276,8 +278,10 @@ class _Job:
         if form is Format.JSONL:
             from ftforensics.store.finding_json import render_finding_line
 
+            told = {row["exhibit"] for row in rows}
             for finding in case.findings():
-                self._output.raw(render_finding_line(finding).decode("ascii"))
+                if finding.exhibit_id in told:
+                    self._output.raw(render_finding_line(finding).decode("ascii"))
         else:
             shown = sorted(rows, key=lambda row: row["seq"])
             self._output.rows(_COLUMNS if form is Format.CSV else _TABLE, shown, form)

@@ -92,6 +92,7 @@ class Scanner:
         self._acquired_at, self._tell = acquired_at, tell
         self._verdicts: dict[str, int] = {}
         self._counts = {"seen": 0, "ok": 0, "failed": 0, "skipped": 0}
+        self._hashed: dict[str, tuple[str, str]] = {}
 
     def run(self, paths: list[EvidencePath], *, restart: bool = False) -> ScanSummary:
         """Scan all paths.
@@ -229,25 +230,21 @@ class Scanner:
         failed = finding.verdict is Verdict.UNREADABLE and not skipped
         self._counts["skipped" if skipped else "failed" if failed else "ok"] += 1
         self._verdicts[finding.verdict.value] = self._verdicts.get(finding.verdict.value, 0) + 1
+        self._hashed[finding.evidence.path_b64] = (finding.exhibit_id, finding.evidence.sha256)
 
     def _rehash(self, paths: list[EvidencePath]) -> tuple[str, ...]:
         """Hash every exhibit again and note it; evidence that changed under our hands must not go unsaid."""
-        before = {finding.evidence.path_b64: finding for finding in self._case.findings()}
         altered: list[str] = []
         checked = 0
         for path in paths:
-            finding = before.get(path.path_b64)
-            if finding is None or not finding.evidence.sha256:
+            exhibit, before = self._hashed.get(path.path_b64, ("", ""))
+            if not before:
                 continue
             checked += 1
             after = _hash_or_none(path)
-            if after != finding.evidence.sha256:
-                altered.append(finding.evidence.path)
-                body = {
-                    "exhibit_id": finding.exhibit_id,
-                    "sha256_before": finding.evidence.sha256,
-                    "sha256_after": after,
-                }
+            if after != before:
+                altered.append(path.path)
+                body = {"exhibit_id": exhibit, "sha256_before": before, "sha256_after": after}
                 self._case.append("exhibit_rehashed", body, actor=self._facts.examiner, at=self._now())
         total: dict[str, Any] = {
             "checked": checked,

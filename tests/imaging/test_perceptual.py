@@ -69,3 +69,14 @@ def test_planes_of_zeros_leave_the_picture_alone(photographs: dict[str, np.ndarr
 def test_rounding_clips_and_never_wraps() -> None:
     values = np.array([-300.0, -0.6, 0.4, 254.6, 255.4, 900.0], dtype=np.float32)
     np.testing.assert_array_equal(perceptual.round_pixels(values), [0, 0, 0, 255, 255, 255])
+
+
+def test_mask_spares_black_and_white_where_a_change_would_clip_or_show() -> None:
+    random = np.random.default_rng(6)
+    texture = random.integers(0, 9, (256, 64, 3))
+    image = np.concatenate([level + texture for level in (0, 110, 140, 246)], axis=1).astype(np.uint8)
+    mask = perceptual.build_mask(image)
+    black, grey, light, white = (mask[16:112, at + 10 : at + 22].mean() for at in (0, 32, 64, 96))
+    assert black < 0.75 * grey
+    assert white < 0.9 * light
+    assert grey == pytest.approx(light, rel=0.1)

@@ -1,0 +1,92 @@
+"""A scan that is stopped, by Ctrl-C or by a power cut, goes on where it was and comes to the same bytes."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from newsroom import CASE, Newsroom, Scan, load, save
+
+from ftforensics.engine.onnx import BATCH
+
+PICTURES = 3 * BATCH + 2
+
+
+@pytest.fixture(scope="module")
+def evidence(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three batches and a bit: small tagged copies and pictures of nothing."""
+    folder = tmp_path_factory.mktemp("many") / "pictures"
+    copy, rng = load(newsroom.tagged["coffee.webp"]), np.random.default_rng(9)
+    for number in range(PICTURES):
+        noise = rng.integers(0, 255, (96, 128, 3), dtype=np.uint8)
+        save(copy if number % 3 == 0 else noise, folder / f"{number:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(newsroom: Newsroom, evidence: Path, tmp_path_factory: pytest.TempPathFactory) -> Scan:
+    return newsroom.scan([evidence], tmp_path_factory.mktemp("whole"))
+
+
+def stop_in_the_middle(newsroom: Newsroom, evidence: Path, cases: Path, how: signal.Signals) -> tuple[int, str, int]:
+    """Start a scan, stop it once more findings are in the case; exit code, standard error, findings kept."""
+    before = count_findings(cases / CASE)
+    argv, given = newsroom.command("scan", evidence, "--case", CASE, "--cases", cases, "--jobs", "1")
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **given)
+    deadline = time.monotonic() + 240
+    while count_findings(cases / CASE) == before:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors.decode(), count_findings(cases / CASE)
+
+
+def count_findings(case: Path) -> int:
+    with sqlite3.connect(case / "case.sqlite") as database:
+        (count,) = database.execute("SELECT count(*) FROM findings").fetchone()
+    database.close()
+    return int(count)
+
+
+def test_after_a_power_cut_the_scan_goes_on(newsroom: Newsroom, evidence: Path, whole: Scan, tmp_path: Path):
+    newsroom.new_case(tmp_path)
+    code, _, kept = stop_in_the_middle(newsroom, evidence, tmp_path, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert 0 < kept < PICTURES
+    newsroom.ftf("case", "verify", CASE, "--cases", tmp_path)
+    resumed = newsroom.scan([evidence], tmp_path, "--jobs", "2", now="2026-06-02T00:00:00Z")
+    assert f"{kept} taken over from the stopped scan" in resumed.run.err
+    assert count_findings(tmp_path / CASE) == PICTURES
+    assert (resumed.folder / "scan.jsonl").read_bytes() == (whole.folder / "scan.jsonl").read_bytes()
+    newsroom.ftf("case", "verify", CASE, "--cases", tmp_path)
+
+
+def test_ctrl_c_gives_130_and_two_stops_are_as_good_as_one(
+    newsroom: Newsroom, evidence: Path, whole: Scan, tmp_path: Path
+):
+    newsroom.new_case(tmp_path)
+    for _ in range(2):
+        code, errors, kept = stop_in_the_middle(newsroom, evidence, tmp_path, signal.SIGINT)
+        assert code == 130
+        assert "Traceback" not in errors
+        assert errors.count("\n") == 1
+        assert 0 < kept < PICTURES
+    resumed = newsroom.scan([evidence], tmp_path)
+    assert count_findings(tmp_path / CASE) == PICTURES
+    assert (resumed.folder / "scan.jsonl").read_bytes() == (whole.folder / "scan.jsonl").read_bytes()
+
+
+def test_a_finished_or_restarted_scan_takes_nothing_over(newsroom: Newsroom, evidence: Path, tmp_path: Path):
+    newsroom.new_case(tmp_path)
+    code, _, kept = stop_in_the_middle(newsroom, evidence, tmp_path, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    again = newsroom.scan([evidence / "000.png"], tmp_path, "--restart", "--search", "direct")
+    assert "taken over" not in again.run.err
+    assert count_findings(tmp_path / CASE) == kept + 1

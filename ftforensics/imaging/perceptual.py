@@ -29,7 +29,9 @@ def build_mask(image: Pixels) -> Floats:
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 3.0)
     activity = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2.0))
     activity = cv2.erode(activity, np.ones((3, 3), np.uint8))
-    gain = (activity + _FLOOR) ** _EXPONENT * _headroom(cv2.GaussianBlur(luma, (0, 0), 1.5))
+    gain = (activity + _FLOOR) ** _EXPONENT * _headroom(
+        np.asarray(cv2.GaussianBlur(luma, (0, 0), 1.5), dtype=np.float32)
+    )
     gain = gain / np.sqrt(np.mean(gain * gain))
     gain = np.clip(gain, _LOWEST, _HIGHEST)
     gain = cv2.GaussianBlur(gain, (0, 0), 1.5)
@@ -38,8 +40,9 @@ def build_mask(image: Pixels) -> Floats:
 
 def _headroom(luma: Floats) -> Floats:
     """Less near black and near white, where half of the change would be clipped and the other half seen as a veil."""
-    dark = np.clip(_END_GAIN + luma / _DARK, 0.0, 1.0)
-    bright = np.clip(_END_GAIN + (1.0 - luma) / _BRIGHT, 0.0, 1.0)
+    level = np.asarray(cv2.GaussianBlur(luma, (0, 0), 1.5), dtype=np.float32)
+    dark = np.clip(_END_GAIN + level / _DARK, 0.0, 1.0)
+    bright = np.clip(_END_GAIN + (1.0 - level) / _BRIGHT, 0.0, 1.0)
     return np.asarray(dark * bright, dtype=np.float32)
 
 

@@ -29,9 +29,7 @@ def build_mask(image: Pixels) -> Floats:
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 3.0)
     activity = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2.0))
     activity = cv2.erode(activity, np.ones((3, 3), np.uint8))
-    gain = (activity + _FLOOR) ** _EXPONENT * _headroom(
-        np.asarray(cv2.GaussianBlur(luma, (0, 0), 1.5), dtype=np.float32)
-    )
+    gain = (activity + _FLOOR) ** _EXPONENT * _headroom(luma)
     gain = gain / np.sqrt(np.mean(gain * gain))
     gain = np.clip(gain, _LOWEST, _HIGHEST)
     gain = cv2.GaussianBlur(gain, (0, 0), 1.5)

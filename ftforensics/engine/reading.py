@@ -19,6 +19,7 @@ from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync import SyncSearch, correlate_frame
 from ftforensics.imaging import geometry
+from ftforensics.imaging.borders import find_bordered
 from ftforensics.imaging.resample import Pixels, resize
 
 Floats = NDArray[np.float32]
@@ -40,6 +41,11 @@ class SearchBudget:
         return {"direct": 0, "content": 0, "blind": BLIND_FRAMES, "deep": DEEP_FRAMES}[self.mode]
 
     @property
+    def border_frames(self) -> int:
+        """Frames inside a plain border that are read and matched."""
+        return 0 if self.mode in ("direct", "content") else 1
+
+    @property
     def content_frames(self) -> int:
         """Frames suggested by content that are read and matched."""
         return 0 if self.mode == "direct" else CONTENT_FRAMES
@@ -47,7 +53,7 @@ class SearchBudget:
     @property
     def hypotheses(self) -> int:
         """All that may be matched for one picture: each found frame is read twice, the second time after refinement."""
-        return 1 + 2 * (self.content_frames + self.blind_frames)
+        return 1 + 2 * (self.content_frames + self.border_frames + self.blind_frames)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,27 +129,47 @@ class TagReader:
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most
                 two are read.
         """
-        aspect = picture.shape[1] / picture.shape[0]
         tries = [_Try(residual=residual, frame=geometry.IDENTITY, mode="direct", peak=None)]
         matches = self._match(tries[0])
         if matches:
             return self._reading(matches, tries[0], 1)
         suggested = suggest_frames() if suggest_frames is not None and self.budget.content_frames else ()
         for frame in suggested[: self.budget.content_frames]:
-            found = self._read_twice(picture, frame, aspect, "content", None, tries)
+            found = self._read_twice(picture, frame, picture.shape[1] / picture.shape[0], "content", None, tries)
             if found is not None:
                 return found
-        peak: float | None = None
         if self.budget.blind_frames:
-            deep = self.budget.mode == "deep"
-            frames = self._search.find(residual, aspect, deep=deep, keep=self.budget.blind_frames)
-            peak = frames[0].peak if frames else None
-            for candidate in frames:
-                mode: SearchMode = "deep" if deep else "blind"
-                found = self._read_twice(picture, candidate.to_suspect, aspect, mode, candidate.peak, tries)
-                if found is not None:
-                    return found
-        return self._give_up(tries, peak)
+            return self._search_blind(picture, residual, tries)
+        return self._give_up(tries, None)
+
+    def _search_blind(self, picture: Pixels, residual: Floats, tries: list[_Try]) -> Reading:
+        """Read inside a plain border if there is one, then through the frames that the synchronisation carrier shows.
+
+        A plain border may be a screenshot's or the photograph's own, so frames are looked for with and without it.
+        """
+        mode: SearchMode = "deep" if self.budget.mode == "deep" else "blind"
+        aspect = picture.shape[1] / picture.shape[0]
+        candidates = self._find_frames(residual, aspect, geometry.IDENTITY, mode)
+        inside = find_bordered(picture)
+        if inside is not None:
+            inner_aspect = aspect * inside[0, 0] / inside[1, 1]
+            found = self._read_twice(picture, inside, inner_aspect, mode, None, tries)
+            if found is not None:
+                return found
+            candidates += self._find_frames(tries[-2].residual, inner_aspect, inside, mode)
+        candidates.sort(key=lambda item: -item[0])
+        for peak, frame in candidates[: self.budget.blind_frames]:
+            found = self._read_twice(picture, frame, aspect, mode, peak, tries)
+            if found is not None:
+                return found
+        return self._give_up(tries, candidates[0][0] if candidates else None)
+
+    def _find_frames(
+        self, residual: Floats, aspect: float, outer: geometry.Affine, mode: SearchMode
+    ) -> list[tuple[float, geometry.Affine]]:
+        """Peaks and frames found in a residual map that itself shows the part ``outer`` of the picture."""
+        frames = self._search.find(residual, aspect, deep=mode == "deep", keep=self.budget.blind_frames)
+        return [(frame.peak, geometry.compose(outer, frame.to_suspect)) for frame in frames]
 
     def _read_twice(
         self,

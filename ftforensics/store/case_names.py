@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 
 from ftforensics.errors import StoreError, UsageError
@@ -22,8 +21,8 @@ def check_case_name(name: str) -> str:
         fault = f"it must have 1 to {MAX_NAME_BYTES} bytes"
     elif name[0] in ".-" or name != name.strip() or name[-1] == ".":
         fault = "it must not start with a dot or dash, nor start or end with a space, nor end with a dot"
-    elif any(char in '/\\:*?"<>|' or unicodedata.category(char)[0] == "C" for char in name):
-        fault = 'it must not hold path separators, control characters or any of : * ? " < > |'
+    elif any(char in '/\\:*?"<>|' or not char.isprintable() for char in name):
+        fault = 'it must not hold path separators, invisible characters or any of : * ? " < > |'
     if fault is not None:
         raise UsageError(f"Not a usable case name ({fault})", subject=ascii(name[:80]), remedy="choose another name")
     return name

@@ -240,6 +240,7 @@ def test_places_without_a_case(tmp_path: Path) -> None:
         "a\nb",
         "a\x1b[2Jb",
         "a\u202eb",
+        "a\u1680b",
         " a",
         "a ",
         "a.",

@@ -35,9 +35,12 @@ fmt:
 demo *arguments:
     ftf demo {{ arguments }}
 
-# Measure the model and write the numbers where they are shown.
-bench *arguments:
-    ftf bench {{ arguments }}
+# Measure the model on a folder of pictures and write the numbers where they are shown.
+bench images:
+    ftf bench robustness --images {{ images }} --out engines/ftf-1/bench.json
+    ftf bench false-positives --images {{ images }} --out engines/ftf-1/bench.json
+    ftf bench quality --images {{ images }} --out engines/ftf-1/bench.json
+    ftf bench scan --images {{ images }} --out engines/ftf-1/bench.json
     python bench/render_readme.py
 
 # Train the simulator, then the reader, on a folder of pictures; checkpoints go to ./runs.

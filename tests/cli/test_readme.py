@@ -18,6 +18,16 @@ GUIDE = CHECKOUT / "docs" / "guide.md"
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("*/README.md"), *(CHECKOUT / "docs").rglob("*.md")])
 
 
+_HELP: dict[tuple[str, ...], str] = {}
+
+
+def help_of(ftf: Ftf, *command: str) -> str:
+    """The help page of a command, asked for once."""
+    if command not in _HELP:
+        _HELP[command] = ftf(*command, "--help").out
+    return _HELP[command]
+
+
 def listed_commands(help_text: str) -> dict[str, str]:
     """The names and lines under "Commands:" of a help page, wrapped lines joined."""
     section = help_text.split("\nCommands:\n")[1].split("\n\n")[0]
@@ -54,13 +64,13 @@ def ftf_lines() -> list[str]:
 def test_the_table_has_one_row_for_each_command(ftf: Ftf) -> None:
     rows = table_rows(README.read_text(), "| command | what it does | parts |")
     shown = {name.strip("`").removeprefix("ftf "): summary for name, summary, _ in rows}
-    assert list(shown.items()) == list(listed_commands(ftf("--help").out).items())
+    assert list(shown.items()) == list(listed_commands(help_of(ftf)).items())
     assert len(shown) == len(rows)
 
 
 def test_the_table_names_the_parts_of_each_command(ftf: Ftf) -> None:
     for name, _, parts in table_rows(README.read_text(), "| command | what it does | parts |"):
-        help_text = ftf(name.strip("`").removeprefix("ftf "), "--help").out
+        help_text = help_of(ftf, name.strip("`").removeprefix("ftf "))
         real = list(listed_commands(help_text)) if "\nCommands:\n" in help_text else []
         assert re.findall(r"`([a-z-]+)`", parts) == real, name
 
@@ -78,10 +88,10 @@ def test_shown_command_lines_are_real(ftf: Ftf, line: str) -> None:
     if words == ["--version"]:
         return
     command: list[str] = []
-    help_text = ftf("--help").out
+    help_text = help_of(ftf)
     while words and "\nCommands:\n" in help_text and words[0] in listed_commands(help_text):
         command.append(words.pop(0))
-        help_text = ftf(*command, "--help").out
+        help_text = help_of(ftf, *command)
     assert command, f"no such command: {line}"
     assert "\nCommands:\n" not in help_text or words in ([], ["--help"]), f"no such part: {line}"
     known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", help_text.split("Examples:")[0]))
@@ -91,7 +101,7 @@ def test_shown_command_lines_are_real(ftf: Ftf, line: str) -> None:
 
 def test_the_guide_has_a_section_for_each_command(ftf: Ftf) -> None:
     headings = re.findall(r"^#+ `ftf ([a-z-]+)`", GUIDE.read_text(), flags=re.MULTILINE)
-    assert sorted(headings) == sorted(listed_commands(ftf("--help").out))
+    assert sorted(headings) == sorted(listed_commands(help_of(ftf)))
 
 
 def test_the_guide_explains_each_verdict() -> None:

@@ -14,7 +14,8 @@ from ftforensics.errors import EngineError, ModelMissing
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
-# Findings must not depend on how pictures fell into batches, so every run has this size; the last is padded.
+# How many pictures a scan reads and records together. The processor runs them one by one: that costs nothing there (see
+# docs/adr/0006), and findings cannot depend on how pictures fell into batches.
 BATCH = 8
 
 
@@ -50,13 +51,10 @@ class OnnxReader:
 
     def read(self, pictures: Pixels) -> Floats:
         """See ``engine.reader.Reader.read``."""
-        count = pictures.shape[0]
-        planes = np.empty((count, 3, self.card.grid, self.card.grid), dtype=np.float32)
-        padded = np.zeros((BATCH, 3, self.card.input_px, self.card.input_px), dtype=np.float32)
-        for start in range(0, count, BATCH):
-            part = pictures[start : start + BATCH]
-            padded[: len(part)] = part.transpose(0, 3, 1, 2) * np.float32(1.0 / 255.0)
-            planes[start : start + len(part)] = self._session.run(None, {"picture": padded})[0][: len(part)]
+        planes = np.empty((len(pictures), 3, self.card.grid, self.card.grid), dtype=np.float32)
+        for at, picture in enumerate(pictures):
+            single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
+            planes[at] = self._session.run(None, {"picture": single})[0][0]
         return planes
 
 

@@ -52,8 +52,8 @@ class SearchBudget:
 
     @property
     def hypotheses(self) -> int:
-        """All that may be matched for one picture: each found frame is read twice, the second time after refinement."""
-        return 1 + 2 * (self.content_frames + self.border_frames + self.blind_frames)
+        """All that may be matched for one picture: suggested and bordered frames twice, blind ones once, one again."""
+        return 1 + 2 * (self.content_frames + self.border_frames) + self.blind_frames + (1 if self.blind_frames else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,8 +158,16 @@ class TagReader:
                 return found
             candidates += self._find_frames(tries[-2].residual, inner_aspect, inside, mode)
         candidates.sort(key=lambda item: -item[0])
+        first = len(tries)
         for peak, frame in candidates[: self.budget.blind_frames]:
-            found = self._read_twice(picture, frame, aspect, mode, peak, tries)
+            found = self._read_frame(picture, frame, mode, peak, tries)
+            if found is not None:
+                return found
+        # One more read, of the frame in which the synchronisation carrier now stands out most.
+        best = max(tries[first:], key=lambda tried: self.presence(tried.residual), default=None)
+        if best is not None:
+            frame = geometry.compose(best.frame, self._search.refine_aligned(best.residual, aspect))
+            found = self._read_frame(picture, frame, mode, best.peak, tries)
             if found is not None:
                 return found
         return self._give_up(tries, candidates[0][0] if candidates else None)
@@ -181,15 +189,19 @@ class TagReader:
         tries: list[_Try],
     ) -> Reading | None:
         """Read through a frame; if it does not match, refine the frame on what was read and read once more."""
-        for attempt in range(2):
-            residual = self.reader.read(self.view(picture, frame)[None])[0]
-            tries.append(_Try(residual=residual, frame=frame, mode=mode, peak=peak))
-            matched = self._match(tries[-1])
-            if matched:
-                return self._reading(matched, tries[-1], len(tries))
-            if attempt == 0:
-                frame = geometry.compose(frame, self._search.refine_aligned(residual, aspect))
-        return None
+        found = self._read_frame(picture, frame, mode, peak, tries)
+        if found is not None:
+            return found
+        refined = geometry.compose(frame, self._search.refine_aligned(tries[-1].residual, aspect))
+        return self._read_frame(picture, refined, mode, peak, tries)
+
+    def _read_frame(
+        self, picture: Pixels, frame: geometry.Affine, mode: SearchMode, peak: float | None, tries: list[_Try]
+    ) -> Reading | None:
+        residual = self.reader.read(self.view(picture, frame)[None])[0]
+        tries.append(_Try(residual=residual, frame=frame, mode=mode, peak=peak))
+        matched = self._match(tries[-1])
+        return self._reading(matched, tries[-1], len(tries)) if matched else None
 
     def _match(self, tried: _Try) -> list[MatchedTag]:
         """The accepted match under every key, strongest first."""

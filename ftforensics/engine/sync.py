@@ -144,15 +144,17 @@ class SyncSearch:
     def refine_aligned(self, residual: Floats, aspect: float) -> geometry.Affine:
         """The small correction of a residual map nearly in the tagged frame: frame to map, near the identity."""
         upright = Shape(scale_x=1.0, scale_y=1.0)
-        return self._refine(residual, aspect, 0.0, upright, (0, 0)).to_suspect
+        return self._refine(residual, aspect, 0.0, upright, (0, 0), rounds=6).to_suspect
 
-    def _refine(self, residual: Floats, aspect: float, peak: float, shape: Shape, at: tuple[int, int]) -> Frame:
+    def _refine(
+        self, residual: Floats, aspect: float, peak: float, shape: Shape, at: tuple[int, int], *, rounds: int = 4
+    ) -> Frame:
         """Climb the correlation over scales, turn and translation from a grid hypothesis."""
         down, across = (value if value < PAD // 2 else value - PAD for value in at)
         start = np.array([shape.scale_x, shape.scale_y, shape.angle_deg, across / GRID, down / GRID])
         best, score = start, self._score(residual, aspect, shape, start)
         width = np.array([0.012, 0.012, 1.5, 0.5 / GRID, 0.5 / GRID])
-        for _ in range(7):
+        for _ in range(rounds):
             moved = False
             for axis in range(5):
                 for sign in (-1.0, 1.0):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ftforensics.cli.arguments import check_text
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, combine_codes, exit_code
 from ftforensics.cli.opening import DEFAULT_MODEL, build_ring, find_model_folder, open_reader
@@ -24,6 +25,7 @@ from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import resolve_carrier, resolve_signer
 from ftforensics.errors import FtfError, UsageError
+from ftforensics.trust.record import MAX_ISSUER_CHARS, MAX_TEXT_CHARS
 
 app = new_app()
 
@@ -98,6 +100,7 @@ def tag(
     from ftforensics.flows.tag import Issuer, Tagged, Tagger, TagSettings, plan_outputs
     from ftforensics.store.registry import Registry
 
+    _check_texts({"--issuer": issuer, "--rights": rights, "--contact": contact, "--policy": policy})
     passphrases = PassphraseSource(settings, output, passphrase_file)
     signer = resolve_signer(
         settings,
@@ -154,6 +157,12 @@ def tag(
     return combine_codes(codes)
 
 
+def _check_texts(texts: dict[str, str | None]) -> None:
+    for option, text in texts.items():
+        if text:
+            check_text(option, text, max_chars=MAX_ISSUER_CHARS if option == "--issuer" else MAX_TEXT_CHARS)
+
+
 def _row(tagged: Any) -> dict[str, Any]:
     row = {"source": str(tagged.source), "tagged": str(tagged.path), "tag_id": tagged.tag_id, "z": round(tagged.z, 2)}
     for name, quality in (("residual", tagged.residual), ("file", tagged.written)):
@@ -170,8 +179,9 @@ def _row(tagged: Any) -> dict[str, Any]:
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     def words(name: str) -> str:
+        psnr_db = row[f"{name}_psnr_db"]
         return (
-            f"{row[f'{name}_psnr_db']:.1f} dB, SSIM {row[f'{name}_ssim']:.4f}, "
+            f"{'no change' if psnr_db is None else f'{psnr_db:.1f} dB'}, SSIM {row[f'{name}_ssim']:.4f}, "
             f"dE00 {row[f'{name}_ciede2000_mean']:.2f} (p99 {row[f'{name}_ciede2000_p99']:.2f})"
         )
 

@@ -1,6 +1,6 @@
 """Fill the marked blocks of README.md and of the model cards from files, so that no number is ever typed by hand.
 
-In: ``engines/<model>/bench.json``, which ``ftf bench`` writes and docs/formats.md describes, and ``model.json``. Out: the
+In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md) and ``model.json``. Out: the
 text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with
 ``--check``: then nothing is written, and the exit code is 1 if a block does not equal what its files say.
 """

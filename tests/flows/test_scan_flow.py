@@ -1,0 +1,173 @@
+"""The scan in one process: what only shows from inside, such as evidence that changes under its hands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from newsroom import CASE, SCANNED_AT, open_reader, save
+
+from ftforensics.cli.scan import _exit
+from ftforensics.domain.link import Finding, Verdict
+from ftforensics.engine.reading import SearchBudget, TagReader
+from ftforensics.flows.examine import Examiner, Place, Sources
+from ftforensics.flows.scan import (
+    IntakeLimits,
+    RunFacts,
+    Scanner,
+    ScanSummary,
+    count_pictures,
+    exhibit_id,
+    matches_fail_on,
+)
+from ftforensics.media.intake import acquire_many
+from ftforensics.media.walk import walk_evidence
+from ftforensics.store.cases import Case
+from ftforensics.trust.keys import SigningKey
+from ftforensics.trust.trustlist import TrustList
+
+EXAMINER = SigningKey.from_seed("me", "examiner", b"e" * 32)
+READER = open_reader()
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(4)
+    for name in ("a.png", "b.png"):
+        save(rng.integers(0, 255, (64, 80, 3), dtype=np.uint8), tmp_path / "evidence" / name)
+    return tmp_path / "evidence"
+
+
+@pytest.fixture
+def case(tmp_path: Path):
+    with Case.create(tmp_path / "cases", CASE, title="A case", examiner="me", signer=EXAMINER, at=SCANNED_AT) as made:
+        yield made
+
+
+def scan(case: Case, evidence: Path, tell: Callable[[Finding, bool], None], restart: bool = False) -> ScanSummary:
+    reader = TagReader(READER, [], budget=SearchBudget(mode="direct"))
+    examiner = Examiner(tag_reader=reader, keys=[], sources=Sources([]), trust=TrustList(), checked_at=SCANNED_AT)
+    facts = RunFacts(
+        run_id="0" * 16,
+        tool_version="1",
+        argv=("ftf",),
+        machine={},
+        model={},
+        examiner="me",
+        trust_list_sha256="0" * 64,
+        registry_checkpoint=None,
+    )
+    scanner = Scanner(
+        case=case,
+        tag_reader=reader,
+        examiner=examiner,
+        facts=facts,
+        now=lambda: SCANNED_AT,
+        limits=IntakeLimits(jobs=1),
+        acquired_at=None,
+        tell=tell,
+    )
+    return scanner.run(list(walk_evidence([evidence])), restart=restart)
+
+
+def test_evidence_that_changes_during_the_scan_is_an_integrity_failure(case: Case, evidence: Path):
+    def meddle(finding: Finding, _: bool) -> None:
+        (evidence / "b.png").write_bytes(b"something else")
+
+    summary = scan(case, evidence, meddle)
+    assert summary.altered == ("b.png",)
+    assert _exit(summary, []) == 4
+    told = [event.body for event in case.events("exhibit_rehashed")]
+    assert [body["sha256_after"] for body in told if "sha256_after" in body] == [
+        hashlib.sha256(b"something else").hexdigest()
+    ]
+    assert told[-1]["altered"] == 1
+    case.verify()
+
+
+def test_evidence_that_vanishes_during_the_scan_is_told(case: Case, evidence: Path):
+    def meddle(finding: Finding, _: bool) -> None:
+        (evidence / "a.png").unlink(missing_ok=True)
+
+    assert scan(case, evidence, meddle).altered == ("a.png",)
+
+
+def test_a_finding_is_in_the_case_before_it_is_told(case: Case, evidence: Path):
+    def stop(finding: Finding, _: bool) -> None:
+        assert case.finding(finding.exhibit_id) == finding
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(case, evidence, stop)
+    case.verify()
+    told: list[tuple[str, bool]] = []
+    summary = scan(case, evidence, lambda finding, resumed: told.append((finding.evidence.path, resumed)))
+    assert told == [("a.png", True), ("b.png", True)]
+    assert summary.resumed == 2
+    assert summary.counts == {"seen": 2, "ok": 2, "failed": 0, "skipped": 0}
+
+
+def test_a_file_that_changed_since_the_scan_was_stopped_is_read_again(case: Case, evidence: Path):
+    def stop(finding: Finding, _: bool) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(case, evidence, stop)
+    save(np.zeros((64, 80, 3), np.uint8), evidence / "b.png")
+    told: list[tuple[str, bool]] = []
+    scan(case, evidence, lambda finding, resumed: told.append((finding.evidence.path, resumed)))
+    assert told == [("a.png", True), ("b.png", False)]
+
+
+def test_restarting_takes_nothing_over(case: Case, evidence: Path):
+    def stop(finding: Finding, _: bool) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(case, evidence, stop)
+    assert scan(case, evidence, lambda *_: None, restart=True).resumed == 0
+
+
+def test_pictures_are_counted_once_over_all_scans_of_a_case(case: Case, evidence: Path):
+    paths = list(walk_evidence([evidence]))
+    assert count_pictures(case, paths) == 2
+    scan(case, evidence, lambda *_: None)
+    assert count_pictures(case, paths) == 2
+    assert count_pictures(case, []) == 2
+
+
+def test_an_exhibit_is_named_by_path_and_content(evidence: Path):
+    def names() -> list[str]:
+        limits = IntakeLimits()
+        results = acquire_many(
+            walk_evidence([evidence]), jobs=1, timeout_s=limits.timeout_s, memory_bytes=limits.memory_bytes
+        )
+        return [exhibit_id(result) for result in results]
+
+    before = names()
+    assert len(set(before)) == 2
+    assert names() == before
+    save(np.zeros((64, 80, 3), np.uint8), evidence / "b.png")
+    assert names()[0] == before[0]
+    assert names()[1] != before[1]
+
+
+def test_only_verdicts_that_were_given_match():
+    verdicts = {"VERIFIED_MATCH": 2, "NO_TAG_READ": 0}
+    assert matches_fail_on(verdicts, [Verdict.CONFLICT, Verdict.VERIFIED_MATCH])
+    assert not matches_fail_on(verdicts, [Verdict.NO_TAG_READ, Verdict.CONFLICT])
+    assert not matches_fail_on(verdicts, [])
+
+
+def test_a_picture_without_pixels_is_not_examined(evidence: Path):
+    (evidence / "a.png").write_bytes(b"")
+    reader = TagReader(READER, [], budget=SearchBudget(mode="direct"))
+    examiner = Examiner(tag_reader=reader, keys=[], sources=Sources([]), trust=TrustList(), checked_at=SCANNED_AT)
+    result = next(iter(acquire_many(walk_evidence([evidence]), jobs=1, timeout_s=30.0, memory_bytes=2 << 30)))
+    place = Place(seq=0, case_id="c", exhibit_id="x")
+    with pytest.raises(ValueError, match="needs pixels"):
+        examiner.examine(result, np.zeros((3, 64, 64), np.float32), place)
+    assert examiner.unreadable(result, place).finding.verdict is Verdict.UNREADABLE

@@ -1,0 +1,124 @@
+"""Tagging in one process: what is kept when a step fails, and what is the same in every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from newsroom import ISSUER, TAGGED_AT, cat, open_reader, save
+
+from ftforensics.engine.ring import RingKey, build_ring_key
+from ftforensics.errors import AlreadyExists, KeyUnknown, ModeUnsupported, WriteFailed
+from ftforensics.flows.tag import KEEP_Z, Issuer, Tagger, TagSettings, plan_outputs
+from ftforensics.store.registry import Registry
+from ftforensics.trust.keys import CarrierKey, SigningKey
+from ftforensics.trust.record import parse_record_core
+
+AGENCY = SigningKey.from_seed("agency", "issuer", b"a" * 32)
+READER = open_reader()
+
+
+@pytest.fixture(scope="module")
+def key() -> RingKey:
+    carrier = CarrierKey.from_secret("waves", b"w" * 32)
+    return build_ring_key(carrier.key_id, carrier.derive, READER.card.model_id)
+
+
+@pytest.fixture
+def registry(tmp_path: Path):
+    with Registry.create(tmp_path / "registry.sqlite", "agency-2026", signer=AGENCY, at=TAGGED_AT) as made:
+        yield made
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return save(cat(), tmp_path / "photos" / "cat.png")
+
+
+def make_tagger(registry: Registry, key: RingKey, *, signer: SigningKey = AGENCY, clobber: bool = False) -> Tagger:
+    return Tagger(
+        issuer=Issuer(name=ISSUER, signer=signer, rights="(c) somebody"),
+        key=key,
+        registry=registry,
+        reader=READER,
+        embedder=None,
+        settings=TagSettings(psnr_db=42.0, clobber=clobber),
+        now=lambda: TAGGED_AT,
+        draw=bytes,
+    )
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
+
+
+def test_a_tagged_photograph_is_registered_as_what_it_is(registry: Registry, key: RingKey, photo: Path, tmp_path: Path):
+    tagged = make_tagger(registry, key).tag(photo, tmp_path / "out" / "cat.png")
+    assert tagged.z >= KEEP_Z
+    assert files(tmp_path / "out") == ["cat.png"]
+    core = parse_record_core(registry.get(tagged.tag_id).record.payload)
+    assert (core.issuer, core.rights, core.nonce) == (ISSUER, "(c) somebody", "00" * 16)
+    assert (core.width_px, core.height_px) == cat().shape[1::-1]
+    registry.verify(check_tag_ids=True)
+
+
+def test_the_same_photograph_nonce_and_time_give_the_same_file(key: RingKey, photo: Path, tmp_path: Path):
+    made = []
+    for name in ("one", "two"):
+        path = tmp_path / name / "registry.sqlite"
+        path.parent.mkdir()
+        with Registry.create(path, "agency-2026", signer=AGENCY, at=TAGGED_AT) as registry:
+            tagged = make_tagger(registry, key).tag(photo, tmp_path / name / "cat.png")
+        made.append((tagged.tag_id, tagged.record_sha256, (tmp_path / name / "cat.png").read_bytes()))
+    assert made[0] == made[1]
+
+
+def test_a_registry_of_another_log_key_keeps_no_file(registry: Registry, key: RingKey, photo: Path, tmp_path: Path):
+    mallory = SigningKey.from_seed("mallory", "issuer", b"m" * 32)
+    with pytest.raises(KeyUnknown):
+        make_tagger(registry, key, signer=mallory).tag(photo, tmp_path / "out" / "cat.png")
+    assert files(tmp_path / "out") == []
+    assert registry.count() == 0
+
+
+def test_a_record_that_is_there_already_keeps_no_second_file(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
+):
+    make_tagger(registry, key).tag(photo, tmp_path / "out" / "cat.png")
+    with pytest.raises(AlreadyExists):
+        make_tagger(registry, key).tag(photo, tmp_path / "again" / "cat.png")
+    assert files(tmp_path / "again") == []
+    assert registry.count() == 1
+
+
+def test_a_target_that_cannot_be_replaced_is_told_and_leaves_no_part(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
+):
+    (tmp_path / "out" / "cat.png").mkdir(parents=True)
+    with pytest.raises(AlreadyExists):
+        make_tagger(registry, key).tag(photo, tmp_path / "out" / "cat.png")
+    assert registry.count() == 0
+    with pytest.raises(WriteFailed, match="registered, but"):
+        make_tagger(registry, key, clobber=True).tag(photo, tmp_path / "out" / "cat.png")
+    assert files(tmp_path / "out") == ["cat.png"]
+
+
+def test_an_output_folder_that_cannot_be_made(registry: Registry, key: RingKey, photo: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteFailed):
+        make_tagger(registry, key).tag(photo, tmp_path / "file" / "cat.png")
+
+
+def test_a_photograph_that_is_too_small(registry: Registry, key: RingKey, tmp_path: Path):
+    small = save(np.zeros((127, 400, 3), np.uint8), tmp_path / "small.png")
+    with pytest.raises(ModeUnsupported, match="128"):
+        make_tagger(registry, key).tag(small, tmp_path / "out" / "small.png")
+    assert files(tmp_path / "out") == []
+
+
+def test_outputs_keep_their_names_and_never_share_one(tmp_path: Path):
+    plan = plan_outputs([Path("a/one.jpg"), Path("b/two.jpg")], tmp_path)
+    assert plan == [(Path("a/one.jpg"), tmp_path / "one.jpg"), (Path("b/two.jpg"), tmp_path / "two.jpg")]
+    with pytest.raises(AlreadyExists):
+        plan_outputs([Path("a/one.jpg"), Path("b/one.jpg")], tmp_path)

@@ -287,7 +287,7 @@ class _Job:
             self._output.rows(_COLUMNS if form is Format.CSV else _TABLE, shown, form)
         counts = summary.counts
         self._output.note(
-            f"{counts['seen']} inputs: {counts['ok']} examined, {counts['failed']} unreadable, {counts['skipped']} "
+            f"{counts['seen']} input{'s' if counts['seen'] != 1 else ''}: {counts['ok']} examined, {counts['failed']} unreadable, {counts['skipped']} "
             "skipped" + (f"; {summary.resumed} taken over from the stopped scan" if summary.resumed else "") + "."
         )
         for path in summary.altered:

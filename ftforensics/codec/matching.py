@@ -19,7 +19,8 @@ from ftforensics.codec.channel import PARITY_BYTES, WORD_BITS, WORD_BYTES, Chann
 LINK_E_LIMIT = 1e-6
 BLIND_LIMIT = 1e-6
 Z_MAX = sqrt(WORD_BITS)
-_CHUNK = 65536
+# Small enough that a converted chunk stays in the processor cache.
+_CHUNK = 8192
 
 Floats = NDArray[np.float32]
 

@@ -21,6 +21,7 @@ class Scene:
     mask: Mask | None
 
 
+Change = Callable[[U8, np.random.Generator], U8]
 Maker = Callable[[U8, U8, "FaceFinder | None", np.random.Generator], Scene]
 
 
@@ -31,6 +32,7 @@ class FaceFinder:
         self._model = model
 
     def landmarks(self, pixels: U8) -> NDArray[np.float32] | None:
+        """Eyes, nose and mouth corners of the largest face."""
         height, width = pixels.shape[:2]
         detector = cv2.FaceDetectorYN.create(self._model, "", (width, height), 0.7)
         _, faces = detector.detect(np.ascontiguousarray(pixels[:, :, ::-1]))
@@ -142,18 +144,20 @@ def swap_poisson(pixels: U8, donor: U8, faces: FaceFinder | None, rng: np.random
     laid, oval = _place_donor(pixels, donor, faces, rng)
     oval[:2], oval[-2:], oval[:, :2], oval[:, -2:] = 0, 0, 0, 0
     x, y, w, h = cv2.boundingRect(oval)
-    blended = cv2.seamlessClone(laid, pixels, oval.copy(), (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)  # it turns its mask over
+    blended = cv2.seamlessClone(
+        laid, pixels, oval.copy(), (x + w // 2, y + h // 2), cv2.NORMAL_CLONE
+    )  # it turns its mask over
     return Scene(suspect=np.asarray(blended, np.uint8), mask=oval > 0)
 
 
-def _same(change: Callable[[U8, np.random.Generator], U8]) -> Maker:
-    def make(pixels: U8, donor: U8, faces: FaceFinder | None, rng: np.random.Generator) -> Scene:
+def _same(change: Change) -> Maker:
+    def make(pixels: U8, _donor: U8, _faces: FaceFinder | None, rng: np.random.Generator) -> Scene:
         return Scene(suspect=np.ascontiguousarray(change(pixels, rng)), mask=None)
 
     return make
 
 
-def _after(first: Maker, change: Callable[[U8, np.random.Generator], U8]) -> Maker:
+def _after(first: Maker, change: Change) -> Maker:
     """A swap followed by a change that keeps the frame."""
 
     def make(pixels: U8, donor: U8, faces: FaceFinder | None, rng: np.random.Generator) -> Scene:
@@ -186,32 +190,32 @@ def _swap_mirror(pixels: U8, donor: U8, faces: FaceFinder | None, rng: np.random
 
 
 SAME: dict[str, Maker] = {
-    "untouched": _same(lambda p, r: p),
-    "jpeg 70": _same(lambda p, r: jpeg(p, 70)),
-    "jpeg 30": _same(lambda p, r: jpeg(p, 30)),
-    "resize 256": _same(lambda p, r: resize_to(p, 256)),
-    "480 + jpeg 60": _same(lambda p, r: jpeg(resize_to(p, 480), 60)),
-    "256 + jpeg 50": _same(lambda p, r: jpeg(resize_to(p, 256), 50)),
+    "untouched": _same(lambda p, _: p),
+    "jpeg 70": _same(lambda p, _: jpeg(p, 70)),
+    "jpeg 30": _same(lambda p, _: jpeg(p, 30)),
+    "resize 256": _same(lambda p, _: resize_to(p, 256)),
+    "480 + jpeg 60": _same(lambda p, _: jpeg(resize_to(p, 480), 60)),
+    "256 + jpeg 50": _same(lambda p, _: jpeg(resize_to(p, 256), 50)),
     "colour": _same(colour),
     "relit": _same(relight),
     "relit + jpeg 50": _same(lambda p, r: jpeg(relight(p, r), 50)),
-    "blur 1.5": _same(lambda p, r: np.asarray(cv2.GaussianBlur(p, (0, 0), 1.5), np.uint8)),
+    "blur 1.5": _same(lambda p, _: np.asarray(cv2.GaussianBlur(p, (0, 0), 1.5), np.uint8)),
     "noise 8": _same(lambda p, r: noise(p, 8, r)),
     "crop 75 %": _same(lambda p, r: crop(p, 0.75, r)[0]),
     "crop 50 %": _same(lambda p, r: crop(p, 0.5, r)[0]),
     "crop 60 % + jpeg 50": _same(lambda p, r: jpeg(crop(p, 0.6, r)[0], 50)),
-    "mirror": _same(lambda p, r: p[:, ::-1]),
-    "mirror + jpeg 50": _same(lambda p, r: jpeg(np.ascontiguousarray(p[:, ::-1]), 50)),
-    "rotate 10": _same(lambda p, r: rotate(p, 10)),
-    "rotate 10 + jpeg 50": _same(lambda p, r: jpeg(rotate(p, 10), 50)),
+    "mirror": _same(lambda p, _: p[:, ::-1]),
+    "mirror + jpeg 50": _same(lambda p, _: jpeg(np.ascontiguousarray(p[:, ::-1]), 50)),
+    "rotate 10": _same(lambda p, _: rotate(p, 10)),
+    "rotate 10 + jpeg 50": _same(lambda p, _: jpeg(rotate(p, 10), 50)),
 }
 
 SWAPPED: dict[str, Maker] = {
     "swap feather": swap_feather,
     "swap poisson": swap_poisson,
-    "feather + jpeg 50": _after(swap_feather, lambda p, r: jpeg(p, 50)),
-    "feather + 480 jpeg 60": _after(swap_feather, lambda p, r: jpeg(resize_to(p, 480), 60)),
-    "poisson + 256 jpeg 50": _after(swap_poisson, lambda p, r: jpeg(resize_to(p, 256), 50)),
+    "feather + jpeg 50": _after(swap_feather, lambda p, _: jpeg(p, 50)),
+    "feather + 480 jpeg 60": _after(swap_feather, lambda p, _: jpeg(resize_to(p, 480), 60)),
+    "poisson + 256 jpeg 50": _after(swap_poisson, lambda p, _: jpeg(resize_to(p, 256), 50)),
     "poisson + colour": _after(swap_poisson, colour),
     "poisson + relit jpeg 50": _after(swap_poisson, lambda p, r: jpeg(relight(p, r), 50)),
     "feather crop 75 480 j60": _swap_crop,

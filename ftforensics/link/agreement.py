@@ -22,9 +22,18 @@ Mask = NDArray[np.bool_]
 ALIGN_PX = 256
 _MIN_ALIGN_PX = 96
 _PREFILTER_SIGMA_PX = 0.8
-_WINDOW_SIGMA_PX = 4.0
-_TEXTURE_STD = 4.0
-_AGREEING_CORRELATION = 0.6
+_AGREEING_CORRELATION = 0.85
+_TEXTURED_WEIGHT = 0.5
+
+WINDOW_SIGMA_PX = 3.0
+_NOISE_VARIANCE = 3.0
+_STRUCTURE_VARIANCE = 12.0
+_MIN_COVERAGE = 0.25
+_LOG_SCALE, _LOG_OFFSET = 120.0, 24.0
+_LIGHT_SIGMA_PX = 6.0
+_SHARPNESS_RATIO = 0.8
+_BLURS_PX = (0.5, 0.7, 0.9, 1.2, 1.5, 1.9, 2.4)
+_SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +75,9 @@ def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_P
 
 
 def measure_agreement(aligned: Aligned) -> Agreement:
-    """How much of what both pictures show is the same, whatever the light, colour and compression."""
-    first, second = grey(aligned.suspect), grey(aligned.source)
-    correlation, first_std, second_std = local_correlation(first, second, aligned.seen)
-    textured = aligned.seen & (first_std > _TEXTURE_STD) & (second_std > _TEXTURE_STD)
+    """How much of what either picture shows is the same in both, whatever the light, colour and compression."""
+    correlation, weight = local_structure(aligned)
+    textured = aligned.seen & (weight > _TEXTURED_WEIGHT)
     seen = max(int(aligned.seen.sum()), 1)
     agreeing = int((textured & (correlation > _AGREEING_CORRELATION)).sum())
     return Agreement(
@@ -79,33 +87,73 @@ def measure_agreement(aligned: Aligned) -> Agreement:
     )
 
 
-def local_correlation(
-    first: F32, second: F32, seen: Mask, *, sigma_px: float = _WINDOW_SIGMA_PX, noise: float = 1.0
-) -> tuple[F32, F32, F32]:
-    """Correlation in Gaussian windows that leave out what only one picture shows.
-
-    Args:
-        first: float32 (H, W).
-        second: float32 (H, W).
-        seen: bool (H, W).
-        sigma_px: Width of the window.
-        noise: Variance that carries no information, in squared grey levels.
+def local_structure(aligned: Aligned) -> tuple[F32, F32]:
+    """Best local correlation over one-pixel shifts, and how much structure there is to judge by.
 
     Returns:
-        Correlation -1..1 and the two local standard deviations, each float32 (H, W).
+        Correlation, -1..1, and weight, 0..1, each float32 (H, W). Flat, clipped or unseen windows weigh nothing.
     """
-    weight = seen.astype(np.float32)
-    total = np.maximum(blur(weight, sigma_px), 1e-3)
+    mask = (aligned.seen & ~_clipped(aligned)).astype(np.float32)
+    first, second = _equally_sharp(_levels(aligned.suspect), _levels(aligned.source), mask > 0)
+    first, second = _detail(first, mask), _detail(second, mask)
+    coverage = blur(mask, WINDOW_SIGMA_PX)
+    norm = np.maximum(coverage, 1e-3)
 
     def mean(values: F32) -> F32:
-        return np.asarray(blur(values * weight, sigma_px) / total, np.float32)
+        return np.asarray(blur(values * mask, WINDOW_SIGMA_PX) / norm, np.float32)
 
-    first_mean, second_mean = mean(first), mean(second)
+    first_mean = mean(first)
     first_var = np.maximum(mean(first * first) - first_mean**2, 0)
-    second_var = np.maximum(mean(second * second) - second_mean**2, 0)
-    covariance = mean(first * second) - first_mean * second_mean
-    correlation = covariance / np.sqrt((first_var + noise) * (second_var + noise))
-    return correlation.astype(np.float32), np.sqrt(first_var), np.sqrt(second_var)
+    best = np.full(first.shape, -1.0, np.float32)
+    stronger = first_var
+    for dx, dy in _SHIFTS:
+        moved = np.roll(second, (dy, dx), axis=(0, 1)) if dx or dy else second
+        moved_mean = mean(moved)
+        moved_var = np.maximum(mean(moved * moved) - moved_mean**2, 0)
+        covariance = mean(first * moved) - first_mean * moved_mean
+        spread = np.sqrt((first_var + _NOISE_VARIANCE) * (moved_var + _NOISE_VARIANCE))
+        best = np.maximum(best, (covariance + _NOISE_VARIANCE) / spread)
+        if not dx and not dy:
+            stronger = np.maximum(first_var, moved_var)
+    weight = stronger / (stronger + _STRUCTURE_VARIANCE) * (coverage > _MIN_COVERAGE)
+    return best.astype(np.float32), weight.astype(np.float32)
+
+
+def _levels(pixels: F32) -> F32:
+    """Logarithm of luma, scaled so that a step in the middle of the range is about one grey level."""
+    return np.asarray(_LOG_SCALE * np.log(grey(pixels) + _LOG_OFFSET), np.float32)
+
+
+def _detail(levels: F32, mask: F32) -> F32:
+    """Log luma less its local mean over the mask: another light is a smooth sum there, and goes away."""
+    mean = blur(levels * mask, _LIGHT_SIGMA_PX) / np.maximum(blur(mask, _LIGHT_SIGMA_PX), 1e-3)
+    return np.asarray((levels - mean) * mask, np.float32)
+
+
+def _equally_sharp(first: F32, second: F32, mask: Mask) -> tuple[F32, F32]:
+    """Blur the sharper of the two until both have the same fine detail nearly everywhere."""
+    energies = (_fine_energy(first, mask), _fine_energy(second, mask))
+    if min(energies) > _SHARPNESS_RATIO * max(energies):
+        return first, second
+    first_is_sharper = energies[0] > energies[1]
+    sharper = first if first_is_sharper else second
+    best = sharper
+    for sigma in _BLURS_PX:
+        best = blur(sharper, sigma)
+        if _fine_energy(best, mask) <= min(energies):
+            break
+    return (best, second) if first_is_sharper else (first, best)
+
+
+def _fine_energy(levels: F32, mask: Mask) -> float:
+    fine = np.abs(levels - blur(levels, 1.0))[mask]
+    return float(np.quantile(fine, 0.7)) if fine.size else 0.0
+
+
+def _clipped(aligned: Aligned) -> Mask:
+    """Where either picture is burnt out or black and says nothing."""
+    first, second = grey(aligned.suspect), grey(aligned.source)
+    return (first > 250) | (first < 4) | (second > 250) | (second < 4)
 
 
 def grey(pixels: F32) -> F32:

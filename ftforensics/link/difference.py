@@ -15,24 +15,17 @@ import cv2
 import numpy as np
 
 from ftforensics.domain.link import Box, Registration
-from ftforensics.link.agreement import F32, U8, Aligned, Mask, align, blur, grey
+from ftforensics.link.agreement import F32, U8, Mask, align, local_structure
 from ftforensics.link.homography import Reals
 from ftforensics.link.register import matrix_of
 
-WINDOW_SIGMA_PX = 3.0
 CHANGED_LEVEL = 0.5
 CORE_LEVEL = 1.0
 MIN_CORE = 0.5
 MIN_REGION_FRACTION = 0.004
 MAX_REGIONS = 12
 
-_NOISE_VARIANCE = 3.0
-_STRUCTURE_VARIANCE = 12.0
-_MIN_COVERAGE = 0.25
-_LOG_SCALE, _LOG_OFFSET = 120.0, 24.0
-_LIGHT_SIGMA_PX = 6.0
 _JOIN_FRACTION = 0.04
-_SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 _BACKGROUND_QUANTILE = 0.4
 _STRUCTURE_SCALE = 0.30
 _BACKGROUND_WEIGHT = 2.5
@@ -42,8 +35,8 @@ _BACKGROUND_WEIGHT = 2.5
 class Difference:
     """What differs, in the suspect's frame.
 
-    ``difference`` is float32 (h, w), 0 where the contents agree, 1 at the decision level, higher where surely changed;
-    0 outside the overlap. ``changed`` and ``seen`` are bool (h, w). ``regions`` are boxes in suspect unit coordinates,
+    ``difference`` is float32 (h, w), 0 where the contents agree and outside the overlap, 1 and more where they surely
+    differ. ``changed`` and ``seen`` are bool (h, w). ``regions`` are boxes in suspect unit coordinates,
     largest first. ``changed_fraction`` is the changed share of the overlap. ``similarity`` is the mean structural
     correlation inside the changed regions (about 0 where something else was put there, higher where the old content was
     reworked), None without any. ``fidelity`` is the median correlation of the textured rest: low when the whole picture
@@ -71,7 +64,7 @@ def compare(suspect: U8, source_preview: U8, registration: Registration) -> Diff
         The difference; its maps have a long side of at most 256 px.
     """
     aligned = align(suspect, source_preview, matrix_of(registration))
-    correlation, weight = _structure(aligned)
+    correlation, weight = local_structure(aligned)
     background = _background(correlation, weight, aligned.seen)
     dissimilarity = (1.0 - correlation) * weight
     level = _STRUCTURE_SCALE + _BACKGROUND_WEIGHT * background
@@ -111,46 +104,6 @@ def project_to_source(mask: Mask, registration: Registration, grid: int) -> Mask
     to_grid = _pixels(grid, grid) @ np.linalg.inv(matrix_of(registration)) @ np.linalg.inv(_pixels(width, height))
     carried = cv2.warpPerspective(mask.astype(np.float32), to_grid, (grid, grid), flags=cv2.INTER_LINEAR, borderValue=0)
     return np.asarray(carried > 0.5, np.bool_)
-
-
-def _structure(aligned: Aligned) -> tuple[F32, F32]:
-    """Best local correlation over one-pixel shifts, and how much structure there is to judge by (0..1)."""
-    mask = (aligned.seen & ~_clipped(aligned)).astype(np.float32)
-    first, second = _detail(aligned.suspect, mask), _detail(aligned.source, mask)
-    coverage = blur(mask, WINDOW_SIGMA_PX)
-    norm = np.maximum(coverage, 1e-3)
-
-    def mean(values: F32) -> F32:
-        return np.asarray(blur(values * mask, WINDOW_SIGMA_PX) / norm, np.float32)
-
-    first_mean = mean(first)
-    first_var = np.maximum(mean(first * first) - first_mean**2, 0)
-    best = np.full(first.shape, -1.0, np.float32)
-    stronger = first_var
-    for dx, dy in _SHIFTS:
-        moved = np.roll(second, (dy, dx), axis=(0, 1)) if dx or dy else second
-        moved_mean = mean(moved)
-        moved_var = np.maximum(mean(moved * moved) - moved_mean**2, 0)
-        covariance = mean(first * moved) - first_mean * moved_mean
-        spread = np.sqrt((first_var + _NOISE_VARIANCE) * (moved_var + _NOISE_VARIANCE))
-        best = np.maximum(best, (covariance + _NOISE_VARIANCE) / spread)
-        if not dx and not dy:
-            stronger = np.maximum(first_var, moved_var)
-    weight = stronger / (stronger + _STRUCTURE_VARIANCE) * (coverage > _MIN_COVERAGE)
-    return best.astype(np.float32), weight.astype(np.float32)
-
-
-def _detail(pixels: F32, mask: F32) -> F32:
-    """Logarithm of luma less its local mean over the mask: another light is a smooth sum there, and goes away."""
-    level = _LOG_SCALE * np.log(grey(pixels) + _LOG_OFFSET) * mask
-    mean = blur(level, _LIGHT_SIGMA_PX) / np.maximum(blur(mask, _LIGHT_SIGMA_PX), 1e-3)
-    return np.asarray((level - mean) * mask, np.float32)
-
-
-def _clipped(aligned: Aligned) -> Mask:
-    """Where either picture is burnt out or black and says nothing."""
-    first, second = grey(aligned.suspect), grey(aligned.source)
-    return (first > 250) | (first < 4) | (second > 250) | (second < 4)
 
 
 def _background(correlation: F32, weight: F32, seen: Mask) -> float:

@@ -33,13 +33,15 @@ _AFFINE_PREFERENCE = 1.25
 class Fit:
     """A map from source to suspect (unit coordinates, 3 x 3, last entry 1) and how well the matches support it.
 
-    ``agreeing`` marks the matches within tolerance, ``distinct`` counts the different places among them, and
-    ``log10_chance`` bounds the expected number of fits as good among chance matches.
+    ``agreeing`` marks the matches within tolerance, ``distinct`` counts the different places among them,
+    ``residual_px`` is their median distance in the coarser picture at 480 px, and ``log10_chance`` bounds the expected
+    number of fits as good among chance matches.
     """
 
     matrix: Reals
     agreeing: NDArray[np.bool_]
     distinct: int
+    residual_px: float
     log10_chance: float
 
 
@@ -89,6 +91,7 @@ def fit_homography(source: Features, suspect: Features, pairs: NDArray[np.int64]
         matrix=unit / unit[2, 2],
         agreeing=agreeing,
         distinct=distinct,
+        residual_px=float(np.median(_coarser_errors_px(refined, start[agreeing], end[agreeing]))),
         log10_chance=log10_chance(distinct, total, math.pi * TOLERANCE_PX**2 / area),
     )
 
@@ -161,6 +164,13 @@ def _errors_px(matrix: Reals, start: Reals, end: Reals) -> Reals:
     except np.linalg.LinAlgError:
         return np.full(len(start), np.inf)
     return np.asarray(np.maximum(forward, backward), np.float64)
+
+
+def _coarser_errors_px(matrix: Reals, start: Reals, end: Reals) -> Reals:
+    """Distances in the picture that shows the scene smaller; enlargement must not count as inaccuracy."""
+    forward = np.linalg.norm(map_points(matrix, start) - end, axis=1)
+    backward = np.linalg.norm(map_points(np.linalg.inv(matrix), end) - start, axis=1)
+    return np.asarray(np.minimum(forward, backward), np.float64)
 
 
 def _refine(matrix: Reals, start: Reals, end: Reals, agreeing: NDArray[np.bool_]) -> tuple[Reals, NDArray[np.bool_]]:

@@ -28,18 +28,25 @@ AttemptReason = Literal[
     "few_source_features",
     "no_common_geometry",
     "chance_not_excluded",
-    "surroundings_differ",
+    "not_confirmed",
 ]
 
-ENOUGH_FEATURES = 60
-MIN_INLIERS_PREVIEW = 8
-MIN_INLIERS_DESCRIPTORS = 12
-MAX_LOG10_CHANCE_PREVIEW = -4.0
-MAX_LOG10_CHANCE_DESCRIPTORS = -8.0
 MIN_OVERLAP = 0.03
-MIN_AGREEING_SHARE = 0.35
-MIN_AGREEING_FRACTION = 0.02
 MIN_HULL_FRACTION = 0.04
+MIN_INLIERS = 8
+MAX_LOG10_CHANCE = -4.0
+
+# With a preview: much of what either shows agrees, or less does but the fit is as exact as within one photograph.
+MIN_AGREEING_SHARE = 0.42
+MIN_AGREEING_SHARE_IF_EXACT = 0.22
+MIN_AGREEING_FRACTION = 0.02
+EXACT_RESIDUAL_PX = 0.5
+EXACT_INLIERS = 20
+
+# Without one, the fit alone has to carry it.
+MIN_INLIERS_DESCRIPTORS = 20
+MAX_LOG10_CHANCE_DESCRIPTORS = -30.0
+MAX_RESIDUAL_PX_DESCRIPTORS = 0.6
 
 _RATIO = 0.82
 _HAMMING_RATIO = 0.86
@@ -60,6 +67,7 @@ class Attempt:
     matches: int = 0
     inliers: int = 0
     log10_chance: float | None = None
+    residual_px: float | None = None
     agreement: Agreement | None = None
 
 
@@ -103,7 +111,7 @@ def _attempt_with(
     ours: Features, theirs: Features, suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None
 ) -> Attempt:
     counts = (ours.distinct, theirs.distinct)
-    if min(counts) < MIN_INLIERS_PREVIEW:
+    if min(counts) < MIN_INLIERS:
         few: AttemptReason = "few_suspect_features" if counts[0] <= counts[1] else "few_source_features"
         return Attempt(registration=None, reason=few, suspect_features=counts[0], source_features=counts[1])
     best = Attempt(
@@ -163,22 +171,18 @@ def _judge_fit(
     counts: tuple[int, int],
 ) -> Attempt:
     share, _ = overlap(fit.matrix)
-    hull = _hull_fraction(source.points[pairs[fit.agreeing, 0]])
-    with_preview = preview is not None
     chance_excluded = (
-        fit.distinct >= (MIN_INLIERS_PREVIEW if with_preview else MIN_INLIERS_DESCRIPTORS)
-        and fit.log10_chance <= (MAX_LOG10_CHANCE_PREVIEW if with_preview else MAX_LOG10_CHANCE_DESCRIPTORS)
+        fit.distinct >= MIN_INLIERS
+        and fit.log10_chance <= MAX_LOG10_CHANCE
         and share >= MIN_OVERLAP
-        and hull >= MIN_HULL_FRACTION * share
+        and _hull_fraction(source.points[pairs[fit.agreeing, 0]]) >= MIN_HULL_FRACTION * share
     )
-    agreement = (
-        measure_agreement(align(suspect, preview, fit.matrix)) if chance_excluded and preview is not None else None
-    )
-    agrees = agreement is None or (
-        agreement.share >= MIN_AGREEING_SHARE and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
-    )
+    agreement = None
+    if chance_excluded and preview is not None:
+        agreement = measure_agreement(align(suspect, preview, fit.matrix))
+    confirmed = _is_confirmed(fit, agreement)
     reason: AttemptReason = (
-        "chance_not_excluded" if not chance_excluded else "registered" if agrees else "surroundings_differ"
+        "chance_not_excluded" if not chance_excluded else "registered" if confirmed else "not_confirmed"
     )
     registration = None
     if reason == "registered":
@@ -187,7 +191,7 @@ def _judge_fit(
             matches=len(pairs),
             inlier_ratio=float(fit.agreeing.sum()) / len(pairs),
             homography=tuple(float(v) for v in fit.matrix.ravel()),
-            against="preview" if with_preview else "descriptors",
+            against="descriptors" if preview is None else "preview",
             overlap_fraction=share,
             changed_fraction=None,
         )
@@ -199,8 +203,22 @@ def _judge_fit(
         matches=len(pairs),
         inliers=fit.distinct,
         log10_chance=fit.log10_chance,
+        residual_px=fit.residual_px,
         agreement=agreement,
     )
+
+
+def _is_confirmed(fit: Fit, agreement: Agreement | None) -> bool:
+    """Tell one photograph from two of the same person, room or sign, whose features fit each other fairly well too."""
+    if agreement is None:
+        return (
+            fit.distinct >= MIN_INLIERS_DESCRIPTORS
+            and fit.log10_chance <= MAX_LOG10_CHANCE_DESCRIPTORS
+            and fit.residual_px <= MAX_RESIDUAL_PX_DESCRIPTORS
+        )
+    exact = fit.residual_px <= EXACT_RESIDUAL_PX and fit.distinct >= EXACT_INLIERS
+    least = MIN_AGREEING_SHARE_IF_EXACT if exact else MIN_AGREEING_SHARE
+    return agreement.share >= least and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
 
 
 def _hull_fraction(points: NDArray[np.float32]) -> float:

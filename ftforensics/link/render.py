@@ -64,7 +64,8 @@ def render_survival(suspect: U8, survival: SurvivalMap, frame: Reals | None = No
     Args:
         suspect: uint8 (H, W, 3).
         survival: As ``build_survival`` made it, over the tagged frame.
-        frame: 3 x 3, unit coordinates of the tagged frame to those of the suspect; None if the frame is the whole suspect.
+        frame: 3 x 3, unit coordinates of the tagged frame to those of the suspect; None if the frame is the whole
+            suspect.
 
     Returns:
         PNG, long side 768 px without the legend.

@@ -11,73 +11,23 @@ is settled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Survival, Verdict
+from ftforensics.domain.link import SourceRef, Verdict
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.link import sentences as say
+from ftforensics.link.facts import Facts, Judgement
+
+__all__ = ["Facts", "Judgement", "judge"]
 
 MAX_E_CASE = 1e-6
 ENOUGH_FEATURES = 60
-REWORKED_SIMILARITY = 0.55
+REWORKED_SIMILARITY = 0.75
 COARSE_LIKENESS_BITS = 12
 TRANSPLANT_RATIO = 0.75
 TRANSPLANT_MIN_OUTSIDE = 0.15
 SURVIVAL_HOLE = 0.80
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known about one exhibit.
-
-    Attributes:
-        failure: Why the picture could not be read, or None. Failures of later stages do not belong here.
-        tag: What was read from the pixels, or None where nothing was tried.
-        signature: The check of the matched record; None where no record was found.
-        source: The matched record as shown to people.
-        acquired_at: When the investigator had the exhibit in hand (ISO 8601 with offset), or None.
-        logged_at: When the record was logged, or None.
-        time_trusted: Whether an independent time stamp or witness supports ``logged_at``.
-        registration: The suspect on the matched record's source, or None.
-        suspect_features: Distinct features of the suspect (``register.Attempt``).
-        source_features: Distinct features of the source.
-        coarse_distance_bits: Smaller Hamming distance of the suspect's or its mirror image's perceptual hash to the
-            record's, or None where it was not measured. A near hash beside a failed registration points to
-            regeneration, not to another picture.
-        change_similarity: ``Difference.similarity`` of the changed regions, or None.
-        survival: Summary of the survival map, or None.
-        rivals: Other records, verified under pinned keys, to which the picture's content or a second tag leads.
-        lead: Registration to ``lead_source`` found by content alone, or None.
-        lead_source: The record of that lead.
-    """
-
-    failure: IntakeFailure | None = None
-    tag: TagOutcome | None = None
-    signature: SignatureCheck | None = None
-    source: SourceRef | None = None
-    acquired_at: str | None = None
-    logged_at: str | None = None
-    time_trusted: bool = False
-    registration: Registration | None = None
-    suspect_features: int = 0
-    source_features: int = 0
-    coarse_distance_bits: int | None = None
-    change_similarity: float | None = None
-    survival: Survival | None = None
-    rivals: tuple[SourceRef, ...] = ()
-    lead: Registration | None = None
-    lead_source: SourceRef | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """A verdict with full sentences for and against it. Every verdict has at least one of each."""
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    limitations: tuple[str, ...]
 
 
 def judge(facts: Facts) -> Judgement:
@@ -277,7 +227,7 @@ def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
 
 def _contradiction(facts: Facts) -> str | None:
     """Plenty to go by on both sides, nothing in common, and no likeness even from afar."""
-    if min(facts.suspect_features, facts.source_features) < ENOUGH_FEATURES:
+    if facts.common_geometry or min(facts.suspect_features, facts.source_features) < ENOUGH_FEATURES:
         return None
     if facts.coarse_distance_bits is not None and facts.coarse_distance_bits <= COARSE_LIKENESS_BITS:
         return None
@@ -348,6 +298,11 @@ def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
         why = (
             say.describe_registration(facts.registration),
             "Whether a region was changed could not be measured, because the record keeps no preview of the source.",
+        )
+    elif facts.common_geometry:
+        why = (
+            "Features of the picture and of the source share a geometry, but too little around them agrees to confirm "
+            "it.",
         )
     elif facts.coarse_distance_bits is not None and facts.coarse_distance_bits <= COARSE_LIKENESS_BITS:
         why = (

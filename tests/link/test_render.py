@@ -1,0 +1,83 @@
+import io
+
+import numpy as np
+import pytest
+from link_pictures import mirror, paste, photograph, resize
+from PIL import Image
+
+from ftforensics.link import fingerprint
+from ftforensics.link.difference import compare
+from ftforensics.link.register import matrix_of, register
+from ftforensics.link.render import render_difference, render_survival
+from ftforensics.link.survival import SurvivalMap
+
+
+def _open(png):
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"), np.float32)
+
+
+def _compared(suspect):
+    made = fingerprint.build(photograph())
+    preview = fingerprint.decode_preview(made.preview)
+    registration = register(suspect, preview, made.descriptors)
+    return registration, compare(suspect, preview, registration)
+
+
+def _saturation(pixels):
+    return pixels.max(axis=2) - pixels.min(axis=2)
+
+
+def test_heat_lies_where_the_picture_was_changed_and_nowhere_else():
+    fake, _ = paste(photograph(), photograph("chelsea"), (0.42, 0.25), (0.14, 0.19))
+    _, difference = _compared(fake)
+    picture = _open(render_difference(fake, difference))
+    assert picture.shape[1] == 768
+    colour = _saturation(picture)
+    assert colour[120:260, 270:380].mean() > 30
+    assert colour[500:760, 100:700].mean() < 5
+
+
+def test_an_unchanged_picture_stays_grey():
+    _, difference = _compared(photograph())
+    assert _saturation(_open(render_difference(photograph(), difference))[:768]).mean() < 2
+
+
+def test_what_the_source_does_not_show_is_hatched():
+    canvas = np.full((700, 700, 3), 40, np.uint8)
+    canvas[90:602, 90:602] = photograph()
+    _, difference = _compared(canvas)
+    picture = _open(render_difference(canvas, difference))
+    assert picture[:60, :600].std() > 10
+    assert picture.shape[0] > 768 + 60
+
+
+def test_the_survival_map_is_laid_on_the_mirrored_suspect():
+    level = np.full((64, 64), 0.6, np.float32)
+    level[:, :20] = 0.0
+    suspect = mirror(photograph())
+    registration, _ = _compared(suspect)
+    picture = _open(render_survival(suspect, SurvivalMap(correlation=level, present_from=0.2), matrix_of(registration)))
+    left, right = picture[:768, 100:400].mean(axis=(0, 1)), picture[:768, 600:740].mean(axis=(0, 1))
+    assert left[1] > right[1] + 30
+    assert right[2] > right[1]
+
+
+def test_the_same_input_gives_the_same_bytes():
+    level = np.random.default_rng(0).uniform(0, 1, (64, 64)).astype(np.float32)
+    survival = SurvivalMap(correlation=level, present_from=0.2)
+    assert render_survival(photograph(), survival) == render_survival(photograph(), survival)
+
+
+@pytest.mark.parametrize("size", [(64, 700), (700, 64), (20, 20)])
+def test_odd_shapes_are_rendered(size):
+    survival = SurvivalMap(correlation=np.ones((64, 64), np.float32), present_from=0.2)
+    picture = _open(render_survival(np.full((*size, 3), 100, np.uint8), survival))
+    assert max(picture.shape[:2]) >= 768
+
+
+def test_small_suspects_are_enlarged():
+    small = resize(photograph(), 200)
+    _, difference = _compared(small)
+    assert _open(render_difference(small, difference)).shape[1] == 768

@@ -1,0 +1,362 @@
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ftforensics.domain.evidence import IntakeFailure
+from ftforensics.domain.link import Box, Registration, SignatureCheck, SourceRef, Survival, Verdict
+from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
+from ftforensics.link.verdict import Facts, judge
+
+TAG = MatchedTag(
+    tag_id="00112233445566aa",
+    carrier_key_id="carrier:01",
+    z=9.4,
+    runner_up_z=3.1,
+    e_value=1e-12,
+    e_case=1e-9,
+    records=1000,
+    hypotheses=2,
+    bit_agreement=0.98,
+    symbols_corrected=None,
+    erasures=None,
+    geometry=Geometry(mode="direct"),
+)
+SOURCE = SourceRef(
+    tag_id=TAG.tag_id,
+    issuer="Agency One",
+    key_id="ed25519:aa",
+    record_sha256="a" * 64,
+    source_sha256="b" * 64,
+    tagged_sha256=None,
+    log_index=4,
+    logged_at="2026-01-01T00:00:00Z",
+    created="2026-01-01T00:00:00Z",
+)
+RIVAL = replace(SOURCE, tag_id="ffeeddccbbaa9988", issuer="Agency Two", log_index=9, logged_at="2026-02-01T00:00:00Z")
+SIGNATURE = SignatureCheck(
+    status="verified", issuer="Agency One", key_id="ed25519:aa", record_sha256="a" * 64, log_index=4, time=None
+)
+UNCHANGED = Registration(
+    inliers=180,
+    matches=200,
+    inlier_ratio=0.9,
+    homography=(1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0),
+    against="preview",
+    overlap_fraction=1.0,
+    changed_fraction=0.0,
+)
+CHANGED = replace(UNCHANGED, changed_fraction=0.12, changed_regions=(Box(left=0.3, top=0.2, right=0.6, bottom=0.6),))
+UNMEASURED = replace(UNCHANGED, against="descriptors", changed_fraction=None)
+GOOD = Facts(
+    tag=TAG,
+    signature=SIGNATURE,
+    source=SOURCE,
+    acquired_at="2026-03-01T00:00:00Z",
+    logged_at=SOURCE.logged_at,
+    registration=UNCHANGED,
+    suspect_features=300,
+    source_features=320,
+    survival=Survival(surviving_fraction=0.97, inside=None, outside=None),
+)
+FAKE = replace(
+    GOOD,
+    registration=CHANGED,
+    survival=Survival(surviving_fraction=0.8, inside=0.03, outside=0.6),
+    change_similarity=0.2,
+)
+
+
+def _verdict(facts=GOOD, **changes):
+    return judge(replace(facts, **changes)).verdict
+
+
+def test_an_unchanged_copy_is_a_verified_match():
+    judgement = judge(GOOD)
+    assert judgement.verdict == Verdict.VERIFIED_MATCH
+    assert any("kinship, not direction" in text for text in judgement.limitations)
+    assert any("same scene" in text for text in judgement.limitations)
+
+
+def test_a_changed_region_is_a_verified_derivative():
+    judgement = judge(FAKE)
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    assert any("12 %" in text for text in judgement.reasons)
+    assert any("0.03 inside" in text for text in judgement.reasons)
+
+
+def test_too_few_features_leave_the_tag_unconfirmed():
+    judgement = judge(replace(GOOD, registration=None, suspect_features=7))
+    assert judgement.verdict == Verdict.TAG_UNCONFIRMED
+    assert any("identifies the tag, not the picture" in text for text in judgement.limitations)
+
+
+def test_heavy_regeneration_leaves_the_tag_unconfirmed():
+    assert _verdict(registration=None, coarse_distance_bits=6) == Verdict.TAG_UNCONFIRMED
+
+
+def test_a_geometry_that_could_not_be_confirmed_is_no_contradiction():
+    assert _verdict(registration=None, common_geometry=True) == Verdict.TAG_UNCONFIRMED
+
+
+def test_content_that_contradicts_the_record_is_a_suspected_transplant():
+    judgement = judge(replace(GOOD, registration=None, coarse_distance_bits=30))
+    assert judgement.verdict == Verdict.TAG_TRANSPLANT_SUSPECTED
+    assert any("contradicts" in text for text in judgement.reasons)
+
+
+def test_a_tag_as_strong_inside_the_replacement_is_a_suspected_transplant():
+    survival = Survival(surviving_fraction=1.0, inside=0.58, outside=0.6)
+    judgement = judge(replace(FAKE, survival=survival))
+    assert judgement.verdict == Verdict.TAG_TRANSPLANT_SUSPECTED
+    assert any("embedded afterwards" in text for text in judgement.reasons)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"change_similarity": 0.9, "survival": Survival(surviving_fraction=1.0, inside=0.58, outside=0.6)},
+        {"survival": Survival(surviving_fraction=1.0, inside=None, outside=0.6)},
+        {"survival": Survival(surviving_fraction=0.1, inside=0.05, outside=0.05)},
+        {"survival": None},
+    ],
+)
+def test_no_transplant_is_suspected_on_weak_grounds(changes):
+    assert _verdict(FAKE, **changes) == Verdict.VERIFIED_DERIVATIVE
+
+
+def test_a_record_logged_after_the_exhibit_is_never_attributed():
+    judgement = judge(replace(FAKE, acquired_at="2025-12-31T23:59:59Z"))
+    assert judgement.verdict == Verdict.RECORD_POSTDATES_EXHIBIT
+    assert any("made from the exhibit" in text for text in judgement.limitations)
+
+
+@pytest.mark.parametrize(
+    ("acquired", "postdates"),
+    [
+        ("2026-01-01T00:00:00Z", False),
+        ("2026-01-01T00:30:00+01:00", True),
+        ("2025-12-31T23:30:00-01:00", False),
+        ("2025-12-31T23:59:59", True),
+        (None, False),
+        ("last week", False),
+    ],
+)
+def test_times_are_compared_as_moments(acquired, postdates):
+    assert (_verdict(acquired_at=acquired) == Verdict.RECORD_POSTDATES_EXHIBIT) is postdates
+
+
+def test_a_missing_time_is_said():
+    for changes in ({"acquired_at": None}, {"logged_at": None}, {"acquired_at": "yesterday"}):
+        judgement = judge(replace(GOOD, **changes))
+        assert any("was not checked whether the record is older" in text for text in judgement.limitations)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        ("issuer_untrusted", Verdict.ISSUER_UNTRUSTED),
+        ("key_revoked", Verdict.KEY_REVOKED),
+        ("signature_invalid", Verdict.SIGNATURE_INVALID),
+        ("anything else", Verdict.SIGNATURE_INVALID),
+    ],
+)
+def test_a_signature_that_is_not_verified_ends_the_matter(status, verdict):
+    assert _verdict(signature=replace(SIGNATURE, status=status)) == verdict
+
+
+def test_a_match_without_a_checked_signature_is_not_accepted():
+    assert _verdict(signature=None) == Verdict.SIGNATURE_INVALID
+
+
+def test_claims_of_two_issuers_are_a_conflict_shown_in_log_order():
+    judgement = judge(replace(FAKE, rivals=(RIVAL,)))
+    assert judgement.verdict == Verdict.CONFLICT
+    claims = [text for text in judgement.reasons if "claims the picture" in text]
+    assert len(claims) == 2
+    assert "Agency One" in claims[0]
+    assert "2026-02-01T00:00:00Z" in claims[1]
+    assert any("No winner" in text for text in judgement.limitations)
+
+
+def test_another_frame_of_the_same_issuer_is_a_limitation_not_a_conflict():
+    judgement = judge(replace(GOOD, rivals=(replace(RIVAL, issuer="Agency One"),)))
+    assert judgement.verdict == Verdict.VERIFIED_MATCH
+    assert any(RIVAL.tag_id in text for text in judgement.limitations)
+
+
+def test_a_decoded_tag_in_no_registry_is_unregistered():
+    tag = DecodedTag(
+        tag_id="0" * 16,
+        carrier_key_id="carrier:01",
+        symbols_corrected=1,
+        erasures=0,
+        false_accept_p=5e-10,
+        geometry=Geometry(mode="direct"),
+    )
+    assert judge(Facts(tag=tag)).verdict == Verdict.TAG_UNREGISTERED
+    assert judge(Facts(tag=replace(tag, false_accept_p=1e-3))).verdict == Verdict.NO_TAG_READ
+
+
+@pytest.mark.parametrize("reason", ["not_present", "present_unreadable", "no_carrier_key", "not_read"])
+def test_no_tag_read_says_what_it_does_not_mean(reason):
+    judgement = judge(Facts(tag=TagAbsence(reason=reason, presence=0.1)))
+    assert judgement.verdict == Verdict.NO_TAG_READ
+    assert any("does not show that the picture is genuine" in text for text in judgement.limitations)
+    assert "not tagged" not in " ".join(judgement.reasons)
+
+
+def test_content_without_a_tag_is_a_lead():
+    facts = Facts(tag=TagAbsence(reason="not_present", presence=0.0), lead=CHANGED, lead_source=SOURCE)
+    judgement = judge(facts)
+    assert judgement.verdict == Verdict.CONTENT_LEAD
+    assert any("not an identification" in text for text in judgement.limitations)
+    assert any(SOURCE.tag_id in text for text in judgement.reasons)
+
+
+def test_a_match_over_the_bound_is_no_link():
+    weak = replace(TAG, e_case=2e-6)
+    assert _verdict(tag=weak) == Verdict.NO_TAG_READ
+    assert _verdict(tag=weak, lead=UNCHANGED, lead_source=SOURCE) == Verdict.CONTENT_LEAD
+    assert _verdict(tag=replace(TAG, e_case=float("nan"))) == Verdict.NO_TAG_READ
+
+
+def test_an_unreadable_file_says_nothing_about_its_content():
+    failure = IntakeFailure(stage="decode", type="EvidenceUnreadable", message="truncated after 12 bytes")
+    judgement = judge(replace(GOOD, failure=failure))
+    assert judgement.verdict == Verdict.UNREADABLE
+    assert "truncated after 12 bytes." in judgement.reasons[0]
+
+
+def test_without_a_preview_a_hole_in_the_tag_shows_a_change_but_nothing_shows_its_absence():
+    hole = Survival(surviving_fraction=0.6, inside=None, outside=None)
+    assert _verdict(registration=UNMEASURED, survival=hole) == Verdict.VERIFIED_DERIVATIVE
+    judgement = judge(replace(GOOD, registration=UNMEASURED))
+    assert judgement.verdict == Verdict.TAG_UNCONFIRMED
+    assert any("keeps no preview" in text for text in judgement.limitations)
+
+
+PRECEDENCE = [
+    ({"signature": replace(SIGNATURE, status="signature_invalid")}, Verdict.SIGNATURE_INVALID),
+    ({"signature": replace(SIGNATURE, status="key_revoked")}, Verdict.KEY_REVOKED),
+    ({"signature": replace(SIGNATURE, status="issuer_untrusted")}, Verdict.ISSUER_UNTRUSTED),
+    ({"acquired_at": "2020-01-01T00:00:00Z"}, Verdict.RECORD_POSTDATES_EXHIBIT),
+    ({"rivals": (RIVAL,)}, Verdict.CONFLICT),
+    ({"survival": Survival(surviving_fraction=1.0, inside=0.6, outside=0.6)}, Verdict.TAG_TRANSPLANT_SUSPECTED),
+]
+
+
+def test_the_stricter_verdict_wins():
+    changes = {}
+    for change, verdict in reversed(PRECEDENCE):
+        changes.update(change)
+        assert _verdict(FAKE, **changes) == verdict
+
+
+_share = st.floats(0, 1)
+_level = st.none() | st.floats(-1, 1)
+_survivals = st.none() | st.builds(Survival, surviving_fraction=_share, inside=_level, outside=_level)
+_boxes = st.lists(st.just(Box(left=0.1, top=0.1, right=0.2, bottom=0.2)), max_size=2).map(tuple)
+_registrations = st.none() | st.builds(
+    Registration,
+    inliers=st.integers(0, 400),
+    matches=st.integers(0, 500),
+    inlier_ratio=_share,
+    homography=st.just((1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)),
+    against=st.sampled_from(["preview", "descriptors"]),
+    overlap_fraction=_share,
+    changed_fraction=st.none() | _share,
+    changed_regions=_boxes,
+)
+_e_values = st.floats(0, 1) | st.sampled_from([1e-6, 1.0000001e-6, float("inf"), float("nan")])
+_tags = (
+    st.none()
+    | st.builds(
+        TagAbsence,
+        reason=st.sampled_from(["not_present", "present_unreadable", "no_carrier_key", "not_read"]),
+        presence=_share,
+    )
+    | st.builds(lambda e: replace(TAG, e_case=e), _e_values)
+    | st.builds(
+        DecodedTag,
+        tag_id=st.just("0" * 16),
+        carrier_key_id=st.just("carrier:01"),
+        symbols_corrected=st.integers(0, 4),
+        erasures=st.integers(0, 8),
+        false_accept_p=_e_values,
+        geometry=st.just(Geometry(mode="direct")),
+    )
+)
+_times = st.none() | st.sampled_from(["2025-01-01T00:00:00Z", "2026-06-01T00:00:00Z", "never", ""])
+_facts = st.builds(
+    Facts,
+    failure=st.none() | st.just(IntakeFailure(stage="read", type="X", message="broken")),
+    tag=_tags,
+    signature=st.none()
+    | st.builds(
+        lambda s: replace(SIGNATURE, status=s),
+        st.sampled_from(["verified", "issuer_untrusted", "key_revoked", "signature_invalid", "", "VERIFIED"]),
+    ),
+    source=st.none() | st.just(SOURCE),
+    acquired_at=_times,
+    logged_at=_times,
+    time_trusted=st.booleans(),
+    registration=_registrations,
+    suspect_features=st.integers(0, 500),
+    source_features=st.integers(0, 500),
+    common_geometry=st.booleans(),
+    coarse_distance_bits=st.none() | st.integers(0, 64),
+    change_similarity=_level,
+    survival=_survivals,
+    rivals=st.lists(st.sampled_from([RIVAL, SOURCE]), max_size=2).map(tuple),
+    lead=_registrations,
+    lead_source=st.none() | st.just(RIVAL),
+)
+VERIFIED = {Verdict.VERIFIED_MATCH, Verdict.VERIFIED_DERIVATIVE}
+
+
+@given(_facts)
+def test_nothing_is_verified_without_signature_bound_and_registration(facts):
+    judgement = judge(facts)
+    if judgement.verdict in VERIFIED:
+        assert facts.failure is None
+        assert isinstance(facts.tag, MatchedTag)
+        assert facts.tag.e_case <= 1e-6
+        assert facts.signature is not None
+        assert facts.signature.status == "verified"
+        assert facts.registration is not None
+        assert all(rival.issuer == "Agency One" for rival in facts.rivals)
+    if judgement.verdict == Verdict.VERIFIED_MATCH:
+        assert facts.registration.changed_fraction is not None
+        assert facts.registration.changed_regions == ()
+
+
+@given(_facts)
+def test_every_judgement_is_full_sentences_and_the_same_twice(facts):
+    judgement = judge(facts)
+    assert judgement == judge(facts)
+    assert judgement.reasons
+    assert judgement.limitations
+    for text in (*judgement.reasons, *judgement.limitations):
+        assert text[0].isupper()
+        assert text.endswith(".")
+        assert "authentic" not in text.lower()
+        assert json.loads(json.dumps(text)) == text
+    if judgement.verdict in {Verdict.NO_TAG_READ, Verdict.CONTENT_LEAD}:
+        assert any("does not show that the picture is genuine" in text for text in judgement.limitations)
+    if judgement.verdict in VERIFIED | {Verdict.CONTENT_LEAD, Verdict.CONFLICT, Verdict.RECORD_POSTDATES_EXHIBIT}:
+        assert any("kinship, not direction" in text for text in judgement.limitations)
+
+
+@given(_facts)
+def test_weaker_trust_never_turns_into_attribution(facts):
+    if judge(facts).verdict in VERIFIED:
+        return
+    for changes in (
+        {"signature": replace(SIGNATURE, status="signature_invalid")},
+        {"registration": None},
+        {"tag": replace(TAG, e_case=1.0)},
+    ):
+        assert judge(replace(facts, **changes)).verdict not in VERIFIED

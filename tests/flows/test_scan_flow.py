@@ -26,6 +26,7 @@ from ftforensics.flows.scan import (
 from ftforensics.media.intake import acquire_many
 from ftforensics.media.walk import walk_evidence
 from ftforensics.store.cases import Case
+from ftforensics.store.finding_json import render_finding
 from ftforensics.trust.keys import SigningKey
 from ftforensics.trust.trustlist import TrustList
 
@@ -97,7 +98,9 @@ def test_evidence_that_vanishes_during_the_scan_is_told(case: Case, evidence: Pa
 
 def test_a_finding_is_in_the_case_before_it_is_told(case: Case, evidence: Path):
     def stop(finding: Finding, _: bool) -> None:
-        assert case.finding(finding.exhibit_id) == finding
+        kept = case.finding(finding.exhibit_id)
+        assert kept is not None
+        assert render_finding(kept) == render_finding(finding)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

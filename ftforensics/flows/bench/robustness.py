@@ -1,0 +1,238 @@
+"""How much of a tag survives: bits and identities after every manipulation of the battery.
+
+Each picture is tagged, manipulated and read as a scan of a single picture would read it: through ``TagReader`` with its
+default budget and one carrier key whose registry holds as many records as asked for. The registry has no content to
+suggest frames, so moved frames must be found by blind search alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.codec import channel
+from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
+from ftforensics.engine.reading import Reading, TagReader, soft_bits
+from ftforensics.engine.ring import Book
+from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
+from ftforensics.flows.bench.manipulations import BATTERY, Manipulation, Means, apply_manipulation, draw_random
+from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
+from ftforensics.flows.bench.results import Column, Row, interval_columns
+from ftforensics.flows.bench.setup import Bench, Setup
+from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
+from ftforensics.flows.bench.tagging import TaggedPicture, load_exhibit
+from ftforensics.flows.bench.workers import run_tasks
+from ftforensics.flows.tag import READ_PX
+from ftforensics.imaging.resample import Pixels, fit_within
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What one read of one manipulated picture gave.
+
+    ``bits`` is the share of the 128 soft bits with the right sign in the accepted frame, or in the direct one where no
+    frame was accepted. ``right`` means matched to the right record at E <= 1e-6, ``wrong`` an identity of any other.
+    """
+
+    manipulation: str
+    bits: float
+    right: bool
+    wrong: bool
+    searched: bool
+    unreadable: bool
+    presence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureReads:
+    """All reads of one picture; none where ``ftf tag`` would have refused it."""
+
+    name: str
+    folder: str
+    refused: bool
+    stronger_db: float
+    reads: tuple[Read, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessSetup:
+    """For one worker."""
+
+    setup: Setup
+    book: BookFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobustnessTask:
+    """One picture and the one that regions are taken from."""
+
+    picture: BenchPicture
+    donor: BenchPicture
+
+
+class RobustnessWorker:
+    """Tags, manipulates and reads one picture after another."""
+
+    def __init__(self, setup: RobustnessSetup) -> None:
+        self._bench = Bench(setup.setup)
+        self._book: Book = setup.book.open(self._bench.key)
+        self._tag_reader = TagReader(self._bench.reader, [self._book])
+
+    def __call__(self, task: RobustnessTask) -> PictureReads:
+        """All reads of a picture."""
+        picture = task.picture
+        tagged = self._bench.tag(picture)
+        if tagged is None:
+            return PictureReads(name=picture.name, folder=picture.folder, refused=True, stronger_db=0.0, reads=())
+        views = self._manipulate(task, tagged)
+        residuals = self._tag_reader.residuals([pixels for _, pixels in views])
+        truth = channel.encode(tagged.tag_id, self._book.key.channel)
+        reads = []
+        for (chosen, pixels), residual in zip(views, residuals, strict=True):
+            reading = self._tag_reader.identify(pixels, residual)
+            reads.append(judge_reading(chosen.name, reading, self._book, tagged.tag_id, truth))
+        return PictureReads(
+            name=picture.name,
+            folder=picture.folder,
+            refused=False,
+            stronger_db=tagged.stronger_db,
+            reads=tuple(reads),
+        )
+
+    def _manipulate(self, task: RobustnessTask, tagged: TaggedPicture) -> list[tuple[Manipulation, Pixels]]:
+        donor, views = load_exhibit(task.donor.path), []
+        for chosen in BATTERY:
+            for draw in range(chosen.draws):
+                random = draw_random(self._bench.setup.seed, task.picture.sha256, chosen.name, draw)
+                means = Means(donor=donor, regenerate=self._regenerate, random=random)
+                pixels = apply_manipulation(chosen, tagged.pixels, means)
+                views.append((chosen, np.ascontiguousarray(fit_within(pixels, READ_PX))))
+        return views
+
+    def _regenerate(self, picture: Pixels) -> Pixels:
+        return self._bench.simulator.regenerate(picture)
+
+
+def judge_reading(name: str, reading: Reading, book: Book, tag_id: str, truth: NDArray[np.float32]) -> Read:
+    """What a reading is worth, the truth being known."""
+    outcome = reading.outcome
+    read_id = None if isinstance(outcome, TagAbsence) else outcome.tag_id
+    others_wrong = any(other.tag_id != tag_id for other in reading.others)
+    matched = isinstance(outcome, MatchedTag)
+    return Read(
+        manipulation=name,
+        bits=float(np.mean((soft_bits(reading.residual, book) > 0) == (truth > 0))),
+        right=matched and read_id == tag_id,
+        wrong=(read_id is not None and read_id != tag_id) or others_wrong,
+        searched=isinstance(outcome, MatchedTag | DecodedTag) and outcome.geometry.mode != "direct",
+        unreadable=isinstance(outcome, TagAbsence) and outcome.reason == "present_unreadable",
+        presence=reading.presence,
+    )
+
+
+def measure_robustness(
+    pictures: PictureSet, setup: Setup, *, records: int, jobs: int, advance: Callable[[], None]
+) -> list[PictureReads]:
+    """Tag, manipulate and read every picture.
+
+    Raises:
+        FtfError: A picture, the model or the folder for work cannot be used.
+    """
+    bench = Bench(setup)
+    right = [draw_tag_id(setup.seed, picture.sha256) for picture in pictures.pictures]
+    book = save_book(setup.work, "registry", bench.key, draw_ids(setup.seed, records, right))
+    tasks = [
+        RobustnessTask(picture=picture, donor=pictures.donor_of(index, setup.seed))
+        for index, picture in enumerate(pictures.pictures)
+    ]
+    done: list[PictureReads] = []
+    for result in run_tasks(RobustnessWorker, RobustnessSetup(setup=setup, book=book), tasks, jobs):
+        done.append(result)
+        advance()
+    return done
+
+
+ROBUSTNESS_COLUMNS: tuple[Column, ...] = (
+    Column(key="manipulation", label="manipulation"),
+    Column(key="reads", label="reads", kind="count"),
+    *interval_columns("bits", "bits right", "rate"),
+    *interval_columns("identified", "right record of all", "rate"),
+    Column(key="wrong", label="wrong identities", kind="count"),
+    Column(key="searched", label="found by search", kind="rate", digits=0),
+    Column(key="unreadable", label="present, unreadable", kind="rate", digits=0),
+    *interval_columns("presence", "presence (sigma)", "number"),
+    Column(key="worst_bits", label="worst picture's bits", kind="rate"),
+    Column(key="worst", label="worst picture"),
+    Column(key="definition", label="definition"),
+)
+
+FOLDER_COLUMNS: tuple[Column, ...] = (
+    Column(key="manipulation", label="manipulation"),
+    Column(key="folder", label="pictures"),
+    Column(key="pictures", label="how many", kind="count"),
+    *interval_columns("bits", "bits right", "rate"),
+    *interval_columns("identified", "right record of all", "rate"),
+)
+
+
+def summarise_robustness(results: Sequence[PictureReads], seed: int) -> tuple[Row, ...]:
+    """One row a manipulation; a picture's draws are averaged first, so that every picture counts once."""
+    return tuple(_row(chosen, [result for result in results if not result.refused], seed) for chosen in BATTERY)
+
+
+def summarise_folders(results: Sequence[PictureReads], seed: int) -> tuple[Row, ...]:
+    """Bits and identities by manipulation and kind of picture, where there are several kinds."""
+    folders = sorted({result.folder for result in results if not result.refused})
+    rows: list[Row] = []
+    for chosen in BATTERY:
+        for folder in folders:
+            part = [result for result in results if not result.refused and result.folder == folder]
+            row = _row(chosen, part, seed)
+            row |= {"folder": folder or ".", "pictures": len(part)}
+            rows.append({column.key: row[column.key] for column in FOLDER_COLUMNS})
+    return tuple(rows)
+
+
+def describe_tagging(results: Sequence[PictureReads]) -> str:
+    """One sentence on how tagging itself went."""
+    refused = sum(result.refused for result in results)
+    stronger = sum(result.stronger_db > 0.0 for result in results)
+    return (
+        f"{len(results) - refused} of {len(results)} pictures were tagged, {stronger} of them 1.5 or 3 dB stronger "
+        "than asked, as 'ftf tag' does where a tag does not read back; pictures that it would refuse, left out here: "
+        f"{refused}"
+    )
+
+
+def _row(chosen: Manipulation, results: Sequence[PictureReads], seed: int) -> Row:
+    by_picture = [[read for read in result.reads if read.manipulation == chosen.name] for result in results]
+
+    def averages(field: str) -> Floats:
+        return np.array([np.mean([getattr(read, field) for read in reads]) for reads in by_picture], dtype=np.float64)
+
+    row: Row = {"manipulation": chosen.name, "definition": chosen.definition}
+    if not by_picture:
+        return row | {column.key: row.get(column.key) for column in ROBUSTNESS_COLUMNS}
+    bits, worst = averages("bits"), 0
+    # A picture that was not identified is worse than any that was.
+    worst = int(np.lexsort((bits, averages("right")))[0])
+    estimates = {
+        "bits": estimate_mean(bits, seed),
+        "identified": estimate_rate(averages("right"), seed),
+        "presence": estimate_mean(averages("presence"), seed),
+    }
+    for key, estimate in estimates.items():
+        row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+    return row | {
+        "reads": sum(len(reads) for reads in by_picture),
+        "wrong": sum(read.wrong for reads in by_picture for read in reads),
+        "searched": float(averages("searched").mean()),
+        "unreadable": float(averages("unreadable").mean()),
+        "worst_bits": float(bits[worst]),
+        "worst": results[worst].name,
+    }

@@ -6,8 +6,11 @@ modules are imported when one of their commands is run.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
+import os
+import select
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +23,13 @@ from typer.core import TyperGroup
 from ftforensics import __version__
 from ftforensics.cli.commands import new_app
 from ftforensics.cli.crash import report_crash
-from ftforensics.cli.errors import COMPLETE, INTERRUPTED, OUTPUT_CLOSED, USAGE, exit_code
+from ftforensics.cli.errors import CANNOT_WRITE, COMPLETE, INTERRUPTED, OUTPUT_CLOSED, USAGE, exit_code
 from ftforensics.cli.output import Output
 from ftforensics.errors import FtfError
 
 # The base of all errors in a command line, in whichever package this version of Typer keeps it.
 _ParseError: type[Any] = typer.BadParameter.__mro__[1]
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +143,17 @@ def run_command(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         Output().error("interrupted; run the same command again to go on.")
         return INTERRUPTED
-    except BrokenPipeError:
-        _silence_stdout()
-        return OUTPUT_CLOSED
     except FtfError as exc:
         Output().error(exc.sentence)
         return exit_code(exc)
     except Exception as exc:  # noqa: BLE001 - the last resort: a bug must not look like a finding
+        if isinstance(exc, BrokenPipeError) and _is_stdout_closed():
+            _silence_stdout()
+            return OUTPUT_CLOSED
+        if isinstance(exc, OSError) and exc.errno in _DISK_FULL:
+            _silence_stdout()
+            Output().error(f"cannot write the output ({exc.strerror}); make room and run it again.")
+            return CANNOT_WRITE
         Output().error(report_crash(exc, arguments))
         return exit_code(exc)
     return code
@@ -176,8 +184,13 @@ def _tell_usage(error: Any) -> int:
     return USAGE
 
 
+def _is_stdout_closed() -> bool:
+    """Whether nobody reads our output any more, so that a broken pipe between processes of ours is not taken for it."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in watch.poll(0))
+
+
 def _silence_stdout() -> None:
     """Let the interpreter's own flush at exit find somewhere to write to."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -92,7 +92,10 @@ def parse_signer_file(data: bytes, *, subject: str) -> SignerFile:
     if not argv or not argv[0] or not all(isinstance(one, str) and "\0" not in one for one in argv):
         raise TrustError("signer file does not name a command", subject=subject, remedy="make it with 'ftf key new'")
     public_key = bytes.fromhex(fields.match("public_key", _PUBLIC_KEY))
-    fingerprint(public_key)
+    try:
+        fingerprint(public_key)
+    except TrustError as exc:
+        raise TrustError(exc.what, subject=subject, remedy="make it again with 'ftf key new'") from exc
     return SignerFile(
         name=check_key_name(fields.text("name", max_chars=64)),
         role="issuer" if fields.match("role", _ROLE) == "issuer" else "examiner",

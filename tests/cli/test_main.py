@@ -216,6 +216,26 @@ def test_closed_pipe_is_quiet(home: Path) -> None:
     os.close(writer)
 
 
+def test_broken_pipe_of_our_own_is_a_bug(ftf: Ftf, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(keys, "list_keys", broken)
+    monkeypatch.setattr(main, "_is_stdout_closed", lambda: False)
+    assert "BrokenPipeError" in ftf("key", "list", expect=70).err
+
+
+def test_full_output_is_7(home: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        for arguments in (["--version"], ["key", "new", "a", "--carrier", "--no-passphrase"]):
+            done = subprocess.run(
+                [console_script(), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+            assert done.returncode == 7
+            assert "No space left" in done.stderr
+            assert "Traceback" not in done.stderr
+
+
 def test_names_that_the_terminal_cannot_show_do_not_break_it(ftf_process: Ftf) -> None:
     env = dict(os.environ, PYTHONIOENCODING="ascii", PYTHONUTF8="1")
     result = ftf_process("case", "show", "Fälle", expect=2, env=env)

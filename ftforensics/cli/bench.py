@@ -283,6 +283,7 @@ class _Run:
     def prepare(self, *, psnr: float, fast: bool) -> Iterator[tuple[PictureSet, Setup]]:
         """The pictures and what workers need; the folder for work is there as long as the block."""
         from ftforensics.engine.informed import InformedSettings
+        from ftforensics.engine.models import load_card
         from ftforensics.flows.bench.pictures import load_set
         from ftforensics.flows.bench.results import load_tables
         from ftforensics.flows.bench.setup import Setup
@@ -294,8 +295,10 @@ class _Run:
             os.environ.setdefault(variable, "1")
         pictures = load_set(self._images, self._limit)
         with tempfile.TemporaryDirectory(prefix="ftf-bench-") as temporary:
+            model = find_model_folder(self._settings)
+            self._card = load_card(model)
             setup = Setup(
-                model=find_model_folder(self._settings),
+                model=model,
                 work=self._work or Path(temporary),
                 seed=self._seed,
                 psnr_db=psnr,
@@ -318,10 +321,8 @@ class _Run:
         shared: _Shared,
     ) -> Table:
         """A table of this run."""
-        from ftforensics.engine.models import load_card
         from ftforensics.flows.bench.results import Table
 
-        card = load_card(shared.setup.model)
         given = {"--limit": self._limit, **shared.options, "--seed": _changed(self._seed, 1)}
         words = [f"{key} {value}" if value is not True else key for key, value in given.items() if value]
         return Table(
@@ -334,8 +335,8 @@ class _Run:
             data=shared.pictures.data,
             machine=describe_machine(),
             tool_version=__version__,
-            weights_sha256=card.reader_sha256,
-            settings={"model": card.model_id, "jobs": self.jobs, "psnr_db": shared.setup.psnr_db},
+            weights_sha256=self._card.reader_sha256,
+            settings={"model": self._card.model_id, "jobs": self.jobs, "psnr_db": shared.setup.psnr_db},
             notes=shared.notes,
         )
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ftforensics.flows.bench.manipulations import BATTERY, Manipulation, Means, apply_manipulation, draw_random
+
+Pixels = NDArray[np.uint8]
+NAMES = [one.name for one in BATTERY]
+
+
+def means(photographs: dict[str, Pixels], seed: int, name: str) -> Means:
+    return Means(donor=photographs["chelsea"], regenerate=lambda p: p, random=draw_random(seed, "ab" * 32, name, 0))
+
+
+def test_every_row_of_the_battery_has_a_name_and_a_definition_of_its_own():
+    assert len(set(NAMES)) == len(NAMES)
+    assert len({one.definition for one in BATTERY}) == len(BATTERY)
+
+
+@pytest.mark.parametrize("chosen", BATTERY, ids=NAMES)
+def test_a_manipulation_gives_pixels_depends_on_its_draw_alone_and_spares_its_input(
+    chosen: Manipulation, photographs: dict[str, Pixels]
+):
+    picture = photographs["coffee"]
+    before = picture.copy()
+    made = [apply_manipulation(chosen, picture, means(photographs, 5, chosen.name)) for _ in range(2)]
+    assert made[0].dtype == np.uint8
+    assert made[0].ndim == 3
+    assert made[0].flags.c_contiguous
+    assert np.array_equal(made[0], made[1])
+    assert np.array_equal(picture, before)
+    if chosen.name not in ("none", "GAN simulator"):
+        assert made[0].shape != picture.shape or not np.array_equal(made[0], picture)
+
+
+@pytest.mark.parametrize("chosen", [one for one in BATTERY if one.draws > 1], ids=lambda one: one.name)
+def test_draws_differ(chosen: Manipulation, photographs: dict[str, Pixels]):
+    first, second = (
+        apply_manipulation(chosen, photographs["coffee"], means(photographs, seed, chosen.name)) for seed in (1, 2)
+    )
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("name", "largest_px"),
+    [("JPEG 50 at 640 px", 640), ("resize to 256 px", 256), ("swap, 480 px, JPEG 60", 480)],
+)
+def test_small_pictures_are_never_enlarged(name: str, largest_px: int, photographs: dict[str, Pixels]):
+    chosen = next(one for one in BATTERY if one.name == name)
+    small = np.ascontiguousarray(photographs["coffee"][:150, :200])
+    assert apply_manipulation(chosen, small, means(photographs, 1, name)).shape == small.shape
+    large = np.ascontiguousarray(np.tile(photographs["coffee"], (2, 2, 1)))
+    assert max(apply_manipulation(chosen, large, means(photographs, 1, name)).shape) == largest_px
+
+
+@pytest.mark.parametrize("share", [30, 50])
+def test_a_box_splice_replaces_what_its_definition_says(share: int, photographs: dict[str, Pixels]):
+    chosen = next(one for one in BATTERY if one.name == f"box splice, {share} %")
+    picture = np.zeros_like(photographs["coffee"])
+    donor = np.full_like(picture, 255)
+    random = draw_random(1, "ab" * 32, chosen.name, 0)
+    made = apply_manipulation(chosen, picture, Means(donor=donor, regenerate=lambda p: p, random=random))
+    assert np.mean(made == 255) == pytest.approx((share / 100) ** 2, abs=0.005)
+
+
+def test_a_half_width_swap_covers_half_the_width(photographs: dict[str, Pixels]):
+    chosen = next(one for one in BATTERY if one.name == "face-like swap, 50 %")
+    picture = photographs["coffee"]
+    made = apply_manipulation(chosen, picture, means(photographs, 1, chosen.name))
+    touched = np.abs(made.astype(int) - picture).max(axis=2) > 30
+    across = np.ptp(np.nonzero(touched.any(axis=0))[0]) / picture.shape[1]
+    assert 0.45 < across < 0.6

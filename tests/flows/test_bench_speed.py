@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftforensics.errors import EvidenceUnreadable
+from ftforensics.flows.bench.scan_speed import (
+    ScanTiming,
+    Stopwatch,
+    Timed,
+    measure_floor,
+    summarise_speed,
+    summarise_stages,
+)
+from ftforensics.flows.bench.workers import run_tasks
+
+
+class Clock:
+    """Stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Reader:
+    """Takes two seconds to read, and five of whoever it asks."""
+
+    budget = "blind"
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def identify(self, ask) -> str:
+        self.clock.now += 2.0
+        ask()
+        return "found"
+
+
+def test_a_stage_inside_another_stops_the_outer_clock():
+    clock = Clock()
+    watch = Stopwatch(clock)
+    clock.now = 100.0
+    with watch.stage("outer"):
+        clock.now += 1.0
+        with watch.stage("inner"):
+            clock.now += 10.0
+        clock.now += 3.0
+    clock.now += 50.0
+    assert watch.seconds == {"outer": 4.0, "inner": 10.0}
+
+
+def test_time_of_an_error_is_counted_too():
+    clock = Clock()
+    watch = Stopwatch(clock)
+
+    def fail() -> None:
+        with watch.stage("failing"):
+            clock.now += 1.0
+            raise EvidenceUnreadable("a picture is gone")
+
+    with pytest.raises(EvidenceUnreadable):
+        fail()
+    assert watch.seconds == {"failing": 1.0}
+
+
+def test_a_timed_object_answers_as_its_target_and_splits_what_it_asks_for():
+    clock = Clock()
+    watch = Stopwatch(clock)
+    timed = Timed(Reader(clock), watch, {"identify": "search"}, {"identify": "leads"})
+
+    def ask() -> None:
+        clock.now += 5.0
+
+    assert timed.identify(ask) == "found"
+    assert timed.budget == "blind"
+    assert watch.seconds == {"search": 2.0, "leads": 5.0}
+
+
+def test_ratios_are_of_the_floor():
+    timing = ScanTiming(
+        label="untagged", pictures=10, scan_s=4.0, floor_s=1.0, search_ms=50.0, stages={"read": 1.0, "link": 3.0}
+    )
+    (speed,) = summarise_speed([timing])
+    assert (speed["floor_ratio"], speed["times_floor"]) == (0.25, 4.0)
+    assert (speed["images_per_s"], speed["floor_images_per_s"]) == (2.5, 10.0)
+    assert [(row["stage"], row["share"]) for row in summarise_stages([timing])] == [("read", 0.25), ("link", 0.75)]
+
+
+def test_the_floor_of_a_file_that_is_gone_says_so(tmp_path: Path):
+    with pytest.raises(EvidenceUnreadable):
+        measure_floor([tmp_path / "gone.jpg"], 1)
+
+
+class Adder:
+    """Adds what it was made with; fails on purpose at 13."""
+
+    def __init__(self, amount: int) -> None:
+        self.amount = amount
+
+    def __call__(self, task: int) -> int:
+        if task == 13:
+            raise EvidenceUnreadable("an unlucky number", subject="13", remedy="take another")
+        return task + self.amount
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(jobs: int):
+    assert list(run_tasks(Adder, 100, [3, 1, 2], jobs)) == [103, 101, 102]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_of_a_task_arrives_whole(jobs: int):
+    with pytest.raises(EvidenceUnreadable) as caught:
+        list(run_tasks(Adder, 100, [13], jobs))
+    assert (caught.value.subject, caught.value.remedy) == ("13", "take another")

@@ -25,7 +25,7 @@ from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import IssuerUntrusted, KeyRevoked, LinkError, NotFound, SignatureInvalid, TrustError
 from ftforensics.imaging import geometry
-from ftforensics.imaging.resample import Pixels, fit_within
+from ftforensics.imaging.resample import Pixels, fit_within, resize
 from ftforensics.link import difference, fingerprint, register, render, survival, verdict
 from ftforensics.link.features import Features, detect_features
 from ftforensics.link.index import ContentIndex
@@ -37,6 +37,8 @@ from ftforensics.trust.trustlist import TrustList
 LEADS = 4
 SHOWN_PX = 768
 RIVAL_BITS = 10
+# The room that links pictures refuses smaller ones.
+LEAST_PX = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +171,7 @@ class Examiner:
         """The finding of a decoded picture."""
         if result.pixels is None:
             raise ValueError("examine needs pixels; use unreadable")
-        pixels = result.pixels
+        pixels = _enlarge_to(LEAST_PX, result.pixels)
         features = _Lazy(pixels)
         leads: list[_Lead] = []
 
@@ -178,7 +180,7 @@ class Examiner:
             return [_frame_of(lead.registration) for lead in leads]
 
         reading = self._reader.identify(pixels, residual, suggest)
-        thumbnail = _as_jpeg(pixels)
+        thumbnail = _as_jpeg(result.pixels)
         if isinstance(reading.outcome, MatchedTag):
             facts, more = self._matched(pixels, features, reading, reading.outcome, result)
         else:
@@ -350,6 +352,14 @@ class _Lazy:
         if self._features is None:
             self._features = detect_features(self._pixels)
         return self._features
+
+
+def _enlarge_to(least_px: int, pixels: Pixels) -> Pixels:
+    """The picture with no side under ``least_px``; frames and regions are in unit coordinates and stay as they are."""
+    height, width = pixels.shape[:2]
+    if min(height, width) >= least_px:
+        return pixels
+    return np.asarray(resize(pixels, max(width, least_px), max(height, least_px)))
 
 
 def _attempt(pixels: Pixels, row: RegisteredRecord, features: _Lazy) -> register.Attempt:

@@ -39,7 +39,7 @@ class InformedSettings:
 
     ``moved_views`` more are cropped, turned, mirrored or framed, and in them only the synchronisation carrier is
     defended: it is what finds the frame, and the message is read after that. ``rate`` is Adam's, relative to the tag's
-        own amplitude. ``margin`` and ``sharpness`` are in units of a view's mean soft bit.
+    own amplitude. ``margin`` and ``sharpness`` are in units of a view's mean soft bit.
     """
 
     steps: int = 24

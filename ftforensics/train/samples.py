@@ -199,7 +199,9 @@ class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
         carriers = self.fresh_carriers(random)
         signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (self.batch, MESSAGE_BITS))
         rows = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-        planes = planes_from_rows(rows + self.sync * np.sqrt(VALUES * SYNC_ENERGY))
+        # Either sign of the sync carrier, or the reader would learn to see it in every picture, tagged or not.
+        poles = random.choice(np.array([-1.0, 1.0]), (self.batch, 1))
+        planes = planes_from_rows(rows + poles * self.sync * np.sqrt(VALUES * SYNC_ENERGY))
         views, present, back, forth = [], [], [], []
         for item in range(self.batch):
             sample, view = self._one(planes[item], hard, random)

@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="training needs the train extra")
 
 import torch
 
-from ftforensics.codec.carriers import rows_from_planes, sync_row
+from ftforensics.codec.carriers import SYNC_ENERGY, VALUES, rows_from_planes, sync_row
 from ftforensics.imaging import geometry
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train import samples
@@ -87,6 +87,15 @@ def test_planes_spell_the_signs(data: samples.TaggedBatches) -> None:
     batch = data[0]
     soft = rows_from_planes(batch["planes"].double().numpy()) @ batch["carriers"].double().numpy().T
     assert (np.sign(soft) == batch["signs"].numpy()).all()
+
+
+def test_the_sync_carrier_comes_with_either_sign_so_that_no_picture_is_expected_to_have_it(
+    data: samples.TaggedBatches,
+) -> None:
+    planes = torch.cat([data[step]["planes"] for step in range(4)]).double().numpy()
+    strength = rows_from_planes(planes) @ data.sync[0] / np.sqrt(VALUES * SYNC_ENERGY)
+    np.testing.assert_allclose(np.abs(strength), 1.0, atol=1e-4)
+    assert 0 < (strength > 0).sum() < len(strength)
 
 
 def test_the_band_transform_is_the_codecs(data: samples.TaggedBatches) -> None:

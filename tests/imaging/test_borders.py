@@ -42,11 +42,15 @@ def test_what_lies_inside_is_seen_through_the_frame(
     sides: tuple[float, float, float, float], photographs: Photographs
 ) -> None:
     image = photographs["coffee"]
-    framed = handling.jpeg(warps.border(image, sides, (250, 250, 252)), 70)
+    framed = warps.border(image, sides, (250, 250, 252))
     found = find_bordered(framed)
     assert found is not None
     seen, wanted = sample_frame(framed, found, (100, 150)), sample_frame(image, IDENTITY, (100, 150))
     assert np.corrcoef(seen.ravel(), wanted.ravel())[0, 1] > 0.98
+    # Recompression rings into the border: what is found may be about a hundredth too large, never much.
+    recompressed = find_bordered(handling.jpeg(framed, 70))
+    assert recompressed is not None
+    np.testing.assert_allclose(recompressed, found, atol=0.02)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (2, 2), (64, 64)])

@@ -144,10 +144,10 @@ class SyncSearch:
     def refine_aligned(self, residual: Floats, aspect: float) -> geometry.Affine:
         """The small correction of a residual map nearly in the tagged frame: frame to map, near the identity."""
         upright = Shape(scale_x=1.0, scale_y=1.0)
-        return self._refine(residual, aspect, 0.0, upright, (0, 0), rounds=6).to_suspect
+        return self._refine(residual, aspect, 0.0, upright, (0, 0), rounds=5).to_suspect
 
     def _refine(
-        self, residual: Floats, aspect: float, peak: float, shape: Shape, at: tuple[int, int], *, rounds: int = 4
+        self, residual: Floats, aspect: float, peak: float, shape: Shape, at: tuple[int, int], *, rounds: int = 5
     ) -> Frame:
         """Climb the correlation over scales, turn and translation from a grid hypothesis."""
         down, across = (value if value < PAD // 2 else value - PAD for value in at)
@@ -155,16 +155,15 @@ class SyncSearch:
         best, score = start, self._score(residual, aspect, shape, start)
         width = np.array([0.012, 0.012, 1.5, 0.5 / GRID, 0.5 / GRID])
         for _ in range(rounds):
-            moved = False
             for axis in range(5):
                 for sign in (-1.0, 1.0):
                     trial = best.copy()
                     trial[axis] += sign * width[axis]
                     value = self._score(residual, aspect, shape, trial)
                     if value > score:
-                        best, score, moved = trial, value, True
-            if not moved:
-                width = width / 2.0
+                        best, score = trial, value
+                        break
+            width = width * 0.6
         refined = Shape(scale_x=best[0], scale_y=best[1], angle_deg=best[2], mirrored=shape.mirrored)
         return Frame(shape=refined, to_suspect=_affine(refined, aspect, best[3], best[4]), peak=peak)
 

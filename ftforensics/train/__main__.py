@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument("--batch", type=int, default=32)
     reader.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     reader.add_argument("--workers", type=int, default=2)
+    reader.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     reader.add_argument("--model-id", default="ftf-1")
     export = commands.add_parser("export", help="write a model folder from checkpoints")
     export.add_argument("--reader", type=Path, required=True)
@@ -72,6 +73,7 @@ def _reader(arguments: argparse.Namespace) -> None:
         batch=arguments.batch,
         peak=arguments.peak,
         workers=arguments.workers,
+        decay=arguments.decay,
         model_id=arguments.model_id,
         report=_say,
     )

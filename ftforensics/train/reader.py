@@ -99,10 +99,11 @@ def train_reader(
     batch: int,
     peak: float,
     workers: int,
+    decay: float,
     model_id: str,
     report: Callable[[str], None],
 ) -> None:
-    """Train until ``steps``, from the checkpoint ``out`` if there is one; saves there every few minutes."""
+    """Train until ``steps``, from the checkpoint ``out`` if there is one; ``decay`` is that of the averaged weights."""
     torch.manual_seed(seed)
     net = Reader()
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -130,7 +131,7 @@ def train_reader(
         (bits + REGRESSION_WEIGHT * regression).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
-        update_average(average, net, min(0.998, (step + 1) / (step + 20)))
+        update_average(average, net, min(decay, (step + 1) / (step + 20)))
         running = 0.98 * running + 0.02 * np.array([bits.item(), regression.item(), accuracy.item()])
         if step % 50 == 0:
             pace = (time.monotonic() - began) / (step - start + 1)

@@ -132,7 +132,7 @@ def overlap(matrix: Reals) -> tuple[float, Reals]:
     if len(seen) < 3:
         return 0.0, np.zeros((0, 2))
     back = map_points(np.linalg.inv(matrix), seen)
-    return float(min(1.0, abs(_area(back)))), seen
+    return float(min(1.0, area_of(back))), seen
 
 
 def _clip_to_unit(polygon: Reals) -> Reals:
@@ -224,6 +224,9 @@ def _log10_binomial(n: int, k: int) -> float:
     return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / math.log(10)
 
 
-def _area(polygon: Reals) -> float:
+def area_of(polygon: Reals) -> float:
+    """Area of a simple polygon (N, 2); 0 for fewer than three corners."""
+    if len(polygon) < 3:
+        return 0.0
     x, y = polygon[:, 0], polygon[:, 1]
-    return float(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+    return abs(float(0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)))

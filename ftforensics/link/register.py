@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ftforensics.domain.link import Registration
 from ftforensics.link.agreement import Agreement, align, measure_agreement
 from ftforensics.link.features import Features, detect_features, mirror_features, parse_descriptors
-from ftforensics.link.homography import Fit, Reals, fit_homography, overlap
+from ftforensics.link.homography import Fit, Reals, area_of, fit_homography, overlap
 
 AttemptReason = Literal[
     "registered",
@@ -32,16 +32,18 @@ AttemptReason = Literal[
 ]
 
 MIN_OVERLAP = 0.03
+MIN_COVERAGE = 0.35
 MIN_HULL_FRACTION = 0.04
 MIN_INLIERS = 8
 MAX_LOG10_CHANCE = -4.0
 
 # With a preview: much of what either shows agrees, or less does but the fit is as exact as within one photograph.
-MIN_AGREEING_SHARE = 0.42
-MIN_AGREEING_SHARE_IF_EXACT = 0.22
+MIN_AGREEING_SHARE = 0.55
+MIN_AGREEING_SHARE_IF_EXACT = 0.28
 MIN_AGREEING_FRACTION = 0.02
 EXACT_RESIDUAL_PX = 0.5
 EXACT_INLIERS = 20
+EXACT_HULL_FRACTION = 0.3
 
 # Without one, the fit alone has to carry it.
 MIN_INLIERS_DESCRIPTORS = 20
@@ -170,17 +172,21 @@ def _judge_fit(
     pairs: NDArray[np.int64],
     counts: tuple[int, int],
 ) -> Attempt:
-    share, _ = overlap(fit.matrix)
+    share, seen = overlap(fit.matrix)
+    # What both show must be a good part of one of them: a logo that moved to another corner is not.
+    coverage = max(share, area_of(seen))
+    hull = _hull_fraction(source.points[pairs[fit.agreeing, 0]]) / max(share, 1e-9)
     chance_excluded = (
         fit.distinct >= MIN_INLIERS
         and fit.log10_chance <= MAX_LOG10_CHANCE
         and share >= MIN_OVERLAP
-        and _hull_fraction(source.points[pairs[fit.agreeing, 0]]) >= MIN_HULL_FRACTION * share
+        and coverage >= MIN_COVERAGE
+        and hull >= MIN_HULL_FRACTION
     )
     agreement = None
     if chance_excluded and preview is not None:
         agreement = measure_agreement(align(suspect, preview, fit.matrix))
-    confirmed = _is_confirmed(fit, agreement)
+    confirmed = _is_confirmed(fit, hull, agreement)
     reason: AttemptReason = (
         "chance_not_excluded" if not chance_excluded else "registered" if confirmed else "not_confirmed"
     )
@@ -208,15 +214,16 @@ def _judge_fit(
     )
 
 
-def _is_confirmed(fit: Fit, agreement: Agreement | None) -> bool:
+def _is_confirmed(fit: Fit, hull: float, agreement: Agreement | None) -> bool:
     """Tell one photograph from two of the same person, room or sign, whose features fit each other fairly well too."""
     if agreement is None:
         return (
             fit.distinct >= MIN_INLIERS_DESCRIPTORS
             and fit.log10_chance <= MAX_LOG10_CHANCE_DESCRIPTORS
             and fit.residual_px <= MAX_RESIDUAL_PX_DESCRIPTORS
+            and hull >= EXACT_HULL_FRACTION
         )
-    exact = fit.residual_px <= EXACT_RESIDUAL_PX and fit.distinct >= EXACT_INLIERS
+    exact = fit.residual_px <= EXACT_RESIDUAL_PX and fit.distinct >= EXACT_INLIERS and hull >= EXACT_HULL_FRACTION
     least = MIN_AGREEING_SHARE_IF_EXACT if exact else MIN_AGREEING_SHARE
     return agreement.share >= least and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
 

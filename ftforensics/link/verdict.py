@@ -28,6 +28,7 @@ COARSE_LIKENESS_BITS = 12
 TRANSPLANT_RATIO = 0.75
 TRANSPLANT_MIN_OUTSIDE = 0.15
 SURVIVAL_HOLE = 0.80
+MAX_CHANGED_FRACTION = 0.60
 
 
 def judge(facts: Facts) -> Judgement:
@@ -260,6 +261,8 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     if registration is None:
         return None
     measured = registration.changed_fraction is not None
+    if measured and (registration.changed_fraction or 0.0) > MAX_CHANGED_FRACTION:
+        return None
     hole = facts.survival is not None and facts.survival.surviving_fraction < SURVIVAL_HOLE
     if measured and not registration.changed_regions:
         return None
@@ -294,7 +297,14 @@ def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
 
 def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
     why: tuple[str, ...]
-    if facts.registration is not None:
+    if facts.registration is not None and facts.registration.changed_fraction is not None:
+        why = (
+            say.describe_registration(facts.registration),
+            say.describe_change(facts.registration),
+            "So much of the shared area differs that what is left, for instance a common frame or caption, does not "
+            "confirm that the picture comes from this source.",
+        )
+    elif facts.registration is not None:
         why = (
             say.describe_registration(facts.registration),
             "Whether a region was changed could not be measured, because the record keeps no preview of the source.",
@@ -314,7 +324,8 @@ def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
             f"There are too few features to line the picture up with its source ({facts.suspect_features} in the "
             f"picture, {facts.source_features} in the source).",
         )
-    preview = (say.NO_PREVIEW,) if facts.registration is not None else ()
+    unmeasured = facts.registration is not None and facts.registration.changed_fraction is None
+    preview = (say.NO_PREVIEW,) if unmeasured else ()
     return Judgement(
         verdict=Verdict.TAG_UNCONFIRMED,
         reasons=(say.describe_match(tag), _verified_signature(facts), *why, *_survival_reason(facts)),

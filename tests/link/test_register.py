@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from link_pictures import jpeg, mirror, paste, photograph, resize, rotate, scribble
@@ -10,6 +12,7 @@ from ftforensics.link.register import attempt, matrix_of, register
 NAMES = ("astronaut", "coffee", "chelsea", "rocket")
 
 
+@cache
 def _source(name="astronaut"):
     made = fingerprint.build(photograph(name))
     return fingerprint.decode_preview(made.preview), made.descriptors

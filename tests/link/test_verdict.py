@@ -187,6 +187,14 @@ def test_another_frame_of_the_same_issuer_is_a_limitation_not_a_conflict():
     assert any(RIVAL.tag_id in text for text in judgement.limitations)
 
 
+def test_a_shared_frame_with_other_content_is_not_attributed():
+    mostly = replace(CHANGED, changed_fraction=0.75)
+    judgement = judge(replace(FAKE, registration=mostly))
+    assert judgement.verdict == Verdict.TAG_UNCONFIRMED
+    assert any("75 %" in text for text in judgement.reasons)
+    assert not any("no preview" in text for text in judgement.limitations)
+
+
 def test_a_decoded_tag_in_no_registry_is_unregistered():
     tag = DecodedTag(
         tag_id="0" * 16,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from ftforensics.domain.tag import MatchedTag, TagOutcome
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import IssuerUntrusted, KeyRevoked, LinkError, NotFound, SignatureInvalid, TrustError
+from ftforensics.flows.apart import read_apart
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, fit_within, resize
 from ftforensics.link import difference, fingerprint, register, render, survival, verdict
@@ -83,6 +84,7 @@ class _Linked:
     survival: Survival | None = None
     suspect_features: int = 0
     source_features: int = 0
+    common_geometry: bool = False
     coarse_distance_bits: int | None = None
     change_similarity: float | None = None
     pictures: tuple[Picture, ...] = ()
@@ -247,6 +249,7 @@ class Examiner:
             registration=linked.registration,
             suspect_features=linked.suspect_features,
             source_features=linked.source_features,
+            common_geometry=linked.common_geometry,
             coarse_distance_bits=linked.coarse_distance_bits,
             change_similarity=linked.change_similarity,
             survival=linked.survival,
@@ -301,13 +304,19 @@ class Examiner:
         elif row.preview is not None:
             pictures = (_stored_jpeg(row.preview),)
         seen = _seen_cells(reading, local.correlation.shape[0])
+        summary = survival.summarise(local, changed, seen)
+        if changed is not None and changed.any():
+            view = self._reader.view(pixels, _tag_frame(tag))
+            inside, outside = read_apart(view, changed, seen, expected, self._reader.reader)
+            summary = replace(summary, inside=inside, outside=outside)
         frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
         overlay = _as_png("survival", render.render_survival(pixels, local, frame))
         return _Linked(
             registration=registration,
-            survival=survival.summarise(local, changed, seen),
+            survival=summary,
             suspect_features=attempt.suspect_features,
             source_features=attempt.source_features,
+            common_geometry=attempt.reason == "not_confirmed",
             coarse_distance_bits=coarse,
             change_similarity=similarity,
             pictures=(*pictures, overlay),
@@ -422,6 +431,11 @@ def _frame_of(registration: Registration) -> geometry.Affine:
     mapped = points @ matrix.T
     solution = np.linalg.lstsq(points, mapped[:, :2] / mapped[:, 2:], rcond=None)[0]
     return np.asarray(solution.T)
+
+
+def _tag_frame(tag: MatchedTag) -> geometry.Affine | None:
+    """The frame that the tag was read through; None where it is the whole picture."""
+    return None if tag.geometry.mode == "direct" else np.asarray(tag.geometry.matrix).reshape(2, 3)
 
 
 def _seen_cells(reading: Reading, grid: int) -> NDArray[np.bool_] | None:

@@ -25,7 +25,8 @@ MAX_E_CASE = 1e-6
 ENOUGH_FEATURES = 60
 REWORKED_SIMILARITY = 0.75
 COARSE_LIKENESS_BITS = 12
-TRANSPLANT_RATIO = 0.75
+# Correlations of the region and of the rest, each read by itself: 0.3 at most in honest swaps, 0.33 and up in overlays.
+TRANSPLANT_RATIO = 0.45
 TRANSPLANT_MIN_OUTSIDE = 0.15
 SURVIVAL_HOLE = 0.80
 MAX_CHANGED_FRACTION = 0.60
@@ -154,7 +155,7 @@ def _issuer_untrusted(facts: Facts, tag: MatchedTag) -> Judgement | None:
         reasons=(
             say.describe_match(tag),
             f"The record's signature verifies under key {facts.signature.key_id or 'unknown'}, but nobody has pinned "
-            "that key to an issuer.",
+            "that key for this name and time.",
         ),
         limitations=(say.UNPINNED, say.TAG_IS_COPYABLE),
     )
@@ -250,7 +251,7 @@ def _tag_over_replacement(facts: Facts) -> str | None:
     if survival.outside < TRANSPLANT_MIN_OUTSIDE or survival.inside < TRANSPLANT_RATIO * survival.outside:
         return None
     return (
-        f"The tag is as strong inside the region whose content was replaced (correlation {survival.inside:.2f}) as "
+        f"The tag is in the region whose content was replaced (correlation {survival.inside:.2f}) as well as "
         f"outside it ({survival.outside:.2f}); a replacement would have taken the tag with it, so the tag was "
         "embedded afterwards."
     )

@@ -1,0 +1,61 @@
+"""Whether a tag is in a region's own pixels: the region read by itself, and the rest by itself.
+
+Enters: a picture seen through its tag's frame, and which cells of that frame were changed. Leaves: how well the tag
+reads in either part while the other is blurred away. A reader looks at a whole picture, and a tag that was shaped to a
+picture makes it see a continuation in a pasted face that carries none. Read apart, such a face shows next to nothing,
+and a tag that was laid over it afterwards still shows.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.engine.reader import Reader
+from ftforensics.imaging.perceptual import round_pixels
+from ftforensics.imaging.resample import Pixels
+from ftforensics.link.survival import build_survival
+
+BLUR_SHARE = 0.09
+SEAM_PX = 1.0
+FEWEST_CELLS = 64
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+def read_apart(
+    view: Pixels, changed: Mask, seen: Mask | None, expected: Floats, reader: Reader
+) -> tuple[float | None, float | None]:
+    """Mean local correlation with a tag in and out of a changed region, each read without the other.
+
+    Args:
+        view: uint8 (P, P, 3), the picture through the tag's frame, at the reader's size.
+        changed: bool (G, G), the changed region in that frame.
+        seen: bool (G, G), the part of the frame that the picture shows, or None for all of it.
+        expected: The tag's planes, float32 (3, G, G).
+        reader: Reads two pictures.
+
+    Returns:
+        Inside and outside; both None where either has fewer than 64 cells, too few to judge by.
+    """
+    frame = np.ones_like(changed) if seen is None else seen
+    parts = (changed & frame, ~changed & frame)
+    if min(int(part.sum()) for part in parts) < FEWEST_CELLS:
+        return None, None
+    residuals = reader.read(np.stack([isolate(view, changed), isolate(view, ~changed)]))
+    inside, outside = (
+        float(build_survival(residual, expected).correlation[part].mean())
+        for residual, part in zip(residuals, parts, strict=True)
+    )
+    return inside, outside
+
+
+def isolate(view: Pixels, kept: Mask) -> Pixels:
+    """The view with everything but ``kept`` blurred beyond what a tag survives; uint8 like the view."""
+    side = view.shape[0]
+    share = cv2.resize(kept.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
+    share = cv2.GaussianBlur(share, (0, 0), SEAM_PX)[:, :, None]
+    plain = cv2.GaussianBlur(view.astype(np.float32), (0, 0), BLUR_SHARE * side)
+    return round_pixels(np.asarray(view * share + plain * (1.0 - share), dtype=np.float32))

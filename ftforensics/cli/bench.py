@@ -228,7 +228,7 @@ def scan(
         timings = time_scans(pictures, setup, records=records, jobs=run.jobs, now=settings.now_utc, advance=advance)
     notes = (
         "floor: every file read, hashed (SHA-256) and decoded at full size, in as many threads as the scan has "
-        "workers; mean of one run before and one after the scan",
+        "workers; median of three runs before and three after the scan",
         f"the scan is the real one: intake in {run.jobs} isolated workers, reading, identification against {records:,} "
         "records with blind search, content leads, linking, pictures and signed records of the case, evidence hashed "
         "again at the end; start of workers included",

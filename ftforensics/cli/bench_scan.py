@@ -24,6 +24,7 @@ from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.examine import Examiner, Sources
 from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
+from ftforensics.imaging.resample import Pixels
 from ftforensics.media.container import load_photo
 from ftforensics.media.walk import EvidencePath, walk_evidence
 from ftforensics.media.writing import atomic_write
@@ -35,9 +36,23 @@ from ftforensics.trust.trustlist import TrustList
 ISSUER = "Bench"
 EXAMINER = "Bench Examiner"
 
-INTAKE, READ, IDENTIFY = "intake (waited for) and hashing again", "direct read", "matching and blind search"
-LEADS, LINK, RECORD = "content leads", "verification, linking and pictures", "recording"
-STAGES = (INTAKE, READ, IDENTIFY, LEADS, LINK, RECORD)
+INTAKE = "intake (waited for) and hashing again"
+READ = "reading directly"
+FRAMES = "reading found frames"
+IDENTIFY = "blind search and matching"
+LEADS = "content leads"
+LINK = "verification, linking and pictures"
+RECORD = "recording"
+STAGES = (INTAKE, READ, IDENTIFY, FRAMES, LEADS, LINK, RECORD)
+
+
+class _TimedBackend(Timed):
+    """The reader; its time outside the direct read goes to the frames that were found."""
+
+    def read(self, pictures: Pixels) -> Any:
+        """See ``engine.reader.Reader.read``."""
+        with self._watch.stage(READ if self._watch.current == READ else FRAMES):
+            return self._target.read(pictures)
 
 
 def time_scans(
@@ -130,7 +145,7 @@ class _ScanBench:
             label=label,
             pictures=len(paths),
             scan_s=scan_s,
-            floor_s=(before + after) / 2.0,
+            floor_s=float(np.median([*before, *after])),
             search_ms=measure_search(self._bench.reader, some),
             stages={stage: watch.seconds.get(stage, 0.0) for stage in STAGES},
         )
@@ -154,10 +169,12 @@ class _ScanBench:
             recording = dict.fromkeys(
                 ("save_artifact", "append_many", "append", "start_run", "finish_run", "export"), RECORD
             )
+            timed_case: Any = Timed(case, watch, recording)
+            timed_examiner: Any = Timed(examiner, watch, {"examine": LINK, "unreadable": LINK})
             scanner = Scanner(
-                case=self._timed(case, watch, recording),
+                case=timed_case,
                 tag_reader=reader,
-                examiner=self._timed(examiner, watch, {"examine": LINK, "unreadable": LINK}),
+                examiner=timed_examiner,
                 facts=self._facts(),
                 now=self._now,
                 limits=IntakeLimits(jobs=self._jobs),
@@ -171,12 +188,9 @@ class _ScanBench:
         known = [f"{int(value):016x}" for value in self._registry.index(self._bench.key.key_id)[1]]
         if self._book is None:
             self._book = build_book(self._bench.key, draw_ids(self._setup.seed, self._records, known))
-        reader = TagReader(self._bench.reader, [self._book], pictures_in_case=count)
-        return self._timed(reader, watch, {"residuals": READ, "identify": IDENTIFY}, {"identify": LEADS})
-
-    @staticmethod
-    def _timed(target: Any, watch: Stopwatch, stages: dict[str, str], inner: dict[str, str] | None = None) -> Any:
-        return Timed(target, watch, stages, inner)
+        backend: Any = _TimedBackend(self._bench.reader, watch, {})
+        reader = TagReader(backend, [self._book], pictures_in_case=count)
+        return Timed(reader, watch, {"residuals": READ, "identify": IDENTIFY}, {"identify": LEADS})
 
     def _tell(self, finding: Finding, resumed: bool) -> None:
         del finding, resumed

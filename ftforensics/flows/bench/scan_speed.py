@@ -28,6 +28,7 @@ from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging.resample import Pixels, fit_within, resize
 
 WARM_UP = 1
+FLOOR_RUNS = 3
 
 
 class Stopwatch:
@@ -49,6 +50,11 @@ class Stopwatch:
         finally:
             self._switch()
             self._running.pop()
+
+    @property
+    def current(self) -> str | None:
+        """The innermost stage that is running."""
+        return self._running[-1] if self._running else None
 
     def _switch(self) -> None:
         now = self._clock()
@@ -100,17 +106,20 @@ class ScanTiming:
     stages: dict[str, float] = field(default_factory=dict)
 
 
-def measure_floor(paths: Sequence[Path], threads: int) -> float:
-    """Seconds to read, hash (SHA-256) and decode all files at full size.
+def measure_floor(paths: Sequence[Path], threads: int) -> list[float]:
+    """Seconds to read, hash (SHA-256) and decode all files at full size, three times over.
 
     Raises:
         EvidenceUnreadable: A file cannot be read.
     """
-    started = time.perf_counter()
+    spent: list[float] = []
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(_read_hash_decode, paths):
-            pass
-    return time.perf_counter() - started
+        for _ in range(FLOOR_RUNS):
+            started = time.perf_counter()
+            for _ in pool.map(_read_hash_decode, paths):
+                pass
+            spent.append(time.perf_counter() - started)
+    return spent
 
 
 def _read_hash_decode(path: Path) -> int:

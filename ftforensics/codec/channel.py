@@ -120,4 +120,7 @@ def decode(soft: Floats, key: ChannelKey, erasures: int) -> Correction | None:
         return None
     changed = {at for at, pair in enumerate(zip(bytes(word), symbols, strict=True)) if pair[0] != pair[1]}
     errors = len(changed.difference(erased))
+    if 2 * errors + erasures > PARITY_BYTES:
+        # Out of the code's reach, where several words fit equally well: reedsolo picks one with odd erasures.
+        return None
     return Correction(tag_id=bytes(message).hex(), symbols_corrected=len(changed), errors=errors, erasures=erasures)

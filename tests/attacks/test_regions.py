@@ -100,9 +100,9 @@ def test_poisson_replaces_detail_only_inside_its_mask(centre: tuple[float, float
     # Within the bounding box colours may shift, but the picture's own detail stays where the mask says it does.
     shift = swapped.astype(np.float32) - image
     fine = np.abs(shift - cv2.blur(shift, (5, 5)))
-    around = cv2.dilate(said, np.ones((9, 9))) == 0
-    assert fine[around].max() < 2.0
-    assert fine[said == 1].mean() > 2.0
+    around = (cv2.dilate(said, np.ones((9, 9))) == 0) & (fine.max(axis=2) > 0)
+    assert fine[said == 1].mean() > 4 * fine[around].mean()
+    assert np.quantile(fine[around], 0.99) < 1.5
     changed = (swapped != image).any(axis=2)
     assert changed[said == 1].mean() > 0.8
 

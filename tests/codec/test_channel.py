@@ -73,6 +73,15 @@ def test_any_soft_bits_give_nothing_or_a_word_within_the_claimed_distance(
     check_claims(np.array(values, dtype=np.float32), key, erasures)
 
 
+@pytest.mark.parametrize("erasures", [1, 3, 5, 7])
+def test_one_spare_parity_symbol_corrects_nothing(erasures: int) -> None:
+    # With 7 erasures nine symbols are left, and about nine words lie one error away from any of them.
+    random = np.random.default_rng(erasures)
+    key = channel.build_channel_key(b"spare")
+    for _ in range(150):
+        check_claims(random.standard_normal(128).astype(np.float32), key, erasures)
+
+
 def check_claims(soft: np.ndarray, key: channel.ChannelKey, erasures: int) -> None:
     """Whatever is decoded is a code word, and the counts say exactly how far from it the soft bits were."""
     correction = channel.decode(soft, key, erasures)

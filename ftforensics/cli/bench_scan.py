@@ -21,8 +21,9 @@ from ftforensics.flows.bench.keys import draw_ids
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.scan_speed import ScanTiming, Stopwatch, Timed, measure_floor, measure_search
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.examine import Examiner, Sources
+from ftforensics.flows.examine import Examiner
 from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
+from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
 from ftforensics.imaging.resample import Pixels
 from ftforensics.media.container import load_photo

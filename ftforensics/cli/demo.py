@@ -145,8 +145,9 @@ class _Story:
     def scan(self, fakes: list[Fake]) -> tuple[list[Finding], bool]:
         """Scan ``suspects`` into the case, write the report; also whether the case holds."""
         from ftforensics.engine.reading import SearchBudget, TagReader
-        from ftforensics.flows.examine import Examiner, Sources
+        from ftforensics.flows.examine import Examiner
         from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
+        from ftforensics.flows.sources import Sources
         from ftforensics.media.walk import walk_evidence
         from ftforensics.store.cases import Case
         from ftforensics.store.registry import Registry

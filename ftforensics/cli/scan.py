@@ -206,8 +206,9 @@ class _Job:
         form: Format,
     ) -> ScanSummary:
         from ftforensics.engine.reading import SearchBudget, TagReader
-        from ftforensics.flows.examine import Examiner, Sources
+        from ftforensics.flows.examine import Examiner
         from ftforensics.flows.scan import IntakeLimits, Scanner, count_pictures
+        from ftforensics.flows.sources import Sources
         from ftforensics.store.cases import Case
 
         for registry in self._registries:
@@ -286,9 +287,11 @@ class _Job:
             shown = sorted(rows, key=lambda row: row["seq"])
             self._output.rows(_COLUMNS if form is Format.CSV else _TABLE, shown, form)
         counts = summary.counts
+        noun = "input" if counts["seen"] == 1 else "inputs"
+        taken = f"; {summary.resumed} taken over from the stopped scan" if summary.resumed else ""
         self._output.note(
-            f"{counts['seen']} input{'s' if counts['seen'] != 1 else ''}: {counts['ok']} examined, {counts['failed']} unreadable, {counts['skipped']} "
-            "skipped" + (f"; {summary.resumed} taken over from the stopped scan" if summary.resumed else "") + "."
+            f"{counts['seen']} {noun}: {counts['ok']} examined, {counts['failed']} unreadable, "
+            f"{counts['skipped']} skipped{taken}."
         )
         for path in summary.altered:
             self._output.error(f"the evidence changed while it was being examined: {path}; secure it and scan again.")

@@ -7,32 +7,29 @@ look for other records that claim the picture; judge.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import Finding, ReadingInfo, Registration, SignatureCheck, SourceRef, Survival
-from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
+from ftforensics.domain.link import Finding, ReadingInfo, Registration, SourceRef, Survival
+from ftforensics.domain.record import RegisteredRecord
 from ftforensics.domain.tag import MatchedTag, TagOutcome
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
-from ftforensics.errors import IssuerUntrusted, KeyRevoked, LinkError, NotFound, SignatureInvalid, TrustError
+from ftforensics.errors import LinkError
 from ftforensics.flows.apart import read_apart
+from ftforensics.flows.pictures import Picture, as_jpeg, as_png, stored_jpeg
+from ftforensics.flows.sources import Sources, check_record, source_phash
 from ftforensics.imaging import geometry
-from ftforensics.imaging.resample import Pixels, fit_within, resize
+from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.link import difference, fingerprint, register, render, survival, verdict
 from ftforensics.link.features import Features, detect_features
-from ftforensics.link.index import ContentIndex
 from ftforensics.media.intake import IntakeResult
-from ftforensics.store.registry import Registry
-from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
 from ftforensics.trust.trustlist import TrustList
 
 LEADS = 4
@@ -49,17 +46,6 @@ class Place:
     seq: int
     case_id: str
     exhibit_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A picture for the case, not yet stored."""
-
-    role: str
-    content: bytes
-    media_type: str
-    width_px: int
-    height_px: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,43 +74,6 @@ class _Linked:
     coarse_distance_bits: int | None = None
     change_similarity: float | None = None
     pictures: tuple[Picture, ...] = ()
-
-
-class Sources:
-    """All registries of a scan: records by tag, and by content.
-
-    Args:
-        registries: Open for reading; earlier ones win where two hold the same record.
-    """
-
-    def __init__(self, registries: Sequence[Registry]) -> None:
-        self._registries = list(registries)
-        self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
-
-    def find(self, tag: MatchedTag) -> list[RegisteredRecord]:
-        """Every record with this tag id and carrier key, each distinct record once."""
-        rows: dict[bytes, RegisteredRecord] = {}
-        for registry in self._registries:
-            try:
-                row = registry.get(tag.tag_id, tag.carrier_key_id)
-            except NotFound:
-                continue
-            rows.setdefault(row.record.payload, row)
-        return list(rows.values())
-
-    def near(self, pixels: Pixels, *, limit: int, max_distance_bits: int | None = None) -> list[RegisteredRecord]:
-        """Records whose perceptual hash is near the picture's, nearest first."""
-        found: dict[bytes, tuple[int, RegisteredRecord]] = {}
-        for registry, index in zip(self._registries, self._indexes, strict=True):
-            leads = (
-                index.nearest(pixels, limit=limit)
-                if max_distance_bits is None
-                else index.nearest(pixels, limit=limit, max_distance_bits=max_distance_bits)
-            )
-            for lead in leads:
-                row = registry.get(lead.tag_id)
-                found.setdefault(row.record.payload, (lead.distance_bits, row))
-        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
 
 
 class Examiner:
@@ -182,7 +131,7 @@ class Examiner:
             return [_frame_of(lead.registration) for lead in leads]
 
         reading = self._reader.identify(pixels, residual, suggest)
-        thumbnail = _as_jpeg(result.pixels)
+        thumbnail = as_jpeg(result.pixels)
         if isinstance(reading.outcome, MatchedTag):
             facts, more = self._matched(pixels, features, reading, reading.outcome, result)
         else:
@@ -232,7 +181,7 @@ class Examiner:
         self, pixels: Pixels, features: _Lazy, reading: Reading, tag: MatchedTag, result: IntakeResult
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
         rows = self._sources.find(tag)
-        checks = [(row, *self._check(row)) for row in rows]
+        checks = [(row, *check_record(row, self._trust, self._checked_at)) for row in rows]
         # The best-founded record speaks; a forged copy in another registry must not silence it.
         checks.sort(key=lambda item: (_STANDING[item[1].status], item[0].log_index))
         row, check, source = checks[0]
@@ -262,7 +211,7 @@ class Examiner:
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
         outcome: TagOutcome = reading.outcome
         for lead in leads:
-            check, source = self._check(lead.row)
+            check, source = check_record(lead.row, self._trust, self._checked_at)
             # Only a record that verifies under a pinned key is worth following up.
             if check.status == "verified" and source is not None:
                 registration, pictures, _ = _measure(pixels, lead.row, lead.registration)
@@ -270,24 +219,12 @@ class Examiner:
                 return facts, pictures
         return verdict.Facts(tag=outcome), ()
 
-    def _check(self, row: RegisteredRecord) -> tuple[SignatureCheck, SourceRef | None]:
-        """The signature's status, and the record as shown to people where at least its signature holds."""
-        try:
-            verified = verify_record(row, self._trust, self._checked_at)
-        except IssuerUntrusted as exc:
-            return _failed_check("issuer_untrusted", row, exc), _unverified_source(row)
-        except KeyRevoked as exc:
-            return _failed_check("key_revoked", row, exc), _unverified_source(row)
-        except (SignatureInvalid, TrustError) as exc:
-            return _failed_check("signature_invalid", row, exc), None
-        return _passed_check(verified), _verified_source(verified)
-
     def _link(
         self, pixels: Pixels, features: _Lazy, row: RegisteredRecord, reading: Reading, tag: MatchedTag
     ) -> _Linked:
         attempt = _attempt(pixels, row, features)
         plain, mirrored = fingerprint.phash_pair(pixels)
-        core_phash = int(_core_phash(row), 16)
+        core_phash = int(source_phash(row), 16)
         coarse = min((plain ^ core_phash).bit_count(), (mirrored ^ core_phash).bit_count())
         key = self._keys[tag.carrier_key_id]
         expected = build_tag_planes(channel.encode(tag.tag_id, key.channel), key.carriers, self._sync)
@@ -302,7 +239,7 @@ class Examiner:
                 similarity = measured.similarity
                 changed = difference.project_to_source(measured.changed, registration, local.correlation.shape[0])
         elif row.preview is not None:
-            pictures = (_stored_jpeg(row.preview),)
+            pictures = (stored_jpeg(row.preview),)
         seen = _seen_cells(reading, local.correlation.shape[0])
         summary = survival.summarise(local, changed, seen)
         if changed is not None and changed.any():
@@ -310,7 +247,7 @@ class Examiner:
             inside, outside = read_apart(view, changed, seen, expected, self._reader.reader)
             summary = replace(summary, inside=inside, outside=outside)
         frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
-        overlay = _as_png("survival", render.render_survival(pixels, local, frame))
+        overlay = as_png("survival", render.render_survival(pixels, local, frame))
         return _Linked(
             registration=registration,
             survival=summary,
@@ -327,7 +264,7 @@ class Examiner:
         rivals: dict[str, SourceRef] = {}
         for other in reading.others:
             for found in self._sources.find(other):
-                check, source = self._check(found)
+                check, source = check_record(found, self._trust, self._checked_at)
                 if check.status == "verified" and source is not None:
                     rivals[source.record_sha256] = source
         if row.preview is not None:
@@ -338,7 +275,7 @@ class Examiner:
             for near in self._sources.near(preview, limit=LEADS, max_distance_bits=RIVAL_BITS):
                 if near.tag_id == tag.tag_id and near.carrier_key_id == tag.carrier_key_id:
                     continue
-                check, source = self._check(near)
+                check, source = check_record(near, self._trust, self._checked_at)
                 if check.status != "verified" or source is None:
                     continue
                 if _attempt(preview, near, _Lazy(preview)).registration is not None:
@@ -391,37 +328,10 @@ def _measure(
     preview = fingerprint.decode_preview(row.preview)
     measured = difference.compare(pixels, preview, registration)
     pictures = (
-        _stored_jpeg(row.preview),
-        _as_png("difference", render.render_difference(pixels, measured)),
+        stored_jpeg(row.preview),
+        as_png("difference", render.render_difference(pixels, measured)),
     )
     return difference.measured(registration, measured), pictures, measured
-
-
-def _as_jpeg(pixels: Pixels) -> Picture:
-    """The exhibit as shown in reports."""
-    small = Image.fromarray(fit_within(pixels, SHOWN_PX))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)
-    return Picture(
-        role="suspect",
-        content=buffer.getvalue(),
-        media_type="image/jpeg",
-        width_px=small.width,
-        height_px=small.height,
-    )
-
-
-def _stored_jpeg(preview: bytes) -> Picture:
-    """The source as the record keeps it, byte for byte."""
-    height, width = fingerprint.decode_preview(preview).shape[:2]
-    return Picture(role="source", content=preview, media_type="image/jpeg", width_px=width, height_px=height)
-
-
-def _as_png(role: str, content: bytes) -> Picture:
-    with Image.open(io.BytesIO(content)) as picture:
-        return Picture(
-            role=role, content=content, media_type="image/png", width_px=picture.width, height_px=picture.height
-        )
 
 
 def _frame_of(registration: Registration) -> geometry.Affine:
@@ -448,69 +358,3 @@ def _seen_cells(reading: Reading, grid: int) -> NDArray[np.bool_] | None:
     x, y = np.meshgrid(at, at)
     points = np.stack([x, y, np.ones_like(x)], axis=-1) @ frame.T
     return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
-
-
-def _core_phash(row: RegisteredRecord) -> str:
-    try:
-        return parse_record_core(row.record.payload).phash
-    except TrustError:
-        return "0" * 16
-
-
-def _passed_check(verified: VerifiedRecord) -> SignatureCheck:
-    return SignatureCheck(
-        status="verified",
-        issuer=verified.issuer,
-        key_id=verified.key_id,
-        record_sha256=verified.record_sha256,
-        log_index=verified.log_index,
-        time=verified.logged_at,
-    )
-
-
-def _failed_check(status: str, row: RegisteredRecord, exc: TrustError) -> SignatureCheck:
-    source = None if status == "signature_invalid" else _unverified_source(row)
-    return SignatureCheck(
-        status=status,
-        issuer=source.issuer if source is not None else None,
-        key_id=row.record.key_id,
-        record_sha256=record_sha256(row.record.payload),
-        log_index=row.log_index,
-        time=row.logged_at,
-        message=exc.sentence,
-    )
-
-
-def _verified_source(verified: VerifiedRecord) -> SourceRef:
-    core = verified.core
-    return SourceRef(
-        tag_id=verified.tag_id,
-        issuer=verified.issuer,
-        key_id=verified.key_id,
-        record_sha256=verified.record_sha256,
-        source_sha256=core.source_sha256,
-        tagged_sha256=verified.binding.tagged_sha256 if verified.binding is not None else None,
-        log_index=verified.log_index,
-        logged_at=verified.logged_at,
-        created=core.created,
-        rights=core.rights,
-        contact=core.contact,
-    )
-
-
-def _unverified_source(row: RegisteredRecord) -> SourceRef:
-    """What a record says whose signature holds but whose key nobody vouches for."""
-    core = parse_record_core(row.record.payload)
-    return SourceRef(
-        tag_id=row.tag_id,
-        issuer=core.issuer,
-        key_id=core.key_id,
-        record_sha256=record_sha256(row.record.payload),
-        source_sha256=core.source_sha256,
-        tagged_sha256=None,
-        log_index=row.log_index,
-        logged_at=row.logged_at,
-        created=core.created,
-        rights=core.rights,
-        contact=core.contact,
-    )

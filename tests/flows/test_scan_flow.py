@@ -13,7 +13,7 @@ from newsroom import CASE, SCANNED_AT, open_reader, save
 from ftforensics.cli.scan import _exit
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.engine.reading import SearchBudget, TagReader
-from ftforensics.flows.examine import Examiner, Place, Sources
+from ftforensics.flows.examine import Examiner, Place
 from ftforensics.flows.scan import (
     IntakeLimits,
     RunFacts,
@@ -23,6 +23,7 @@ from ftforensics.flows.scan import (
     exhibit_id,
     matches_fail_on,
 )
+from ftforensics.flows.sources import Sources
 from ftforensics.media.intake import acquire_many
 from ftforensics.media.walk import walk_evidence
 from ftforensics.store.cases import Case

@@ -102,7 +102,9 @@ def forge_event(folder: Path, signer=None) -> None:
         body = canonical_json(event.body).decode()
         row = (event.seq, event.previous_hash, event.kind, body, event.actor, event.at, event.hash)
         connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        connection.execute("INSERT INTO findings VALUES (?, 9, 'E9', ?, 'cGljdHVyZQ==', 'NO_TAG_READ')", (6, f"{9:064x}"))
+        connection.execute(
+            "INSERT INTO findings VALUES (?, 9, 'E9', ?, 'cGljdHVyZQ==', 'NO_TAG_READ')", (6, f"{9:064x}")
+        )
         if signer is not None:
             signed = envelope_to_json(sign_head(head, signer))
             connection.execute("INSERT INTO heads VALUES (?, ?, ?)", (head.count, signer.public_key, signed))

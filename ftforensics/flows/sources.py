@@ -1,0 +1,135 @@
+"""Records of a scan's registries: found by tag or by content, and checked against the trust list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftforensics.domain.link import SignatureCheck, SourceRef
+from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
+from ftforensics.domain.tag import MatchedTag
+from ftforensics.errors import IssuerUntrusted, KeyRevoked, NotFound, SignatureInvalid, TrustError
+from ftforensics.imaging.resample import Pixels
+from ftforensics.link.index import ContentIndex
+from ftforensics.store.registry import Registry
+from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
+from ftforensics.trust.trustlist import TrustList
+
+
+class Sources:
+    """All registries of a scan: records by tag, and by content.
+
+    Args:
+        registries: Open for reading; earlier ones win where two hold the same record.
+    """
+
+    def __init__(self, registries: Sequence[Registry]) -> None:
+        self._registries = list(registries)
+        self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
+
+    def find(self, tag: MatchedTag) -> list[RegisteredRecord]:
+        """Every record with this tag id and carrier key, each distinct record once."""
+        rows: dict[bytes, RegisteredRecord] = {}
+        for registry in self._registries:
+            try:
+                row = registry.get(tag.tag_id, tag.carrier_key_id)
+            except NotFound:
+                continue
+            rows.setdefault(row.record.payload, row)
+        return list(rows.values())
+
+    def near(self, pixels: Pixels, *, limit: int, max_distance_bits: int | None = None) -> list[RegisteredRecord]:
+        """Records whose perceptual hash is near the picture's, nearest first."""
+        found: dict[bytes, tuple[int, RegisteredRecord]] = {}
+        for registry, index in zip(self._registries, self._indexes, strict=True):
+            leads = (
+                index.nearest(pixels, limit=limit)
+                if max_distance_bits is None
+                else index.nearest(pixels, limit=limit, max_distance_bits=max_distance_bits)
+            )
+            for lead in leads:
+                row = registry.get(lead.tag_id)
+                found.setdefault(row.record.payload, (lead.distance_bits, row))
+        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
+
+
+def check_record(row: RegisteredRecord, trust: TrustList, checked_at: str) -> tuple[SignatureCheck, SourceRef | None]:
+    """The signature's status, and the record as shown to people where at least its signature holds.
+
+    It does not establish that the record's statements are true.
+    """
+    try:
+        verified = verify_record(row, trust, checked_at)
+    except IssuerUntrusted as exc:
+        return _failed_check("issuer_untrusted", row, exc), _unverified_source(row)
+    except KeyRevoked as exc:
+        return _failed_check("key_revoked", row, exc), _unverified_source(row)
+    except (SignatureInvalid, TrustError) as exc:
+        return _failed_check("signature_invalid", row, exc), None
+    return _passed_check(verified), _verified_source(verified)
+
+
+def source_phash(row: RegisteredRecord) -> str:
+    """The source's perceptual hash as its record claims it; zeros where the record does not parse."""
+    try:
+        return parse_record_core(row.record.payload).phash
+    except TrustError:
+        return "0" * 16
+
+
+def _passed_check(verified: VerifiedRecord) -> SignatureCheck:
+    return SignatureCheck(
+        status="verified",
+        issuer=verified.issuer,
+        key_id=verified.key_id,
+        record_sha256=verified.record_sha256,
+        log_index=verified.log_index,
+        time=verified.logged_at,
+    )
+
+
+def _failed_check(status: str, row: RegisteredRecord, exc: TrustError) -> SignatureCheck:
+    source = None if status == "signature_invalid" else _unverified_source(row)
+    return SignatureCheck(
+        status=status,
+        issuer=source.issuer if source is not None else None,
+        key_id=row.record.key_id,
+        record_sha256=record_sha256(row.record.payload),
+        log_index=row.log_index,
+        time=row.logged_at,
+        message=exc.sentence,
+    )
+
+
+def _verified_source(verified: VerifiedRecord) -> SourceRef:
+    core = verified.core
+    return SourceRef(
+        tag_id=verified.tag_id,
+        issuer=verified.issuer,
+        key_id=verified.key_id,
+        record_sha256=verified.record_sha256,
+        source_sha256=core.source_sha256,
+        tagged_sha256=verified.binding.tagged_sha256 if verified.binding is not None else None,
+        log_index=verified.log_index,
+        logged_at=verified.logged_at,
+        created=core.created,
+        rights=core.rights,
+        contact=core.contact,
+    )
+
+
+def _unverified_source(row: RegisteredRecord) -> SourceRef:
+    """What a record says whose signature holds but whose key nobody vouches for."""
+    core = parse_record_core(row.record.payload)
+    return SourceRef(
+        tag_id=row.tag_id,
+        issuer=core.issuer,
+        key_id=core.key_id,
+        record_sha256=record_sha256(row.record.payload),
+        source_sha256=core.source_sha256,
+        tagged_sha256=None,
+        log_index=row.log_index,
+        logged_at=row.logged_at,
+        created=core.created,
+        rights=core.rights,
+        contact=core.contact,
+    )

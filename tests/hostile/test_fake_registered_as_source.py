@@ -1,4 +1,4 @@
-"""A fake is registered as the source, its tag copied into the genuine photograph; or another's picture is registered."""
+"""A fake is registered as the source, its tag copied into the genuine photograph; or another picture is registered."""
 
 from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Verdict
 from ftforensics.domain.tag import Geometry, MatchedTag

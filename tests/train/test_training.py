@@ -44,6 +44,7 @@ def train_reader(images: Path) -> Trainer:
             seed=5,
             batch=2,
             peak=2e-3,
+            decay=0.998,
             workers=0,
             model_id="ftf-test",
             report=lines.append,

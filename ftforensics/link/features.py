@@ -2,11 +2,10 @@
 
 In: uint8 sRGB pixels (H, W, 3), or a descriptor blob from a registry (untrusted bytes). Out: ``Features``.
 
-Keypoints and gradient histograms are SIFT (Lowe, IJCV 60(2), 2004) in the Hellinger form (Arandjelović and Zisserman,
-CVPR 2012). The compact form keeps one bit for each of the 128 bins, "above the descriptor's own median" (after Zhou et
-al., "Towards codebook-free: scalable cascaded hashing for mobile image search", IEEE TMM 2014). Both forms of a
-mirrored picture are a permutation of the bins (Guo et al., "MIFT", 2013), so looking for a mirrored source costs no
-second detection.
+Keypoints and gradient histograms are SIFT (Lowe, IJCV 60(2), 2004). Of each histogram only one bit a bin is kept,
+"above the descriptor's own median" (after Zhou et al., "Towards codebook-free: scalable cascaded hashing for mobile
+image search", IEEE TMM 2014): 16 bytes that match as well as the 512 they stand for. The bits of a mirrored picture are
+a permutation (Guo et al., "MIFT", 2013), so looking for a mirrored source costs no second detection.
 """
 
 from __future__ import annotations
@@ -43,13 +42,11 @@ U8 = NDArray[np.uint8]
 class Features:
     """Keypoints of one picture, strongest and most spread out first.
 
-    ``points`` is float32 (N, 2), (x, y) in unit coordinates of the picture. ``histograms`` is float32 (N, 128) with
-    rows of unit length, or None where only the compact form is at hand. ``bits`` is uint8 (N, 16), the compact form.
-    ``width_px`` and ``height_px`` give the picture's shape.
+    ``points`` is float32 (N, 2), (x, y) in unit coordinates of the picture. ``bits`` is uint8 (N, 16), one bit for each
+    bin of the gradient histogram. ``width_px`` and ``height_px`` give the picture's shape.
     """
 
     points: F32
-    histograms: F32 | None
     bits: U8
     width_px: int
     height_px: int
@@ -91,7 +88,6 @@ def detect_features(pixels: U8, *, work_px: int = WORK_PX, limit: int = MAX_FEAT
     if not keypoints:
         return Features(
             points=np.zeros((0, 2), np.float32),
-            histograms=np.zeros((0, BINS), np.float32),
             bits=np.zeros((0, BINS // 8), np.uint8),
             width_px=width,
             height_px=height,
@@ -100,18 +96,16 @@ def detect_features(pixels: U8, *, work_px: int = WORK_PX, limit: int = MAX_FEAT
     raw = np.asarray(values, np.float32)
     positions = np.array([k.pt for k in described], np.float32)
     points = np.clip((positions + 0.5) / np.array(size, np.float32), 0.0, 1.0).astype(np.float32)
-    return Features(points=points, histograms=_hellinger(raw), bits=_binarise(raw), width_px=width, height_px=height)
+    return Features(points=points, bits=_binarise(raw), width_px=width, height_px=height)
 
 
 def mirror_features(features: Features) -> Features:
     """The features of the horizontally mirrored picture, without looking at pixels."""
     points = features.points.copy()
     points[:, 0] = 1.0 - points[:, 0]
-    histograms = None if features.histograms is None else features.histograms[:, _MIRROR_BINS]
     unpacked = np.unpackbits(features.bits, axis=1)[:, _MIRROR_BINS]
     return Features(
         points=points,
-        histograms=histograms,
         bits=np.packbits(unpacked, axis=1),
         width_px=features.width_px,
         height_px=features.height_px,
@@ -134,9 +128,6 @@ def build_descriptors(features: Features) -> bytes:
 def parse_descriptors(blob: bytes) -> Features:
     """Read a descriptor blob that may come from anyone.
 
-    Returns:
-        Features without histograms.
-
     Raises:
         LinkError: Wrong magic, version, length or sizes.
     """
@@ -157,7 +148,6 @@ def parse_descriptors(blob: bytes) -> Features:
     grid = np.ascontiguousarray(body[:, :4]).view("<u2")
     return Features(
         points=(grid.astype(np.float32) / 65535.0).astype(np.float32),
-        histograms=None,
         bits=np.ascontiguousarray(body[:, 4:]),
         width_px=int(width),
         height_px=int(height),
@@ -200,11 +190,6 @@ def _spread(keypoints: list[cv2.KeyPoint], size: tuple[int, int], limit: int) ->
         ranked.append((rank, index))
     ranked.sort()
     return [ordered[index] for _, index in ranked[:limit]]
-
-
-def _hellinger(raw: F32) -> F32:
-    total = np.maximum(raw.sum(axis=1, keepdims=True), 1e-6)
-    return np.asarray(np.sqrt(raw / total), np.float32)
 
 
 def _binarise(raw: F32) -> U8:

@@ -1,6 +1,7 @@
 """Line a suspect up with the photograph it may come from.
 
-In: suspect pixels, and the record's preview (if kept) or compact descriptors. Out: a ``Registration``, or nothing.
+In: suspect pixels, the record's compact descriptors, and its preview if it keeps one. Out: a ``Registration``, or
+nothing.
 
 Geometry is fitted on what did not change: feature matches, MAGSAC, an a-contrario bound on chance
 (``link.homography``), then, where there is a preview, a dense check that the surroundings agree too
@@ -38,9 +39,10 @@ MIN_INLIERS = 8
 MAX_LOG10_CHANCE = -4.0
 
 # With a preview: much of what either shows agrees, or less does but the fit is as exact as within one photograph.
-MIN_AGREEING_SHARE = 0.55
+MIN_AGREEING_SHARE = 0.48
 MIN_AGREEING_SHARE_IF_EXACT = 0.28
 MIN_AGREEING_FRACTION = 0.02
+MAX_RESIDUAL_PX = 1.2
 EXACT_RESIDUAL_PX = 0.5
 EXACT_INLIERS = 20
 EXACT_HULL_FRACTION = 0.3
@@ -50,8 +52,7 @@ MIN_INLIERS_DESCRIPTORS = 20
 MAX_LOG10_CHANCE_DESCRIPTORS = -30.0
 MAX_RESIDUAL_PX_DESCRIPTORS = 0.6
 
-_RATIO = 0.82
-_HAMMING_RATIO = 0.86
+_RATIO = 0.86
 _DUPLICATE_UNITS = 0.02
 
 
@@ -99,19 +100,7 @@ def attempt(
 ) -> Attempt:
     """As ``register``, but says why not. Pass ``suspect_features`` to try many sources with one detection."""
     ours = suspect_features if suspect_features is not None else detect_features(suspect)
-    stored = parse_descriptors(descriptors)
-    best = _attempt_with(ours, stored, suspect, preview)
-    if best.registration is None and preview is not None:
-        # The preview's own features cost a detection, and find a little more than the compact ones of the record.
-        again = _attempt_with(ours, detect_features(preview), suspect, preview)
-        if again.registration is not None or again.inliers > best.inliers:
-            best = again
-    return best
-
-
-def _attempt_with(
-    ours: Features, theirs: Features, suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None
-) -> Attempt:
+    theirs = parse_descriptors(descriptors)
     counts = (ours.distinct, theirs.distinct)
     if min(counts) < MIN_INLIERS:
         few: AttemptReason = "few_suspect_features" if counts[0] <= counts[1] else "few_source_features"
@@ -137,25 +126,21 @@ def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
     """Mutual nearest neighbours that are clearly nearer than the next place.
 
     Returns:
-        int64 (M, 2), indices into source and suspect. Gradient histograms are used where both sides have them.
+        int64 (M, 2), indices into source and suspect.
     """
     if len(source.points) < 2 or len(suspect.points) < 2:
         return np.zeros((0, 2), np.int64)
-    if source.histograms is not None and suspect.histograms is not None:
-        similarity = source.histograms @ suspect.histograms.T
-        squared, ratio = 2.0 - 2.0 * similarity, _RATIO**2
-    else:
-        first = np.unpackbits(source.bits, axis=1).astype(np.float32) * 2 - 1
-        second = np.unpackbits(suspect.bits, axis=1).astype(np.float32) * 2 - 1
-        squared, ratio = (128.0 - first @ second.T) / 2.0, _HAMMING_RATIO
-    rows = np.arange(len(squared))
-    best = np.argmin(squared, axis=1)
-    nearest = squared[rows, best]
+    first = np.unpackbits(source.bits, axis=1).astype(np.float32) * 2 - 1
+    second = np.unpackbits(suspect.bits, axis=1).astype(np.float32) * 2 - 1
+    differing = (128.0 - first @ second.T) / 2.0
+    rows = np.arange(len(differing))
+    best = np.argmin(differing, axis=1)
+    nearest = differing[rows, best]
     # The next place, not the same place at another orientation.
     x, y = suspect.points[:, 0], suspect.points[:, 1]
     near = (np.abs(x[best][:, None] - x) <= _DUPLICATE_UNITS) & (np.abs(y[best][:, None] - y) <= _DUPLICATE_UNITS)
-    second_nearest = np.where(near, np.float32(np.inf), squared).min(axis=1)
-    keep = (np.argmin(squared, axis=0)[best] == rows) & (nearest < ratio * second_nearest)
+    second_nearest = np.where(near, np.float32(np.inf), differing).min(axis=1)
+    keep = (np.argmin(differing, axis=0)[best] == rows) & (nearest < _RATIO * second_nearest)
     return np.stack([rows[keep], best[keep]], axis=1).astype(np.int64)
 
 
@@ -225,7 +210,11 @@ def _is_confirmed(fit: Fit, hull: float, agreement: Agreement | None) -> bool:
         )
     exact = fit.residual_px <= EXACT_RESIDUAL_PX and fit.distinct >= EXACT_INLIERS and hull >= EXACT_HULL_FRACTION
     least = MIN_AGREEING_SHARE_IF_EXACT if exact else MIN_AGREEING_SHARE
-    return agreement.share >= least and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
+    return (
+        agreement.share >= least
+        and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
+        and fit.residual_px <= MAX_RESIDUAL_PX
+    )
 
 
 def _hull_fraction(points: NDArray[np.float32]) -> float:

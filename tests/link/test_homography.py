@@ -12,7 +12,6 @@ from ftforensics.link.homography import fit_homography, log10_chance, map_points
 def _features(points):
     return Features(
         points=points.astype(np.float32),
-        histograms=None,
         bits=np.zeros((len(points), 16), np.uint8),
         width_px=400,
         height_px=300,

@@ -71,12 +71,15 @@ class Reading:
     hypotheses_tried: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Try:
+    """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched."""
+
     residual: Floats
     frame: geometry.Affine
     mode: SearchMode
     peak: float | None
+    best_z: float | None = None
 
 
 class TagReader:
@@ -211,6 +214,7 @@ class TagReader:
     def _match_book(self, tried: _Try, book: Book) -> MatchedTag | None:
         soft = soft_bits(tried.residual, book)
         found = matching.match(soft, book.words)
+        tried.best_z = max(0.0 if found is None else found.z, 0.0 if tried.best_z is None else tried.best_z)
         if found is None:
             return None
         # Each record is compared under its own key alone, so all records of all keys are all comparisons made.
@@ -250,11 +254,7 @@ class TagReader:
                     )
                     return self._reading([decoded], tried, len(tries))
         presence = max(self.presence(tried.residual) for tried in tries)
-        scores = [
-            float(matching.z_scores(soft_bits(t.residual, b), b.words).max(initial=0.0))
-            for t in tries
-            for b in self.books
-        ]
+        scores = [tried.best_z for tried in tries if tried.best_z is not None]
         card = self.reader.card
         seen = presence >= card.presence_threshold or (peak is not None and peak >= card.sync_threshold)
         reason: AbsenceReason = (

@@ -99,7 +99,7 @@ def train_reader(
     batch: int,
     peak: float,
     workers: int,
-    decay: float,
+    decay: float = 0.998,
     model_id: str,
     report: Callable[[str], None],
 ) -> None:

@@ -41,14 +41,20 @@ def tagged(pixels: np.ndarray) -> np.ndarray:
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 
 
-@pytest.mark.parametrize("name", [*LOSSLESS, "a.webp"])
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+# WebP has no grey pictures, and BMP none with transparency that is written back.
+LOSSLESS_MODES = [
+    (name, mode)
+    for name in (*LOSSLESS, "a.webp")
+    for mode in ("RGB", "RGBA", "L")
+    if (name, mode) not in (("a.webp", "L"), ("a.bmp", "RGBA"))
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), LOSSLESS_MODES)
 def test_lossless_formats_give_back_exactly_the_pixels_written(write_picture: Write, name: str, mode: str) -> None:
     image = Image.fromarray(make_pixels()).convert(mode)
     if mode == "RGBA":
         image.putalpha(Image.linear_gradient("L").resize(image.size))
-    if (name, mode) in (("a.webp", "L"), ("a.bmp", "RGBA")):
-        pytest.skip("the format has no such pictures")
     photo = load_photo(write_picture(name, image, **({"lossless": True, "exact": True} if name == "a.webp" else {})))
     new = tagged(photo.pixels) if mode != "L" else np.repeat(tagged(photo.pixels)[..., :1], 3, 2)
     out = photo.path.with_stem("out")

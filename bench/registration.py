@@ -114,6 +114,8 @@ def measure_strangers(photos: list[Photo], pairs: int, rng: np.random.Generator)
         suspect, source = photos[first], photos[second]
         for against, preview in (("preview", source.preview), ("descriptors", None)):
             tried = attempt(suspect.pixels, preview, source.made.descriptors, suspect_features=features[first])
+            if tried.reason == "no_common_geometry":
+                break  # the same geometry is looked for without the preview
             entry = _describe(tried, against, suspect.name, source.name)
             nearest.append(entry)
             if tried.registration is not None:

@@ -23,6 +23,7 @@ from ftforensics.link.survival import SurvivalMap
 RENDER_PX = 768
 
 _FULL_HEAT = 2.5
+_LEAST_HEAT = 0.35
 _OUTLINE = (255, 255, 255)
 _OUTLINE_EDGE = (20, 20, 20)
 _PANEL = (250, 250, 250)
@@ -43,11 +44,14 @@ def render_difference(suspect: U8, difference: Difference) -> bytes:
     size = (base.shape[1], base.shape[0])
     heat = np.clip(cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / _FULL_HEAT, 0, 1)
     seen = cv2.resize(difference.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    changed = _enlarge(difference.changed, size)
+    # What lies between sure places of one changed region is tinted too: a replaced cheek has nothing to differ in.
+    heat = np.maximum(heat, _LEAST_HEAT * changed)
     canvas = _grey(base)
     strength = np.clip(heat * 1.6, 0, 0.85)[..., None] * seen[..., None]
     canvas = canvas * (1 - strength) + _colours(np.asarray(heat, np.float32), cv2.COLORMAP_INFERNO) * strength
     picture = np.clip(_veil(canvas, ~seen), 0, 255).astype(np.uint8)
-    _outline(picture, cv2.resize(difference.changed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0)
+    _outline(picture, changed)
     if difference.changed.any():
         text = (
             f"Outlined: content differs from the source ({100 * difference.changed_fraction:.1f} % of the shared area)"
@@ -80,8 +84,8 @@ def render_survival(suspect: U8, survival: SurvivalMap, frame: Reals | None = No
     canvas = np.where(inside[..., None], _grey(base) * 0.45 + colours * 0.55, _grey(base))
     picture = np.clip(_veil(canvas, ~inside), 0, 255).astype(np.uint8)
     _outline(picture, inside & (level < survival.present_from))
-    present = float((survival.correlation >= survival.present_from).mean())
-    notes = [f"Outlined: no tag found here. Tag present in {100 * present:.0f} % of the tagged frame"]
+    present = float((level >= survival.present_from)[inside].mean()) if inside.any() else 0.0
+    notes = [f"Outlined: no tag found here. Tag present in {100 * present:.0f} % of the tagged frame in view"]
     if not inside.all():
         notes.append("Hatched: outside the tagged frame")
     return _with_legend(picture, cv2.COLORMAP_VIRIDIS, ("tag gone", "tag present"), notes)
@@ -127,6 +131,12 @@ def _carry(values: F32, matrix: Reals, size: tuple[int, int]) -> tuple[F32, Mask
         source = unit[..., :2] / unit[..., 2:]
     inside = np.all((source >= 0) & (source <= 1), axis=-1) & (unit[..., 2] > 0)
     return np.asarray(carried, np.float32), inside
+
+
+def _enlarge(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask at the picture's size, its steps smoothed."""
+    grown = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 3.0) > 0.5, np.bool_)
 
 
 def _outline(picture: U8, region: Mask) -> None:

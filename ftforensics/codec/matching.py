@@ -1,20 +1,22 @@
 """Maximum-likelihood matching of soft bits against a registry, and the bounds on being wrong.
 
 For soft bits l and a code word c in {-1, +1}^128, z = sum(l c) / sqrt(sum(l^2)). For a picture made without the key c
-is uniform over the mask whatever l is, so P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, 1963). The E-value
-counts every record, key and hypothesis that was compared. For pictures tagged with the *same* key and another record
-the bound does not hold; there the distance of the code and the runner-up's z are what there is to go by.
+is uniform over the mask whatever l is, so the chance that one record scores z or better is the tail of a weighted sum
+of random signs, which ``codec.tails`` counts. The E-value multiplies it by every record, key and hypothesis that was
+compared. For pictures tagged with the *same* key and another record the bound does not hold; there the distance of the
+code and the runner-up's z are what there is to go by.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, exp, sqrt
+from math import comb, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec.channel import PARITY_BYTES, WORD_BITS, WORD_BYTES, ChannelKey, Correction, decode
+from ftforensics.codec.tails import chance_p
 
 LINK_E_LIMIT = 1e-6
 BLIND_LIMIT = 1e-6
@@ -56,14 +58,9 @@ def match(soft: Floats, words: NDArray[np.int8]) -> Match | None:
     return Match(index=best, z=float(scores[best]), runner_up_z=second, bit_agreement=agreement)
 
 
-def false_accept_p(z: float) -> float:
-    """Hoeffding's bound on one comparison reaching z by chance."""
-    return exp(-0.5 * z * z) if z > 0.0 else 1.0
-
-
-def e_value(z: float, *, records: int, carrier_keys: int, hypotheses: int) -> float:
-    """Expected number of chance matches this good among everything that was compared."""
-    return records * carrier_keys * hypotheses * false_accept_p(z)
+def e_value(soft: Floats, z: float, *, records: int, carrier_keys: int, hypotheses: int) -> float:
+    """Expected number of chance matches as good as z, for soft bits (128,), among everything that was compared."""
+    return records * carrier_keys * hypotheses * chance_p(soft, z)
 
 
 def blind_false_accept_p(errors: int, erasures: int) -> float:

@@ -26,8 +26,9 @@ class Geometry:
 class MatchedTag:
     """Maximum-likelihood match of the soft bits against a registry.
 
-    ``z`` is at most sqrt(128). ``e_value`` counts records x carrier keys x hypotheses x exp(-z^2/2) (Hoeffding);
-    ``e_case`` is e_value times the pictures read in the case. ``bit_agreement`` is a fraction of 128.
+    ``z`` is at most sqrt(128). ``e_value`` counts records x carrier keys x hypotheses x the chance that a random word
+    scores z with these soft bits; ``e_case`` is e_value times the pictures read in the case. ``bit_agreement`` is a
+    fraction of 128.
     """
 
     tag_id: str

@@ -218,7 +218,9 @@ class TagReader:
         if found is None:
             return None
         # Each record is compared under its own key alone, so all records of all keys are all comparisons made.
-        e_value = matching.e_value(found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses)
+        e_value = matching.e_value(
+            soft, found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses
+        )
         if e_value * self.pictures > matching.LINK_E_LIMIT:
             return None
         tag_id = f"{int(book.ids[found.index]):016x}"

@@ -1,7 +1,8 @@
 """The numbers behind a finding, each with one line on what it says, and where its E-value lies on a scale.
 
-The bound: for a picture made without the carrier key, P(z >= t) <= exp(-t^2 / 2) for every record (Hoeffding, JASA 58,
-1963, theorem 2, for the key's uniform mask), so E = records x keys x hypotheses x exp(-z^2 / 2).
+The bound: for a picture made without the carrier key every record's word is uniform over the key's mask, so the chance
+p of scoring z is the share of the 2^128 sign patterns that do (``codec.tails``), never above Hoeffding's exp(-z^2 / 2)
+(JASA 58, 1963, theorem 2), and E = records x keys x hypotheses x p.
 """
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ def build_scale(finding: Finding) -> EvidenceScale | None:
     if not isinstance(tag, MatchedTag) or not all(map(math.isfinite, (tag.e_case, tag.z, tag.runner_up_z))):
         return None
     best = math.log10(tag.e_case) if tag.e_case > 0 else _SMALLEST_LOG
-    runner_up = best + (tag.z**2 - tag.runner_up_z**2) / (2 * math.log(10))
+    pictures = tag.e_case / tag.e_value if tag.e_value > 0 else 1.0
+    # Its own soft bits are not kept, so the runner-up is placed by Hoeffding's bound.
+    compared = max(1.0, tag.records * tag.hypotheses * pictures)
+    runner_up = math.log10(compared) - max(0.0, tag.runner_up_z) ** 2 / (2 * math.log(10))
     return EvidenceScale(
         width=_SCALE_WIDTH,
         limit_x=_scale_x(math.log10(E_CASE_LIMIT)),

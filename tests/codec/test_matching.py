@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from functools import partial
+from math import sqrt
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ftforensics.codec import channel, matching
+from ftforensics.codec.tails import chance_p
 
 softs = hnp.arrays(np.float32, 128, elements=st.floats(-10, 10, width=32))
 words = hnp.arrays(np.int8, st.tuples(st.integers(1, 20), st.just(128)), elements=st.sampled_from([-1, 1]))
@@ -71,24 +73,6 @@ def test_scores_do_not_depend_on_how_a_large_registry_is_cut(monkeypatch: pytest
     np.testing.assert_allclose(matching.z_scores(soft, book), whole, atol=1e-5)
 
 
-@given(zs, zs, counts, counts, st.integers(1, 100))
-def test_e_is_monotone(low: float, high: float, records: int, more: int, hypotheses: int) -> None:
-    low, high = sorted((low, high))
-    of = matching.e_value
-    weak = of(low, records=records, carrier_keys=2, hypotheses=hypotheses)
-    assert of(high, records=records, carrier_keys=2, hypotheses=hypotheses) <= weak
-    assert of(low, records=records + more, carrier_keys=2, hypotheses=hypotheses) >= weak
-    assert of(low, records=records, carrier_keys=3, hypotheses=hypotheses) >= weak
-    assert of(low, records=records, carrier_keys=2, hypotheses=hypotheses + 1) >= weak
-    assert 0.0 < matching.false_accept_p(high) <= 1.0
-
-
-def test_a_million_records_need_the_z_the_design_says() -> None:
-    assert matching.e_value(7.44, records=10**6, carrier_keys=1, hypotheses=1) < 1e-6
-    assert matching.e_value(7.42, records=10**6, carrier_keys=1, hypotheses=1) > 1e-6
-    assert matching.false_accept_p(-8.0) == 1.0
-
-
 SHAPES = {
     "flat": np.ones(128),
     "one loud bit": np.r_[100.0, np.ones(127)],
@@ -97,19 +81,39 @@ SHAPES = {
 }
 
 
+@given(zs, zs, counts, counts, st.integers(1, 100))
+def test_e_is_monotone(low: float, high: float, records: int, more: int, hypotheses: int) -> None:
+    low, high = sorted((low, high))
+    of = partial(matching.e_value, SHAPES["gaussian"])
+    weak = of(low, records=records, carrier_keys=2, hypotheses=hypotheses)
+    assert of(high, records=records, carrier_keys=2, hypotheses=hypotheses) <= weak
+    assert of(low, records=records + more, carrier_keys=2, hypotheses=hypotheses) >= weak
+    assert of(low, records=records, carrier_keys=3, hypotheses=hypotheses) >= weak
+    assert of(low, records=records, carrier_keys=2, hypotheses=hypotheses + 1) >= weak
+
+
+def test_a_million_records_need_less_than_hoeffdings_z() -> None:
+    counted = {"records": 10**6, "carrier_keys": 1, "hypotheses": 1}
+    even = np.ones(128, dtype=np.float32)
+    assert matching.e_value(even, 7.44, **counted) < 1e-6
+    # 25 of 128 bits wrong: Hoeffding would not accept it.
+    assert matching.e_value(even, (128 - 2 * 25) / sqrt(128), **counted) < 1.1e-6
+    assert matching.e_value(even, 6.0, **counted) > 1e-6
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-def test_hoeffding_bounds_chance_over_uniform_masks(shape: str) -> None:
+def test_chance_is_bounded_over_uniform_masks(shape: str) -> None:
     random = np.random.default_rng(9)
     masks = random.choice(np.array([-1, 1], dtype=np.int8), (100_000, 128))
     scores = matching.z_scores(SHAPES[shape].astype(np.float32), masks)
     for threshold in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0):
-        bound = matching.false_accept_p(threshold)
+        bound = chance_p(SHAPES[shape], threshold)
         slack = 4 * sqrt(bound * (1 - bound) / len(scores)) + 1 / len(scores)
         assert (scores >= threshold).mean() <= bound + slack
     assert (scores >= 1.0).mean() > 0.01 or shape == "one loud bit"
 
 
-def test_hoeffding_bounds_real_code_words_over_real_keys() -> None:
+def test_chance_is_bounded_for_real_code_words_over_real_keys() -> None:
     soft = np.random.default_rng(5).standard_normal(128).astype(np.float32)
     ids = np.array([0x0123456789ABCDEF], dtype=np.uint64)
     secrets = [b"chance %d" % number for number in range(6000)]
@@ -118,7 +122,7 @@ def test_hoeffding_bounds_real_code_words_over_real_keys() -> None:
     assert abs(float(scores.mean())) < 4 / sqrt(len(scores))
     assert float(scores.var()) == pytest.approx(1.0, abs=0.1)
     for threshold in (1.0, 2.0, 3.0):
-        bound = matching.false_accept_p(threshold)
+        bound = chance_p(soft, threshold)
         assert (scores >= threshold).mean() <= bound + 4 * sqrt(bound / len(scores))
 
 
@@ -188,7 +192,3 @@ def test_blind_decoding_of_arbitrary_soft_bits_keeps_its_budget(soft: np.ndarray
     if found is not None:
         claimed = matching.blind_false_accept_p(found.correction.errors, found.correction.erasures)
         assert found.false_accept_p == claimed * trials <= matching.BLIND_LIMIT / 2
-
-
-def test_the_bound_is_the_exponential_itself() -> None:
-    assert matching.false_accept_p(3.0) == exp(-4.5)

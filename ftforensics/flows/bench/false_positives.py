@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ftforensics.attacks import handling, warps
 from ftforensics.codec import matching
+from ftforensics.codec.channel import WORD_BITS
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
@@ -138,7 +139,7 @@ def read_direct(
     hypotheses, threshold = tag_reader.budget.hypotheses, tag_reader.reader.card.presence_threshold
     outcomes = []
     for bits, z, residual in zip(soft, best, residuals, strict=True):
-        e_value = matching.e_value(float(z), records=tag_reader.records, carrier_keys=1, hypotheses=hypotheses)
+        e_value = matching.e_value(bits, float(z), records=tag_reader.records, carrier_keys=1, hypotheses=hypotheses)
         wrong = e_value * tag_reader.pictures <= matching.LINK_E_LIMIT
         trials = tag_reader.pictures * hypotheses
         blind = None if wrong else matching.decode_blind(bits, book.key.channel, trials=trials)
@@ -242,7 +243,7 @@ FALSE_POSITIVE_COLUMNS: tuple[Column, ...] = (
     *_bounded("present", "'tag present, unreadable'"),
     Column(key="present_pictures", label="pictures with one", kind="count"),
     Column(key="largest_z", label="largest z", kind="number", digits=2),
-    Column(key="needed_z", label="z needed", kind="number", digits=2),
+    Column(key="needed_z", label="z needed, bits equally loud", kind="number", digits=2),
     Column(key="largest_presence", label="largest presence", kind="number", digits=2),
     Column(key="largest_peak", label="largest sync peak", kind="number", digits=2),
 )
@@ -276,8 +277,11 @@ def summarise_false_positives(results: Sequence[Sequence[Outcome]], records: int
 
 
 def needed_z(records: int, hypotheses: int) -> float:
-    """The z at which one picture's E-value is at the limit for a link."""
-    return float(np.sqrt(2.0 * np.log(records * hypotheses / matching.LINK_E_LIMIT)))
+    """The z at which one picture's E-value is at the limit for a link, where all soft bits are equally loud."""
+    even = np.ones(WORD_BITS, dtype=np.float32)
+    steps = (WORD_BITS - 2.0 * np.arange(WORD_BITS // 2)) / np.sqrt(WORD_BITS)
+    counted = {"records": records, "carrier_keys": 1, "hypotheses": hypotheses}
+    return float(min(z for z in steps if matching.e_value(even, float(z), **counted) <= matching.LINK_E_LIMIT))
 
 
 def _largest(values: Sequence[float | None]) -> float | None:

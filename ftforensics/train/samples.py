@@ -79,11 +79,11 @@ def edit(
         else:
             sample.pixels, mask = regions.swap_region(sample.pixels, donor, mask, colour_matched=random.random() < 0.7)
         sample.present = np.asarray(sample.present * (1.0 - resize(mask, GRID, GRID)), dtype=np.float32)
-    if random.random() < 0.1:
-        sample.pixels = warps.reenact(sample.pixels, float(random.uniform(0, 0.02)) * hard.strength, random)
-    if simulator is not None and random.random() < 0.15:
+    if random.random() < 0.15:
+        sample.pixels = warps.reenact(sample.pixels, float(random.uniform(0, 0.03)) * hard.strength, random)
+    if simulator is not None and random.random() < 0.22:
         sample.pixels = _regenerate(sample.pixels, simulator, random)
-    if random.random() < 0.3:
+    if random.random() < 0.4:
         sample.pixels = colour.random_edit(sample.pixels, hard.strength, random)
 
 

@@ -64,6 +64,10 @@ class ModelMissing(EngineError):
     """The model folder, its card or its graph is not there or does not match its hash."""
 
 
+class PlanRefused(EngineError):
+    """An engine plan's manifest does not verify, or the plan is not what it vouches for: it is never loaded."""
+
+
 class TrustError(FtfError):
     """Keys, signatures, trust list or ledger."""
 

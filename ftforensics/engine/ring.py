@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import VALUES, build_carriers
-from ftforensics.codec.channel import ChannelKey, build_channel_key, encode_many
+from ftforensics.codec.channel import ChannelKey, build_channel_key
+from ftforensics.codec.words import PackedWords, build_words
 
 SECRET_BYTES = 32
 
@@ -41,14 +42,14 @@ def build_ring_key(key_id: str, derive: Callable[[str, int], bytes], model_id: s
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Book:
-    """Code words (N, 128) int8 of the records under one carrier key, and their ids uint64 (N,), in the same order."""
+    """Code words of the records under one carrier key, and their ids uint64 (N,), in the same order."""
 
     key: RingKey
     ids: NDArray[np.uint64]
-    words: NDArray[np.int8]
+    words: PackedWords
 
 
 def build_book(key: RingKey, ids: NDArray[np.uint64]) -> Book:
     """Code words of all ids under a key; an id listed twice counts once, or it would be its own runner-up."""
     unique = np.unique(ids.astype(np.uint64))
-    return Book(key=key, ids=unique, words=encode_many(unique, key.channel))
+    return Book(key=key, ids=unique, words=build_words(unique, key.channel))

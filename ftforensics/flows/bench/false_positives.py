@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ftforensics.attacks import handling, warps
 from ftforensics.codec import matching
 from ftforensics.codec.channel import WORD_BITS
-from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
+from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.flows.bench.keys import BookFile, draw_ids, save_book
@@ -35,7 +34,6 @@ from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
 # Share of the untagged reads that pictures of the other two kinds get, each.
 TAGGED_SHARE = 0.1
-_CHUNK = 65536
 
 UNTAGGED, OTHER_KEY, UNREGISTERED = "untagged", "tagged under another key", "tagged, record in no registry"
 POPULATIONS = (UNTAGGED, OTHER_KEY, UNREGISTERED)
@@ -133,14 +131,15 @@ def draw_views(pixels: Pixels, count: int, seed: int, picture_sha256: str) -> It
 def read_direct(
     tag_reader: TagReader, book: Book, residuals: Floats, population: str, tag_id: str | None
 ) -> list[Outcome]:
-    """What ``TagReader`` with the budget "direct" makes of residual maps (N, 3, 64, 64), matched all at once."""
-    soft = np.stack([soft_bits(residual, book) for residual in residuals])
-    best = best_z(soft, book.words)
+    """What ``TagReader`` with the budget "direct" makes of residual maps (N, 3, 64, 64)."""
     hypotheses, threshold = tag_reader.budget.hypotheses, tag_reader.reader.card.presence_threshold
     outcomes = []
-    for bits, z, residual in zip(soft, best, residuals, strict=True):
-        e_value = matching.e_value(bits, float(z), records=tag_reader.records, carrier_keys=1, hypotheses=hypotheses)
-        wrong = e_value * tag_reader.pictures <= matching.LINK_E_LIMIT
+    for residual in residuals:
+        bits = soft_bits(residual, book)
+        found = matching.match(bits, book.words)
+        z = 0.0 if found is None else found.z
+        e_value = matching.e_value(bits, z, records=tag_reader.records, carrier_keys=1, hypotheses=hypotheses)
+        wrong = e_value * tag_reader.pictures <= LINK_E_LIMIT
         trials = tag_reader.pictures * hypotheses
         blind = None if wrong else matching.decode_blind(bits, book.key.channel, trials=trials)
         presence = tag_reader.presence(residual)
@@ -151,22 +150,12 @@ def read_direct(
                 wrong=wrong,
                 decoded=blind is not None and blind.correction.tag_id != tag_id,
                 present=not wrong and blind is None and presence >= threshold,
-                best_z=float(z),
+                best_z=z,
                 presence=presence,
                 sync_peak=None,
             )
         )
     return outcomes
-
-
-def best_z(soft: Floats, words: NDArray[np.int8]) -> Floats:
-    """The largest z (N,) of soft bits (N, 128) over all words (M, 128)."""
-    units = soft / np.maximum(np.linalg.norm(soft, axis=1, keepdims=True), 1e-12)
-    best = np.full(soft.shape[0], -np.inf, dtype=np.float32)
-    for at in range(0, words.shape[0], _CHUNK):
-        scores = words[at : at + _CHUNK].astype(np.float32) @ units.T.astype(np.float32)
-        np.maximum(best, scores.max(axis=0), out=best)
-    return best
 
 
 def _search(tag_reader: TagReader, view: Pixels, residual: Floats, population: str, tag_id: str | None) -> Outcome:
@@ -281,7 +270,7 @@ def needed_z(records: int, hypotheses: int) -> float:
     even = np.ones(WORD_BITS, dtype=np.float32)
     steps = (WORD_BITS - 2.0 * np.arange(WORD_BITS // 2)) / np.sqrt(WORD_BITS)
     counted = {"records": records, "carrier_keys": 1, "hypotheses": hypotheses}
-    return float(min(z for z in steps if matching.e_value(even, float(z), **counted) <= matching.LINK_E_LIMIT))
+    return float(min(z for z in steps if matching.e_value(even, float(z), **counted) <= LINK_E_LIMIT))
 
 
 def _largest(values: Sequence[float | None]) -> float | None:

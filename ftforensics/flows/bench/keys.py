@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ftforensics.codec.words import PackedWords
 from ftforensics.engine.ring import Book, RingKey, build_book, build_ring_key
 from ftforensics.errors import WriteFailed
 from ftforensics.trust.keys import CarrierKey
@@ -50,7 +51,7 @@ class BookFile:
     def open(self, key: RingKey) -> Book:
         """The book, its words shared with other processes."""
         ids = np.load(self.ids_path)
-        return Book(key=key, ids=ids, words=np.asarray(np.load(self.words_path, mmap_mode="r")))
+        return Book(key=key, ids=ids, words=PackedWords(np.asarray(np.load(self.words_path, mmap_mode="r"))))
 
 
 def save_book(work: Path, label: str, key: RingKey, ids: NDArray[np.uint64]) -> BookFile:
@@ -60,14 +61,14 @@ def save_book(work: Path, label: str, key: RingKey, ids: NDArray[np.uint64]) -> 
         WriteFailed: Disk full or not permitted.
     """
     digest = hashlib.sha256(key.key_id.encode() + ids.tobytes() + key.channel.mask.tobytes()).hexdigest()[:24]
-    book = BookFile(label=label, ids_path=work / f"{digest}.ids.npy", words_path=work / f"{digest}.words.npy")
+    book = BookFile(label=label, ids_path=work / f"{digest}.ids.npy", words_path=work / f"{digest}.packed.npy")
     try:
         work.mkdir(parents=True, exist_ok=True)
         if not book.words_path.exists():
             built = build_book(key, ids)
             np.save(book.ids_path, built.ids)
             partial = work / f"{digest}.part.npy"
-            np.save(partial, built.words)
+            np.save(partial, built.words.halves)
             partial.replace(book.words_path)
     except OSError as exc:
         raise WriteFailed(

@@ -64,6 +64,10 @@ class ModelMissing(EngineError):
     """The model folder, its card or its graph is not there or does not match its hash."""
 
 
+class BackendUnavailable(EngineError):
+    """A backend that was asked for does not work on this machine."""
+
+
 class PlanRefused(EngineError):
     """An engine plan's manifest does not verify, or the plan is not what it vouches for: it is never loaded."""
 

@@ -103,7 +103,10 @@ class SignatureCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingInfo:
-    """Which model read the picture, on what, and how sure it is that any tag is there."""
+    """Which model read the picture, on what, and how sure it is that any tag is there.
+
+    ``engine_sha256`` is that of the built engine that was run, None where it was the model's own graph.
+    """
 
     model: str
     weights_sha256: str
@@ -112,6 +115,7 @@ class ReadingInfo:
     presence: float
     sync_peak: float | None
     search: str
+    engine_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

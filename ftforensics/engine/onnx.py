@@ -43,6 +43,7 @@ class OnnxReader:
 
     backend = "onnxruntime-cpu"
     precision = "fp32"
+    engine_sha256: str | None = None
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
         self.card = load_card(folder)
@@ -56,6 +57,9 @@ class OnnxReader:
             single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
             planes[at] = self._session.run(None, {"picture": single})[0][0]
         return planes
+
+    def close(self) -> None:
+        """See ``engine.reader.Reader.close``: nothing is held that would not go by itself."""
 
 
 class OnnxEmbedder:

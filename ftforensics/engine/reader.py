@@ -14,14 +14,25 @@ Pixels = NDArray[np.uint8]
 
 
 class Reader(Protocol):
-    """Runs one model. ``backend`` and ``precision`` go into every finding."""
+    """Runs one model. ``backend``, ``precision`` and ``engine_sha256`` go into every finding.
+
+    ``engine_sha256`` is that of the built engine, None where the model's own graph or weights are run.
+    """
 
     backend: str
     precision: str
+    engine_sha256: str | None
     card: ModelCard
 
     def read(self, pictures: Pixels) -> Floats:
-        """Residual maps (B, 3, 64, 64) of pictures uint8 (B, 128, 128, 3) sRGB; any B and order give the same maps."""
+        """Residual maps (B, 3, 64, 64) of pictures uint8 (B, 128, 128, 3) sRGB.
+
+        Any B and order give the same maps on a processor; how far GPUs promise that stands in docs/adr/0008.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the reader holds; may be called again. Nothing can be read afterwards."""
         ...
 
 

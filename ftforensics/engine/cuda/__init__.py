@@ -1,0 +1,1 @@
+"""NVIDIA GPUs: is there a driver, slots and queues that keep a device busy, and the devices themselves."""

@@ -9,6 +9,10 @@ SearchMode = Literal["direct", "content", "blind", "deep"]
 AbsenceReason = Literal["not_present", "present_unreadable", "no_carrier_key", "not_read"]
 
 
+# A link is made only while at most so many false matches are to be expected in the whole case.
+LINK_E_LIMIT = 1e-6
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
     """Where the tagged frame lies in the suspect.

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from ftforensics.codec import channel, matching
 from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES, build_sync_carrier
-from ftforensics.domain.tag import AbsenceReason, DecodedTag, Geometry, MatchedTag, SearchMode, TagAbsence, TagOutcome
+from ftforensics.domain.tag import (
+    LINK_E_LIMIT,
+    AbsenceReason,
+    DecodedTag,
+    Geometry,
+    MatchedTag,
+    SearchMode,
+    TagAbsence,
+    TagOutcome,
+)
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync import SyncSearch, correlate_frame
@@ -221,7 +230,7 @@ class TagReader:
         e_value = matching.e_value(
             soft, found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses
         )
-        if e_value * self.pictures > matching.LINK_E_LIMIT:
+        if e_value * self.pictures > LINK_E_LIMIT:
             return None
         tag_id = f"{int(book.ids[found.index]):016x}"
         corrected, erasures = _corrections(soft, book, tag_id)

@@ -15,13 +15,12 @@ from datetime import UTC, datetime
 
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import SourceRef, Verdict
-from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence, TagOutcome
+from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.link import sentences as say
 from ftforensics.link.facts import Facts, Judgement
 
 __all__ = ["Facts", "Judgement", "judge"]
 
-MAX_E_CASE = 1e-6
 ENOUGH_FEATURES = 60
 REWORKED_SIMILARITY = 0.75
 COARSE_LIKENESS_BITS = 12
@@ -42,9 +41,9 @@ def judge(facts: Facts) -> Judgement:
     """
     if facts.failure is not None:
         return _unreadable(facts.failure)
-    if isinstance(facts.tag, DecodedTag) and facts.tag.false_accept_p <= MAX_E_CASE and facts.signature is None:
+    if isinstance(facts.tag, DecodedTag) and facts.tag.false_accept_p <= LINK_E_LIMIT and facts.signature is None:
         return _unregistered(facts.tag)
-    if not isinstance(facts.tag, MatchedTag) or not facts.tag.e_case <= MAX_E_CASE:
+    if not isinstance(facts.tag, MatchedTag) or not facts.tag.e_case <= LINK_E_LIMIT:
         return _without_tag(facts)
     for rule in _RULES:
         judgement = rule(facts, facts.tag)
@@ -95,7 +94,7 @@ def _why_no_tag(tag: TagOutcome | None) -> str:
     if isinstance(tag, MatchedTag):
         return (
             f"The best match among {tag.records} records is not accepted: by chance up to {tag.e_case:.1e} such "
-            f"matches are expected in the whole case, and at most {MAX_E_CASE:.0e} is allowed."
+            f"matches are expected in the whole case, and at most {LINK_E_LIMIT:.0e} is allowed."
         )
     if isinstance(tag, DecodedTag):
         return (

@@ -11,11 +11,10 @@ import math
 from dataclasses import dataclass
 
 from ftforensics.domain.link import Finding, Registration, Survival
-from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
+from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, Geometry, MatchedTag, TagAbsence
 from ftforensics.report.quantities import count, decimal, percent, power_of_ten, scientific
 from ftforensics.report.wording import SEARCH_TEXTS
 
-E_CASE_LIMIT = 1e-6
 CHANNEL_BITS = 128
 Z_MAX = math.sqrt(CHANNEL_BITS)
 _SCALE_WEAKEST, _SCALE_STRONGEST, _SCALE_WIDTH = 2.0, -26.0, 640.0
@@ -83,12 +82,12 @@ def build_scale(finding: Finding) -> EvidenceScale | None:
     runner_up = math.log10(compared) - max(0.0, tag.runner_up_z) ** 2 / (2 * math.log(10))
     return EvidenceScale(
         width=_SCALE_WIDTH,
-        limit_x=_scale_x(math.log10(E_CASE_LIMIT)),
+        limit_x=_scale_x(math.log10(LINK_E_LIMIT)),
         best_x=_scale_x(best),
         best=scientific(tag.e_case),
         runner_up_x=_scale_x(runner_up),
         runner_up=scientific(10**runner_up) if abs(runner_up) < 300 else "beyond range",
-        passes=tag.e_case <= E_CASE_LIMIT,
+        passes=tag.e_case <= LINK_E_LIMIT,
         ticks=tuple((_scale_x(log), power_of_ten(log)) for log in range(0, -25, -6)),
     )
 

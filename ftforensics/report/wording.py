@@ -41,8 +41,8 @@ VERDICT_TEXTS: dict[Verdict, VerdictText] = {
     Verdict.TAG_TRANSPLANT_SUSPECTED: VerdictText(
         label="Tag transplant suspected",
         mark="transplant",
-        meaning="A tag was read, but the content contradicts its record, or the tag is as strong inside the replaced "
-        "region as outside it. The exhibit is attributed to nobody.",
+        meaning="A tag was read, but the content contradicts its record, or the tag holds inside the replaced "
+        "region nearly as it does outside. The exhibit is attributed to nobody.",
         not_meaning="That the issuer of the record has anything to do with this picture.",
     ),
     Verdict.RECORD_POSTDATES_EXHIBIT: VerdictText(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from ftforensics.attacks import handling, regions, warps
-from ftforensics.codec.matching import LINK_E_LIMIT
-from ftforensics.domain.tag import DecodedTag, MatchedTag, SearchMode, TagAbsence
+from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchMode, TagAbsence
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
 from ftforensics.engine.ring import Book, RingKey, build_book

@@ -16,7 +16,7 @@ def check_runs_here(
     flavour_version: str | None,
     capability: Capability | None,
     device_name: str = "this GPU",
-    driver_cuda: tuple[int, int] | None = None,
+    driver_cuda: str | None = None,
 ) -> None:
     """Make sure that a plan fits runtime, GPU and driver.
 
@@ -25,7 +25,7 @@ def check_runs_here(
         flavour_version: The installed release of the plan's flavour; None where it is not installed.
         capability: Of the GPU, such as (8, 9); None where there is no GPU or no driver.
         device_name: The GPU's name, for the sentence.
-        driver_cuda: The newest CUDA that the driver supports, such as (13, 0); None where it is not known.
+        driver_cuda: The newest CUDA that the driver knows, such as "13.0"; None where it is not known.
 
     Raises:
         EngineError: It does not fit.
@@ -65,10 +65,14 @@ def check_runs_here(
             subject=subject,
             remedy=f"{rebuild} --target {target}",
         )
-    if driver_cuda is not None and manifest.cuda_major is not None and driver_cuda[0] < manifest.cuda_major:
+    if driver_cuda is not None and manifest.cuda_major is not None and _major(driver_cuda) < manifest.cuda_major:
         raise EngineError(
-            f"the plan needs a driver for CUDA {manifest.cuda_major}, and the driver here stops at CUDA "
-            f"{driver_cuda[0]}.{driver_cuda[1]}",
+            f"the plan needs a driver for CUDA {manifest.cuda_major}, and the driver here stops at CUDA {driver_cuda}",
             subject=subject,
             remedy="update the NVIDIA driver",
         )
+
+
+def _major(version: str) -> int:
+    head = version.partition(".")[0]
+    return int(head) if head.isdecimal() else 0

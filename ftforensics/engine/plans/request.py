@@ -96,6 +96,11 @@ def reader_shapes(card: ModelCard, *, batch: int, max_batch: int) -> tuple[Input
     return (InputShape(name="picture", least=least, best=best, most=most),)
 
 
+def hash_graph(graph: bytes) -> str:
+    """Hex SHA-256 of the graph that a build starts from."""
+    return hashlib.sha256(graph).hexdigest()
+
+
 def check_model_id(model_id: str) -> str:
     """A model's id, if it can be part of a file's name.
 

@@ -30,14 +30,13 @@ from ftforensics.cli.signing import NamedSigner, resolve_signer
 from ftforensics.cli.trust import parse_fingerprint
 from ftforensics.engine.models import find_model, load_card, load_graph
 from ftforensics.engine.plans.builder import BuildOrigin, build_plan, check_builds_here
-from ftforensics.engine.plans.files import read_regular_file
 from ftforensics.engine.plans.flavours import FLAVOURS, Flavour, Installed, find_installed, name_target, parse_targets
 from ftforensics.engine.plans.folder import PlanFolder
 from ftforensics.engine.plans.manifest import PlanManifest, parse_payload
 from ftforensics.engine.plans.precision import prepare_graph
 from ftforensics.engine.plans.request import PlanRequest, check_model_id, hash_graph, reader_shapes
 from ftforensics.engine.plans.verified import VerifiedPlan, load_verified_plan
-from ftforensics.errors import EngineError, FtfError, PlanRefused, TrustError, UsageError
+from ftforensics.errors import EngineError, FtfError, PlanRefused, TrustError
 
 _COLUMNS = (
     "name",
@@ -53,7 +52,6 @@ _COLUMNS = (
     "reason",
 )
 _CHECKED = ("name", "holds", "signed_by", "reason")
-_MAX_GRAPH_BYTES = 1 << 30
 _NOT_ESTABLISHED = (
     "that the plan was built from the model it names: that is the signer's word",
     "that this machine's GPU and driver can run it: see 'ftf doctor'",
@@ -99,7 +97,7 @@ PlanName = Annotated[
         "ftf engine build",
         "ftf engine build ftf-1 --target sm_89,sm_120 --precision fp16",
         "ftf engine build ftf-1 --flavour tensorrt --batch 64 --max-batch 256",
-        "ftf engine build ftf-1 --precision int8 --quantised reader-int8.onnx --key me",
+        "ftf engine build ftf-1 --precision int8 --key me",
     ),
 )
 def build(
@@ -119,9 +117,6 @@ def build(
         ),
     ] = None,
     precision: Annotated[Precision, typer.Option("--precision", help="Of weights and arithmetic.")] = Precision.FP16,
-    quantised: Annotated[
-        Path | None, typer.Option("--quantised", metavar="FILE", help="The reader with Q/DQ nodes, for int8 (ONNX).")
-    ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, metavar="N", help="Pictures at a time to tune for.")] = 16,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, metavar="N", help="Pictures at a time at most.")] = 64,
     out: Annotated[
@@ -138,14 +133,14 @@ def build(
     """Build a plan that runs a model on GPUs, and sign it with your examiner key.
 
     A plan is code, so it is loaded only if its manifest is signed with one of your own examiner keys, or with a key
-    that you pinned with 'ftf trust add engine-plans FINGERPRINT'. It goes into the folder of built engines, never into the
-    program. The same build is not made twice.
+    that you pinned with 'ftf trust add engine-plans FINGERPRINT'. It goes into the folder of built engines, never into
+    the program. The same build is not made twice.
     """
     kind = FLAVOURS[flavour.value]
     installed = find_installed(kind)
     targets = _choose_targets(kind, target)
     request, graph = _plan_request(
-        settings, model, kind, installed, targets, precision, quantised, batch=batch, max_batch=max_batch
+        settings, model, kind, installed, targets, precision, batch=batch, max_batch=max_batch
     )
     engines = out or settings.engines_folder
     folder = PlanFolder(engines)
@@ -287,7 +282,6 @@ def _plan_request(
     installed: Installed,
     targets: tuple[str, ...],
     precision: Precision,
-    quantised: Path | None,
     *,
     batch: int,
     max_batch: int,
@@ -295,15 +289,12 @@ def _plan_request(
     """The request of a build and the graph that it starts from."""
     source = find_model(model, settings.engines)
     card = load_card(source)
-    graph = load_graph(source, card.reader_file, card.reader_sha256)
-    if (quantised is not None) != (precision is Precision.INT8):
-        if quantised is not None:
-            raise UsageError("--quantised is for int8 plans", remedy="give --precision int8 too")
-        raise EngineError(
-            f"an int8 plan needs the quantised reader of {card.model_id}", remedy="give it with --quantised FILE"
-        )
-    if quantised is not None:
-        graph = read_regular_file(quantised, what="the quantised graph", max_bytes=_MAX_GRAPH_BYTES)
+    if precision is Precision.INT8:
+        from ftforensics.engine.quantise import load_quantised
+
+        graph = load_quantised(source)
+    else:
+        graph = load_graph(source, card.reader_file, card.reader_sha256)
     request = PlanRequest(
         model_id=check_model_id(card.model_id),
         model_sha256=card.reader_sha256,

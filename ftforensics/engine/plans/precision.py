@@ -77,5 +77,5 @@ def _check_quantised(model: Any, subject: str) -> None:
         raise EngineError(
             "the graph is not quantised: it has no Q/DQ nodes",
             subject=subject,
-            remedy="give an int8 graph with --quantised",
+            remedy="quantise the model first",
         )

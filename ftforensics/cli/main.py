@@ -25,6 +25,7 @@ from ftforensics.cli.commands import new_app
 from ftforensics.cli.crash import report_crash
 from ftforensics.cli.errors import CANNOT_WRITE, COMPLETE, INTERRUPTED, OUTPUT_CLOSED, USAGE, exit_code
 from ftforensics.cli.output import Output
+from ftforensics.cli.settings import keep_matrices_on_one_thread
 from ftforensics.errors import FtfError
 
 # The base of all errors in a command line, in whichever package this version of Typer keeps it.
@@ -136,6 +137,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run ``ftf`` and return its exit code; every error has been told on standard error."""
+    keep_matrices_on_one_thread()
     Output()  # from here on, no character of a hostile name can fail to be written
     try:
         code = _dispatch(list(arguments))

@@ -8,6 +8,7 @@
 | ``FTF_NOW`` | a fixed UTC time instead of the clock, for runs that are to be repeated byte by byte |
 | ``FTF_DEBUG`` | show the traceback of a bug instead of filing it |
 | ``NO_COLOR`` | no colours |
+| ``OPENBLAS_NUM_THREADS`` | threads of NumPy's matrix products; one where it is not set |
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         color=not variables.get("NO_COLOR"),
         debug=variables.get("FTF_DEBUG", "") not in {"", "0"},
     )
+
+
+def keep_matrices_on_one_thread() -> None:
+    """Have NumPy's OpenBLAS use one thread; must be called before NumPy is imported, and an explicit setting stays.
+
+    The products of a reading are small: threads take turns at spinning for longer than they compute, beside workers
+    that could use the processor. It also makes their sums the same on machines with more or fewer processors.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def state_folder(environment: Mapping[str, str] | None = None) -> Path:

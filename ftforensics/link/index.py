@@ -17,8 +17,6 @@ from ftforensics.link.fingerprint import phash_pair
 
 MAX_DISTANCE_BITS = 22
 
-_COUNTS = np.array([i.bit_count() for i in range(1 << 16)], np.uint8)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
@@ -81,6 +79,4 @@ class ContentIndex:
 
 
 def _distances(phashes: NDArray[np.uint64], value: int) -> NDArray[np.uint8]:
-    words = (phashes ^ np.uint64(value)).view(np.uint16).reshape(-1, 4)
-    counts = _COUNTS[words]
-    return (counts[:, 0] + counts[:, 1] + counts[:, 2] + counts[:, 3]).astype(np.uint8)
+    return np.bitwise_count(phashes ^ np.uint64(value))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ftforensics.cli.settings import load_settings
+from ftforensics.cli.settings import keep_matrices_on_one_thread, load_settings
 from ftforensics.errors import UsageError
 
 
@@ -66,3 +69,18 @@ def test_nothing_else_in_the_room_reads_the_environment() -> None:
     reading = re.compile(r"environ\b(?!\.setdefault)|getenv")  # a default set for a library reads no setting
     readers = {path.name for path in room.glob("*.py") if reading.search(path.read_text())}
     assert readers == {"settings.py"}
+
+
+def test_numpy_is_kept_to_one_thread_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")  # so that it is put back afterwards
+    del os.environ["OPENBLAS_NUM_THREADS"]
+    keep_matrices_on_one_thread()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    keep_matrices_on_one_thread()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+
+
+def test_numpy_is_not_imported_before_its_threads_are_set() -> None:
+    code = "import ftforensics.cli.main, sys; raise SystemExit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from ftforensics.engine.models import load_card, load_graph
+from ftforensics.engine.quantised import load_quantised
 from ftforensics.errors import EngineError, ModelMissing
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+Precision = Literal["fp32", "int8"]
 
 # How many pictures a scan reads and records together. The processor runs them one by one: that costs nothing there (see
 # docs/adr/0006), and findings cannot depend on how pictures fell into batches.
 BATCH = 8
 
 
-def _session(data: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+def build_session(data: bytes, subject: str, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the processor, as everything here runs its graphs.
+
+    Args:
+        data: A serialised graph.
+        subject: What it is, for the error.
+        threads: Processor threads for one run; 0 lets the runtime choose.
+
+    Raises:
+        EngineError: ONNX Runtime does not take the graph.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -28,27 +42,34 @@ def _session(data: bytes, path: Path, threads: int) -> onnxruntime.InferenceSess
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime raises its own unrelated classes
-        raise EngineError(
-            "ONNX Runtime cannot load this graph", subject=str(path), remedy="reinstall the model"
-        ) from exc
+        raise EngineError("ONNX Runtime cannot load this graph", subject=subject, remedy="reinstall the model") from exc
 
 
 class OnnxReader:
-    """The reader graph in ONNX Runtime, float32.
+    """The reader graph in ONNX Runtime, float32 unless the model ships an int8 reader and that is asked for.
 
     Args:
         folder: A model folder.
         threads: Processor threads for one run; 0 lets the runtime choose.
+        precision: fp32 or int8.
+
+    Raises:
+        ModelMissing: Files are missing or do not fit the card, or there is no int8 reader.
+        EngineError: ONNX Runtime does not take the graph.
     """
 
     backend = "onnxruntime-cpu"
-    precision = "fp32"
     engine_sha256: str | None = None
 
-    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+    def __init__(self, folder: Path, *, threads: int = 0, precision: Precision = "fp32") -> None:
         self.card = load_card(folder)
-        data = load_graph(folder, self.card.reader_file, self.card.reader_sha256)
-        self._session = _session(data, folder / self.card.reader_file, threads)
+        self.precision: str = precision
+        if precision == "int8":
+            data = load_quantised(folder)
+            self.engine_sha256 = hashlib.sha256(data).hexdigest()
+        else:
+            data = load_graph(folder, self.card.reader_file, self.card.reader_sha256)
+        self._session = build_session(data, str(folder / self.card.reader_file), threads)
 
     def read(self, pictures: Pixels) -> Floats:
         """See ``engine.reader.Reader.read``."""
@@ -68,7 +89,7 @@ class OnnxEmbedder:
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
         self.card = load_card(folder)
         data = load_graph(folder, self.card.gradient_file, self.card.gradient_sha256)
-        self._session = _session(data, folder / self.card.gradient_file, threads)
+        self._session = build_session(data, str(folder / self.card.gradient_file), threads)
 
     def gradient(
         self, pictures: Floats, carriers: Floats, weights: Floats, margin: float, sharpness: float
@@ -93,7 +114,7 @@ class OnnxSimulator:
         if card.simulator_file is None or card.simulator_sha256 is None:
             raise ModelMissing("this model ships no simulator", subject=str(folder), remedy="choose another model")
         data = load_graph(folder, card.simulator_file, card.simulator_sha256)
-        self._session = _session(data, folder / card.simulator_file, threads)
+        self._session = build_session(data, str(folder / card.simulator_file), threads)
 
     def regenerate(self, picture: Pixels) -> Pixels:
         """The picture through the simulator's latent, same size; sides are padded by reflection to multiples of 8."""

@@ -6,22 +6,25 @@ signed here, in the process that holds the key; the builder never sees a key.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from ftforensics.engine.plans.builder_process import BuildJob
 from ftforensics.engine.plans.files import hash_file, write_failed
 from ftforensics.engine.plans.flavours import FLAVOURS, Capability, Flavour, Installed, name_target
 from ftforensics.engine.plans.folder import PlanFolder
-from ftforensics.engine.plans.manifest import MAX_PLAN_BYTES, PlanManifest, sign_manifest
+from ftforensics.engine.plans.manifest import MAX_PLAN_BYTES, Parity, PlanManifest, sign_manifest
 from ftforensics.engine.plans.request import PlanRequest
+from ftforensics.engine.plans.verified import load_verified_manifest
 from ftforensics.errors import EngineError
 from ftforensics.trust.keys import Signer
 
@@ -122,6 +125,32 @@ def build_plan(
             tool_version=origin.tool_version,
         )
         folder.save(manifest, sign_manifest(manifest, signer), plan)
+    return manifest
+
+
+def add_parity(
+    engines: Path, name: str, figures: Parity, signer: Signer, fingerprints: Collection[str]
+) -> PlanManifest:
+    """Put parity figures into a plan's manifest and sign it anew.
+
+    Args:
+        engines: The folder of models and built engines.
+        name: The plan's name.
+        figures: Numbers and short texts by name.
+        signer: Who measured.
+        fingerprints: The keys whose plans count; a plan of any other gets no figures.
+
+    Returns:
+        The manifest that was signed.
+
+    Raises:
+        EngineError: There is no such plan, or its manifest does not hold.
+        TrustError: The figures are malformed, or the signer failed.
+        WriteFailed: Disk full, or not permitted; the older manifest is untouched then.
+    """
+    found = load_verified_manifest(engines, name, fingerprints)
+    manifest = dataclasses.replace(found.manifest, parity=dict(figures))
+    PlanFolder(engines).replace_manifest(manifest, sign_manifest(manifest, signer))
     return manifest
 
 

@@ -114,8 +114,9 @@ def load_module(job: BuildJob) -> Any:
         trt = importlib.import_module(job.module)
     except (ImportError, OSError) as exc:
         raise BuildFailed(f"{job.module} cannot be loaded ({_first_line(exc)})") from exc
-    if trt.__version__ != job.version:
-        raise BuildFailed(f"{job.module} is of version {trt.__version__}, and its package of version {job.version}")
+    version = getattr(trt, "__version__", None)
+    if version != job.version:
+        raise BuildFailed(f"{job.module} is of version {version}, and its package of version {job.version}")
     if not hasattr(trt, "Builder"):
         raise BuildFailed(f"{job.module} {job.version} has no builder")
     return trt

@@ -290,7 +290,7 @@ def _plan_request(
     source = find_model(model, settings.engines)
     card = load_card(source)
     if precision is Precision.INT8:
-        from ftforensics.engine.quantise import load_quantised
+        from ftforensics.engine.quantised import load_quantised
 
         graph = load_quantised(source)
     else:

@@ -65,19 +65,21 @@ def pack_words(words: Signs) -> PackedWords:
 def build_words(tag_ids: NDArray[np.uint64], key: ChannelKey) -> PackedWords:
     """The words of all ids (N,) under a key: those of ``channel.encode_many``, packed.
 
-    The code is linear over GF(2) and mask and interleaver are affine, so a word is the word of id 0 with, for each byte
-    of the id, what that byte changes.
+    The code is linear over GF(2) and mask and interleaver are affine, so a word is the word of id 0 with, for each bit
+    of the id, what that bit changes; bits go by bytes, whose 256 changes are tabled.
     """
-    values = np.zeros((ID_BYTES, 256), dtype=np.uint64)
-    shifts = 8 * np.arange(ID_BYTES, dtype=np.uint64)[:, None]
-    values += np.arange(256, dtype=np.uint64) << shifts
+    bits = np.uint64(1) << np.arange(8 * ID_BYTES, dtype=np.uint64)
     plain = pack_words(encode_many(np.zeros(1, dtype=np.uint64), key)).halves
-    changes = (pack_words(encode_many(values.ravel(), key)).halves ^ plain).reshape(HALVES, ID_BYTES, 256)
+    of_bits = pack_words(encode_many(bits, key)).halves ^ plain
+    changes = np.zeros((HALVES, ID_BYTES, 256), dtype=np.uint64)
+    for bit in range(8):
+        half = 1 << bit
+        changes[:, :, half : 2 * half] = changes[:, :, :half] ^ of_bits[:, bit::8, None]
     halves = np.repeat(plain, len(tag_ids), axis=1)
     for at in range(0, len(tag_ids), _CHUNK):
         ids = tag_ids[at : at + _CHUNK]
         for byte in range(ID_BYTES):
-            chosen = ((ids >> shifts[byte]) & np.uint64(0xFF)).astype(np.intp)
+            chosen = ((ids >> np.uint64(8 * byte)) & np.uint64(0xFF)).astype(np.intp)
             halves[:, at : at + _CHUNK] ^= changes[:, byte][:, chosen]
     return PackedWords(halves)
 

@@ -79,4 +79,4 @@ class ContentIndex:
 
 
 def _distances(phashes: NDArray[np.uint64], value: int) -> NDArray[np.uint8]:
-    return np.bitwise_count(phashes ^ np.uint64(value))
+    return np.asarray(np.bitwise_count(phashes ^ np.uint64(value)), dtype=np.uint8)

@@ -8,7 +8,9 @@ look for other records that claim the picture; judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,9 @@ from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import LinkError
 from ftforensics.flows.apart import read_apart
+from ftforensics.flows.frames import frame_of, seen_cells, tag_frame
 from ftforensics.flows.pictures import Picture, as_jpeg, as_png, stored_jpeg
-from ftforensics.flows.sources import Sources, check_record, source_phash
+from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.link import difference, fingerprint, register, render, survival, verdict
@@ -35,6 +38,7 @@ from ftforensics.trust.trustlist import TrustList
 LEADS = 4
 SHOWN_PX = 768
 RIVAL_BITS = 10
+RIVALS_KEPT = 256
 # The room that links pictures refuses smaller ones.
 LEAST_PX = 8
 
@@ -54,6 +58,15 @@ class Examined:
 
     finding: Finding
     pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task:
+    """An input to examine. ``residual`` is its direct residual map, None where there are no pixels."""
+
+    result: IntakeResult
+    residual: NDArray[np.float32] | None
+    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,7 +90,7 @@ class _Linked:
 
 
 class Examiner:
-    """Makes findings.
+    """Makes findings; may be used from several threads at once.
 
     Args:
         tag_reader: Identifies tags.
@@ -96,9 +109,10 @@ class Examiner:
         trust: TrustList,
         checked_at: str,
     ) -> None:
-        self._reader, self._sources, self._trust = tag_reader, sources, trust
+        self._reader, self._sources = tag_reader, sources
+        self._checks = RecordChecks(trust, checked_at)
         self._keys = {key.key_id: key for key in keys}
-        self._checked_at = checked_at
+        self._content_rivals = lru_cache(maxsize=RIVALS_KEPT)(self._find_content_rivals)
         self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
 
     def unreadable(self, result: IntakeResult, place: Place) -> Examined:
@@ -118,6 +132,26 @@ class Examiner:
         )
         return Examined(finding=finding)
 
+    def examine_all(self, tasks: Sequence[Task], *, jobs: int = 1) -> list[Examined]:
+        """Findings of several inputs, ``jobs`` at a time, in the order of the tasks; they do not depend on ``jobs``.
+
+        Raises:
+            FtfError: Of the first task that raises one; those that were not begun are not examined.
+        """
+        threads = min(jobs, sum(task.residual is not None for task in tasks))
+        if threads < 2:
+            return [self._examine_task(task) for task in tasks]
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="examine")
+        try:
+            return list(pool.map(self._examine_task, tasks))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _examine_task(self, task: Task) -> Examined:
+        if task.residual is None:
+            return self.unreadable(task.result, task.place)
+        return self.examine(task.result, task.residual, task.place)
+
     def examine(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
         """The finding of a decoded picture."""
         if result.pixels is None:
@@ -128,7 +162,7 @@ class Examiner:
 
         def suggest() -> list[geometry.Affine]:
             leads.extend(self._leads(pixels, features))
-            return [_frame_of(lead.registration) for lead in leads]
+            return [frame_of(lead.registration) for lead in leads]
 
         reading = self._reader.identify(pixels, residual, suggest)
         thumbnail = as_jpeg(result.pixels)
@@ -166,6 +200,7 @@ class Examiner:
             presence=reading.presence,
             sync_peak=reading.sync_peak,
             search=self._reader.budget.mode,
+            engine_sha256=backend.engine_sha256,
         )
 
     def _leads(self, pixels: Pixels, features: _Lazy) -> list[_Lead]:
@@ -181,7 +216,7 @@ class Examiner:
         self, pixels: Pixels, features: _Lazy, reading: Reading, tag: MatchedTag, result: IntakeResult
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
         rows = self._sources.find(tag)
-        checks = [(row, *check_record(row, self._trust, self._checked_at)) for row in rows]
+        checks = [(row, *self._checks.of(row)) for row in rows]
         # The best-founded record speaks; a forged copy in another registry must not silence it.
         checks.sort(key=lambda item: (_STANDING[item[1].status], item[0].log_index))
         row, check, source = checks[0]
@@ -211,7 +246,7 @@ class Examiner:
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
         outcome: TagOutcome = reading.outcome
         for lead in leads:
-            check, source = check_record(lead.row, self._trust, self._checked_at)
+            check, source = self._checks.of(lead.row)
             # Only a record that verifies under a pinned key is worth following up.
             if check.status == "verified" and source is not None:
                 registration, pictures, _ = _measure(pixels, lead.row, lead.registration)
@@ -240,10 +275,10 @@ class Examiner:
                 changed = difference.project_to_source(measured.changed, registration, local.correlation.shape[0])
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
-        seen = _seen_cells(reading, local.correlation.shape[0])
+        seen = seen_cells(reading, local.correlation.shape[0])
         summary = survival.summarise(local, changed, seen)
         if changed is not None and changed.any():
-            view = self._reader.view(pixels, _tag_frame(tag))
+            view = self._reader.view(pixels, tag_frame(tag))
             inside, outside = read_apart(view, changed, seen, expected, self._reader.reader)
             summary = replace(summary, inside=inside, outside=outside)
         frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
@@ -264,23 +299,31 @@ class Examiner:
         rivals: dict[str, SourceRef] = {}
         for other in reading.others:
             for found in self._sources.find(other):
-                check, source = check_record(found, self._trust, self._checked_at)
+                check, source = self._checks.of(found)
                 if check.status == "verified" and source is not None:
                     rivals[source.record_sha256] = source
-        if row.preview is not None:
-            try:
-                preview = fingerprint.decode_preview(row.preview)
-            except LinkError:
-                return tuple(rivals.values())
-            for near in self._sources.near(preview, limit=LEADS, max_distance_bits=RIVAL_BITS):
-                if near.tag_id == tag.tag_id and near.carrier_key_id == tag.carrier_key_id:
-                    continue
-                check, source = check_record(near, self._trust, self._checked_at)
-                if check.status != "verified" or source is None:
-                    continue
-                if _attempt(preview, near, _Lazy(preview)).registration is not None:
-                    rivals[source.record_sha256] = source
+        rivals |= {source.record_sha256: source for source in self._content_rivals(row, tag.tag_id, tag.carrier_key_id)}
         return tuple(sorted(rivals.values(), key=lambda source: (source.logged_at, source.tag_id)))
+
+    def _find_content_rivals(self, row: RegisteredRecord, tag_id: str, carrier_key_id: str) -> tuple[SourceRef, ...]:
+        """Other verified records of the same content as a source; remembered, for many suspects can share a source."""
+        if row.preview is None:
+            return ()
+        try:
+            preview = fingerprint.decode_preview(row.preview)
+        except LinkError:
+            return ()
+        rivals: list[SourceRef] = []
+        features = _Lazy(preview)
+        for near in self._sources.near(preview, limit=LEADS, max_distance_bits=RIVAL_BITS):
+            if near.tag_id == tag_id and near.carrier_key_id == carrier_key_id:
+                continue
+            check, source = self._checks.of(near)
+            if check.status != "verified" or source is None:
+                continue
+            if _attempt(preview, near, features).registration is not None:
+                rivals.append(source)
+        return tuple(rivals)
 
 
 _STANDING = {"verified": 0, "key_revoked": 1, "issuer_untrusted": 2, "signature_invalid": 3}
@@ -332,29 +375,3 @@ def _measure(
         as_png("difference", render.render_difference(pixels, measured)),
     )
     return difference.measured(registration, measured), pictures, measured
-
-
-def _frame_of(registration: Registration) -> geometry.Affine:
-    """The affine map that best follows a homography over the unit square: source frame to suspect."""
-    matrix = np.asarray(registration.homography, dtype=np.float64).reshape(3, 3)
-    points = np.array([[x, y, 1.0] for y in (0.1, 0.5, 0.9) for x in (0.1, 0.5, 0.9)])
-    mapped = points @ matrix.T
-    solution = np.linalg.lstsq(points, mapped[:, :2] / mapped[:, 2:], rcond=None)[0]
-    return np.asarray(solution.T)
-
-
-def _tag_frame(tag: MatchedTag) -> geometry.Affine | None:
-    """The frame that the tag was read through; None where it is the whole picture."""
-    return None if tag.geometry.mode == "direct" else np.asarray(tag.geometry.matrix).reshape(2, 3)
-
-
-def _seen_cells(reading: Reading, grid: int) -> NDArray[np.bool_] | None:
-    """Which cells of the tagged frame lie inside the suspect; None where all do."""
-    outcome = reading.outcome
-    if not isinstance(outcome, MatchedTag) or outcome.geometry.mode == "direct":
-        return None
-    frame = np.asarray(outcome.geometry.matrix).reshape(2, 3)
-    at = (np.arange(grid) + 0.5) / grid
-    x, y = np.meshgrid(at, at)
-    points = np.stack([x, y, np.ones_like(x)], axis=-1) @ frame.T
-    return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))

@@ -18,7 +18,7 @@ from ftforensics.domain.link import Finding, Verdict
 from ftforensics.engine.onnx import BATCH
 from ftforensics.engine.reading import TagReader
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows.examine import Examined, Examiner, Place
+from ftforensics.flows.examine import Examined, Examiner, Place, Task
 from ftforensics.media.intake import IntakeResult, acquire_many, hash_file
 from ftforensics.media.walk import EvidencePath
 from ftforensics.store.cases import Case
@@ -28,7 +28,7 @@ from ftforensics.trust.canonical import canonical_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeLimits:
-    """What one file may cost."""
+    """What one file may cost, and how many are decoded, and then examined, at once."""
 
     jobs: int = 2
     timeout_s: float = 30.0
@@ -183,14 +183,15 @@ class Scanner:
     def _examine(self, batch: list[tuple[int, IntakeResult]]) -> None:
         pictures = [result.pixels for _, result in batch if result.pixels is not None]
         residuals = iter(self._reader.residuals(pictures)) if pictures else iter(())
-        made: list[Examined] = []
-        for seq, result in batch:
-            place = Place(seq=seq, case_id=self._case.case_id, exhibit_id=exhibit_id(result))
-            if result.pixels is None:
-                made.append(self._examiner.unreadable(result, place))
-            else:
-                made.append(self._examiner.examine(result, next(residuals), place))
-        self._record(made)
+        tasks = [
+            Task(
+                result=result,
+                residual=None if result.pixels is None else next(residuals),
+                place=Place(seq=seq, case_id=self._case.case_id, exhibit_id=exhibit_id(result)),
+            )
+            for seq, result in batch
+        ]
+        self._record(self._examiner.examine_all(tasks, jobs=self._limits.jobs))
 
     def _record(self, made: list[Examined]) -> None:
         """Pictures first, then acquisition and finding of every exhibit under one signed head."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ftforensics.domain.link import SignatureCheck, SourceRef
 from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
@@ -14,9 +16,13 @@ from ftforensics.store.registry import Registry
 from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
 from ftforensics.trust.trustlist import TrustList
 
+Checked = tuple[SignatureCheck, SourceRef | None]
+# A record has some 50 KB of descriptors and preview.
+CHECKS_KEPT = 256
+
 
 class Sources:
-    """All registries of a scan: records by tag, and by content.
+    """All registries of a scan: records by tag, and by content. May be used from several threads at once.
 
     Args:
         registries: Open for reading; earlier ones win where two hold the same record.
@@ -24,6 +30,7 @@ class Sources:
 
     def __init__(self, registries: Sequence[Registry]) -> None:
         self._registries = list(registries)
+        self._lock = threading.Lock()
         self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
 
     def find(self, tag: MatchedTag) -> list[RegisteredRecord]:
@@ -31,7 +38,7 @@ class Sources:
         rows: dict[bytes, RegisteredRecord] = {}
         for registry in self._registries:
             try:
-                row = registry.get(tag.tag_id, tag.carrier_key_id)
+                row = self._get(registry, tag.tag_id, tag.carrier_key_id)
             except NotFound:
                 continue
             rows.setdefault(row.record.payload, row)
@@ -47,12 +54,30 @@ class Sources:
                 else index.nearest(pixels, limit=limit, max_distance_bits=max_distance_bits)
             )
             for lead in leads:
-                row = registry.get(lead.tag_id)
+                row = self._get(registry, lead.tag_id)
                 found.setdefault(row.record.payload, (lead.distance_bits, row))
         return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
 
+    def _get(self, registry: Registry, tag_id: str, carrier_key_id: str | None = None) -> RegisteredRecord:
+        with self._lock:
+            return registry.get(tag_id, carrier_key_id)
 
-def check_record(row: RegisteredRecord, trust: TrustList, checked_at: str) -> tuple[SignatureCheck, SourceRef | None]:
+
+class RecordChecks:
+    """What checking a record says, made once for each distinct record of a scan: many suspects can share a source.
+
+    The whole row is what is remembered by, so that a row that differs anywhere is checked by itself.
+    """
+
+    def __init__(self, trust: TrustList, checked_at: str) -> None:
+        self._checked = lru_cache(maxsize=CHECKS_KEPT)(lambda row: check_record(row, trust, checked_at))
+
+    def of(self, row: RegisteredRecord) -> Checked:
+        """As ``check_record``."""
+        return self._checked(row)
+
+
+def check_record(row: RegisteredRecord, trust: TrustList, checked_at: str) -> Checked:
     """The signature's status, and the record as shown to people where at least its signature holds.
 
     It does not establish that the record's statements are true.

@@ -32,7 +32,7 @@ Row = tuple[Any, ...]
 class Database:
     """One open database file. Made by ``create_database`` or ``open_database``; close it, or use it in ``with``.
 
-    Not for use from several threads; several processes may hold the same file, writers wait for each other.
+    Not for use from several threads at once; several processes may hold the same file, writers wait for each other.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, noun: str, *, read_only: bool) -> None:
@@ -259,7 +259,10 @@ def _connect(path: Path, noun: str, mode: str) -> sqlite3.Connection:
         )
     uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
     with wrap_sqlite_errors(path, noun):
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        # Whoever shares it between threads lets one in at a time, as flows.sources does.
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False
+        )
     connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
     return connection
 

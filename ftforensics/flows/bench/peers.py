@@ -68,6 +68,7 @@ def race_graphs(
     *,
     threads: int,
     rounds: int,
+    counted: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Timing], dict[str, GraphCost]]:
     """Time graphs side by side, one picture at a time, and count them.
@@ -76,6 +77,7 @@ def race_graphs(
         graphs: Name to graph and the side of its input in pixels.
         threads: Processor threads of every session.
         rounds: How often each is timed.
+        counted: Whether their costs are counted too; there are none otherwise.
         advance: Called once a round.
 
     Raises:
@@ -88,7 +90,7 @@ def race_graphs(
         picture = random.random((1, 3, side_px, side_px), dtype=np.float32)
         contestants[name] = _running(session, picture)
     timings = race(contestants, rounds=rounds, advance=advance)
-    return timings, {name: count_graph(graph) for name, (graph, _) in graphs.items()}
+    return timings, {name: count_graph(graph) for name, (graph, _) in graphs.items() if counted}
 
 
 PEER_COLUMNS: tuple[Column, ...] = (

@@ -18,6 +18,9 @@ from ftforensics.flows.tag import SMALLEST_PX
 from ftforensics.media.container import load_photo
 from ftforensics.media.walk import walk_evidence
 
+# The share that training keeps back.
+HELD_OUT_SHARE = 0.15
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchPicture:
@@ -67,6 +70,28 @@ def load_set(folder: Path, limit: int | None) -> PictureSet:
             "a measurement needs two photographs at least", subject=str(folder), remedy="name another folder"
         )
     return PictureSet(pictures=tuple(pictures), data=_describe(pictures, skipped))
+
+
+def split_held_out(pictures: PictureSet, share: float = HELD_OUT_SHARE) -> tuple[PictureSet, PictureSet]:
+    """The set without the last part of each folder, in name order, and that part: as training keeps pictures back.
+
+    Raises:
+        EvidenceUnreadable: One of the two would hold fewer than two photographs.
+    """
+    by_folder: dict[str, list[BenchPicture]] = {}
+    for picture in sorted(pictures.pictures, key=lambda picture: picture.name):
+        by_folder.setdefault(picture.folder, []).append(picture)
+    parts: tuple[list[BenchPicture], list[BenchPicture]] = ([], [])
+    for found in by_folder.values():
+        cut = len(found) - round(len(found) * share)
+        parts[0].extend(found[:cut])
+        parts[1].extend(found[cut:])
+    if min(len(part) for part in parts) < 2:
+        raise EvidenceUnreadable(
+            "too few photographs to keep some back", remedy="name a folder with twenty or more of them"
+        )
+    first, last = (PictureSet(pictures=tuple(part), data=_describe(part, 0)) for part in parts)
+    return first, last
 
 
 def _open(name: str, path: Path) -> BenchPicture | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,14 @@ from ftforensics.cli.output import Output
 from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import list_keys, resolve_carrier
-from ftforensics.errors import KeyUnknown
+from ftforensics.errors import KeyUnknown, UsageError
 from ftforensics.store.registry import Registry
 from ftforensics.trust.keys import CarrierKey
 
 if TYPE_CHECKING:
+    from ftforensics.engine.backends import BackendStatus
     from ftforensics.engine.onnx import OnnxReader
+    from ftforensics.engine.reader import Reader
     from ftforensics.engine.ring import Book, RingKey
 
 DEFAULT_MODEL = "ftf-1"
@@ -35,6 +37,61 @@ def open_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxReader:
     from ftforensics.engine.onnx import OnnxReader
 
     return OnnxReader(find_model_folder(settings, model))
+
+
+def choose_reader(
+    settings: Settings,
+    output: Output,
+    *,
+    engine: str = "auto",
+    precision: str | None = None,
+    engines: Path | None = None,
+    model: str = DEFAULT_MODEL,
+) -> Reader:
+    """The reader of a model on the engine asked for, or on the best that works here; says which, and why no better one.
+
+    Args:
+        settings: Where the model, the built engines and the pinned keys are.
+        output: Told the choice.
+        engine: Of ``--engine``.
+        precision: Of ``--precision``.
+        engines: Of ``--engines``.
+        model: Its name.
+
+    Raises:
+        UsageError: No such engine or precision.
+        BackendUnavailable: The engine that was named does not work here.
+        EngineError: The model is missing or damaged.
+    """
+    from ftforensics.engine.backends import CHOICES, PRECISIONS, open_reader
+
+    for what, word, known in (("engine", engine, CHOICES), ("precision", precision or PRECISIONS[0], PRECISIONS)):
+        if word not in known:
+            raise UsageError(f"no such {what}: {word[:40]!a}", remedy=f"choose one of {', '.join(known)}")
+    reader, passed_over = open_reader(
+        engine,
+        find_model_folder(settings, model),
+        precision=precision,
+        engines=engines or settings.engines_folder,
+        fingerprints=lambda: _plan_signers(settings),
+    )
+    output.note(describe_choice(reader, passed_over))
+    return reader
+
+
+def describe_choice(reader: Reader, passed_over: Sequence[BackendStatus]) -> str:
+    """One line: what reads, and why what would be faster does not."""
+    reasons: dict[str, list[str]] = {}
+    for status in passed_over:
+        reasons.setdefault(status.reason, []).append(status.name)
+    why = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
+    return f"Reading with {reader.backend}, {reader.precision}.{f' Passed over: {why}.' if why else ''}"
+
+
+def _plan_signers(settings: Settings) -> Collection[str]:
+    from ftforensics.cli.engine_trust import pinned_plan_signers
+
+    return pinned_plan_signers(settings)
 
 
 def open_carriers(
@@ -108,13 +165,28 @@ def require_carrier(carriers: Sequence[CarrierKey], settings: Settings) -> None:
         )
 
 
-def machine_facts() -> dict[str, str]:
-    """What ran on what, for run.json."""
+def machine_facts(backend: str = "") -> dict[str, str]:
+    """What ran on what, for run.json; GPUs, driver and their library where ``backend`` is not ONNX Runtime."""
     import onnxruntime
 
-    return {
+    facts = {
         "os": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
         "onnxruntime": str(onnxruntime.__version__),
     }
+    return facts | _backend_facts(backend) if backend and not backend.startswith("onnx") else facts
+
+
+def _backend_facts(backend: str) -> dict[str, str]:
+    from ftforensics.engine.backends import library_version
+    from ftforensics.engine.cuda.driver import check_driver
+
+    driver, library = check_driver(), "torch" if backend.startswith("torch") else backend
+    facts = {
+        library: library_version(library),
+        "gpus": "; ".join(gpu.name for gpu in driver.gpus),
+        "driver": driver.driver_version,
+        "cuda": driver.cuda_version,
+    }
+    return {name: value for name, value in facts.items() if value}

@@ -47,6 +47,28 @@ TimeoutOption = Annotated[
     float | None, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Give up on a picture after so long.")
 ]
 
+# The model and what runs it
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What runs the model: auto (the best that works here), tensorrt, tensorrt-rtx, torch or onnx.",
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="fp32, fp16, bf16 or int8; fp32 where it is left out, or what a built engine was built with.",
+    ),
+]
+EnginesOption = Annotated[
+    Path | None,
+    typer.Option("--engines", metavar="DIR", help="The folder of built engines; FTF_ENGINES where it is left out."),
+]
+
 # Cases and registries
 RegistryOption = Annotated[
     Path | None,

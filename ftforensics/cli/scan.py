@@ -7,6 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,15 +19,17 @@ from ftforensics.cli.errors import COMPLETE, FAIL_ON_MATCHED, INTEGRITY, PARTIAL
 from ftforensics.cli.opening import (
     build_books,
     build_ring,
+    choose_reader,
     machine_facts,
     open_carriers,
-    open_reader,
     open_registries,
     require_carrier,
     warn_about_unread_records,
 )
 from ftforensics.cli.options import (
     CasesFolderOption,
+    EngineOption,
+    EnginesOption,
     EvidencePaths,
     ExaminerOption,
     FileListOption,
@@ -34,6 +37,7 @@ from ftforensics.cli.options import (
     JobsOption,
     MaxDepthOption,
     PassphraseFileOption,
+    PrecisionOption,
     PublicKeyOption,
     SignerCommandOption,
     SkipLargerOption,
@@ -50,7 +54,7 @@ from ftforensics.errors import UsageError
 from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
-    from ftforensics.engine.onnx import OnnxReader
+    from ftforensics.engine.reader import Reader
     from ftforensics.engine.ring import RingKey
     from ftforensics.flows.scan import RunFacts, ScanSummary
     from ftforensics.media.walk import EvidencePath
@@ -108,6 +112,9 @@ def scan(
     restart: Annotated[
         bool, typer.Option("--restart/--resume", help="Examine everything anew, or go on with a stopped scan.")
     ] = False,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
+    engines: EnginesOption = None,
     file_list: FileListOption = None,
     max_depth: MaxDepthOption = None,
     skip_larger: SkipLargerOption = None,
@@ -157,9 +164,9 @@ def scan(
     )
     carriers = open_carriers(settings, output, carrier, passphrases)
     require_carrier(carriers, settings)
-    reader = open_reader(settings)
+    reader = choose_reader(settings, output, engine=engine, precision=precision, engines=engines)
     ring = build_ring(carriers, reader.card.model_id)
-    with open_registries(settings, registry) as registries:
+    with closing(reader), open_registries(settings, registry) as registries:
         if not registries:
             output.warn("no registry at hand: tags can be decoded but not linked to records")
         warn_about_unread_records(output, registries, ring)
@@ -185,7 +192,7 @@ class _Job:
         settings: Settings,
         output: Output,
         signer: NamedSigner,
-        reader: OnnxReader,
+        reader: Reader,
         ring: Sequence[RingKey],
         registries: Sequence[Registry],
         trust: TrustList,
@@ -253,21 +260,25 @@ class _Job:
             run_id=secrets.token_hex(8),
             tool_version=__version__,
             argv=tuple(os.fsencode(word).decode("utf-8", "backslashreplace") for word in sys.argv),
-            machine=machine_facts(),
+            machine=machine_facts(self._reader.backend),
             model={
                 "model": card.model_id,
                 "weights_sha256": card.reader_sha256,
                 "backend": self._reader.backend,
                 "precision": self._reader.precision,
-            },
+            }
+            | ({} if self._reader.engine_sha256 is None else {"engine_sha256": self._reader.engine_sha256}),
             examiner=self._signer.name,
             trust_list_sha256=self._trust.sha256,
             registry_checkpoint="; ".join(checkpoints) or None,
             config={
                 "acquired_at": acquired_at,
+                "backend": self._reader.backend,
                 "carrier_keys": sorted(key.key_id for key in self._ring),
                 "checkpoints": checkpoints,
+                "engine_sha256": self._reader.engine_sha256,
                 "pictures": pictures,
+                "precision": self._reader.precision,
                 "search": search,
                 "tool_version": __version__,
                 "trust_list_sha256": self._trust.sha256,

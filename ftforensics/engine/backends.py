@@ -98,7 +98,9 @@ def open_backend(name: str, wanted: Wanted) -> Reader:
     if name == "onnx":
         from ftforensics.engine.onnx import OnnxReader
 
-        return OnnxReader(wanted.folder, threads=wanted.threads)
+        return OnnxReader(
+            wanted.folder, threads=wanted.threads, precision="int8" if wanted.precision == "int8" else "fp32"
+        )
     if name == "torch":
         from ftforensics.engine.cuda.torch_reader import TorchReader
 
@@ -133,7 +135,7 @@ def open_reader(
     wanted = Wanted(folder=folder, precision=precision, threads=threads, engines=engines, fingerprints=fingerprints)
     if name != AUTO:
         reader = open_backend(name, wanted)
-        if name != "onnx":
+        if name != "onnx":  # its own reference
             _require_agreement(name, reader, wanted)
         return reader, ()
     passed_over: list[BackendStatus] = []
@@ -169,10 +171,16 @@ def try_backend(name: str, wanted: Wanted, *, driver: DriverReport | None = None
     return try_apart(status, wanted)
 
 
-def explain(status: BackendStatus, reader: Reader) -> str:
-    """What reads, in a few words: "torch 2.9.0 on one GPU, fp32"."""
-    version = f" {status.version}" if status.version else ""
-    return f"{status.name}{version} ({reader.precision}, {status.device or reader.backend})"
+def library_version(name: str) -> str | None:
+    """The installed release of a backend's library, None where it is not installed; it is not imported."""
+    if name in ON_GPU:
+        from ftforensics.engine.plans.flavours import FLAVOURS, find_installed
+
+        try:
+            return find_installed(FLAVOURS[name]).version
+        except EngineError:
+            return None
+    return _version("onnxruntime" if name == "onnx" else name)
 
 
 def has_torch_cuda() -> bool:
@@ -183,14 +191,23 @@ def has_torch_cuda() -> bool:
 
 def _probe_onnx(name: str, wanted: Wanted) -> BackendStatus:
     version = _version("onnxruntime")
-    if wanted.precision not in (None, "fp32"):
+    if wanted.precision not in (None, "fp32", "int8"):
         return _no_precision(name, wanted.precision, version)
+    if wanted.precision == "int8":
+        from ftforensics.engine.quantised import load_quantised
+
+        load_quantised(wanted.folder)
     if version is None:
         return BackendStatus(
             name=name, works=False, reason="onnxruntime is not installed", remedy="reinstall ftforensics"
         )
     return BackendStatus(
-        name=name, works=True, reason="reads on the processor", version=version, precision="fp32", device="processor"
+        name=name,
+        works=True,
+        reason="reads on the processor",
+        version=version,
+        precision=wanted.precision or "fp32",
+        device="processor",
     )
 
 

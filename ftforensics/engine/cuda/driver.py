@@ -68,9 +68,7 @@ def check_driver(library: str = DRIVER_LIBRARY) -> DriverReport:
     try:
         loaded = ctypes.CDLL(library)
     except OSError:
-        return DriverReport(
-            works=False, reason=f"there is no NVIDIA driver on this machine ({library})", remedy=_INSTALL
-        )
+        return DriverReport(works=False, reason="there is no NVIDIA driver on this machine", remedy=_INSTALL)
     return ask_driver(loaded)
 
 

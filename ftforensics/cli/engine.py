@@ -145,7 +145,7 @@ def build(
     engines = out or settings.engines_folder
     folder = PlanFolder(engines)
     trusted = pinned_plan_signers(settings)
-    if not force and request.name in folder.names():
+    if not force and folder.manifest_path(request.name).exists():
         there = _load_earlier(engines, request, trusted)
         output.note(f"This plan was built already, at {there.manifest.built_at}; --force builds it anew.")
         output.facts(_describe(engines, there.manifest, there.signed_by), form)

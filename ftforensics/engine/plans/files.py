@@ -26,13 +26,16 @@ def read_regular_file(path: Path, *, what: str, max_bytes: int) -> bytes:
     """
     try:
         descriptor = os.open(path, _FLAGS)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
+        try:
+            found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise PlanRefused(f"{what} is not a regular file", subject=str(path), remedy="remove it")
             if found.st_size > max_bytes:
                 raise _too_large(what, path, max_bytes)
-            data = file.read(max_bytes + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(max_bytes + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as exc:
         raise EngineError(f"{what} is not there", subject=str(path), remedy="build the plan again") from exc
     except (OSError, ValueError) as exc:

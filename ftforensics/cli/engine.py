@@ -18,6 +18,7 @@ from ftforensics.cli.engine_trust import pinned_plan_signers
 from ftforensics.cli.errors import COMPLETE, INTEGRITY, combine_codes, exit_code
 from ftforensics.cli.opening import DEFAULT_MODEL
 from ftforensics.cli.options import (
+    EnginesOption,
     FormatOption,
     KeyOption,
     PassphraseFileOption,
@@ -75,10 +76,6 @@ class Precision(StrEnum):
     FP32 = "fp32"
 
 
-EnginesOption = Annotated[
-    Path | None,
-    typer.Option("--engines", metavar="DIR", help="The folder of built engines; FTF_ENGINES where it is left out."),
-]
 SignerOption = Annotated[
     list[str] | None,
     typer.Option(

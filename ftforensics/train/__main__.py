@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -27,9 +28,12 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument("--images", type=Path, required=True)
     reader.add_argument("--out", type=Path, required=True)
     reader.add_argument("--simulator", type=Path, help="checkpoint of the GAN simulator to train through")
-    reader.add_argument("--steps", type=int, default=12000)
+    reader.add_argument("--size", choices=("cpu", "gpu"), default="cpu", help="of the network, its batch and steps")
+    reader.add_argument("--device", default="cpu", help="as torch names it: cpu, cuda, cuda:1")
+    reader.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
+    reader.add_argument("--steps", type=int, help="of the whole run; the size's own if not given")
     reader.add_argument("--seed", type=int, default=1)
-    reader.add_argument("--batch", type=int, default=32)
+    reader.add_argument("--batch", type=int, help="the size's own if not given")
     reader.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     reader.add_argument("--workers", type=int, default=2)
     reader.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
@@ -62,18 +66,23 @@ def _simulator(arguments: argparse.Namespace) -> None:
 
 
 def _reader(arguments: argparse.Namespace) -> None:
+    from ftforensics.nets.reader import SIZES
     from ftforensics.train.reader import train_reader
 
+    size = SIZES[arguments.size]
     train_reader(
         arguments.images,
         arguments.out,
         simulator=arguments.simulator,
-        steps=arguments.steps,
+        steps=arguments.steps or size.steps,
         seed=arguments.seed,
-        batch=arguments.batch,
+        batch=arguments.batch or size.batch,
         peak=arguments.peak,
         workers=arguments.workers,
         decay=arguments.decay,
+        size=arguments.size,
+        device=arguments.device,
+        stop_after_s=arguments.stop_after_s,
         model_id=arguments.model_id,
         report=_say,
     )

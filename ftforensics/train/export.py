@@ -12,7 +12,7 @@ import torch
 
 from ftforensics.codec.carriers import GRID, MESSAGE_BITS, SYNC_ENERGY, VALUES
 from ftforensics.nets.folded import FoldedReader, ReaderGradient
-from ftforensics.nets.reader import INPUT_PX, Reader, count_parameters
+from ftforensics.nets.reader import INPUT_PX, build_reader, count_parameters
 from ftforensics.train.simulator import load_simulator
 
 FORMAT_VERSION = 1
@@ -39,7 +39,7 @@ def _save(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[str, 
 
 def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, str]:
     state = torch.load(checkpoint, weights_only=True)
-    net = Reader()
+    net = build_reader(state.get("size", "cpu"))
     net.load_state_dict(state["average"])
     folded = FoldedReader(net.eval()).eval()
     picture = torch.rand(2, 3, INPUT_PX, INPUT_PX)

@@ -53,6 +53,7 @@ def battery(pictures: Pictures, simulator: Simulator | None) -> dict[str, Attack
 def validate(net: Reader, pictures: Pictures, simulator: Simulator | None, model_id: str) -> str:
     """One line: bit accuracy by manipulation at 42 dB, plain embedding."""
     net.eval()
+    place = next(net.parameters()).device
     carriers, sync = build_carriers(b"validation carriers of training", model_id), build_sync_carrier(model_id)
     parts = []
     for name, attack in battery(pictures, simulator).items():
@@ -67,8 +68,9 @@ def validate(net: Reader, pictures: Pictures, simulator: Simulator | None, model
             views.append(resize(attack(tagged, random), INPUT_PX, INPUT_PX))
             signs.append(word)
         batch = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255.0
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            estimate = net(batch.contiguous(memory_format=torch.channels_last)).float().numpy()
+        batch = batch.to(place).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(place.type, dtype=torch.bfloat16):
+            estimate = net(batch).float().cpu().numpy()
         soft = project(estimate, carriers)
         parts.append(f"{name} {float(np.mean(soft * np.stack(signs) > 0)):.4f}")
     return f"validation at {PSNR_DB:.0f} dB: " + " ".join(parts)

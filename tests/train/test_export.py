@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     old = {"presence_threshold": 6.5, "sync_threshold": 11.0, "reader_sha256": "old"}
     (out / "model.json").write_text(json.dumps(old), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "Reader", partial(Reader, WIDTHS, BLOCKS))
+        patch.setattr(export, "build_reader", lambda _: Reader(WIDTHS, BLOCKS))
         export.export_model(folder / "reader.pt", folder / "simulator.pt", out, {"steps": 3})
     return out
 

@@ -100,7 +100,9 @@ def test_the_sync_carrier_comes_with_either_sign_so_that_no_picture_is_expected_
 
 def test_the_band_transform_is_the_codecs(data: samples.TaggedBatches) -> None:
     planes = data[0]["planes"]
-    np.testing.assert_allclose(BandTransform()(planes).numpy(), rows_from_planes(planes.double().numpy()), atol=1e-4)
+    np.testing.assert_allclose(
+        BandTransform(torch.device("cpu"))(planes).numpy(), rows_from_planes(planes.double().numpy()), atol=1e-4
+    )
 
 
 def test_torch_and_opencv_warp_alike() -> None:
@@ -120,10 +122,10 @@ def test_an_oracle_that_returns_the_target_has_no_loss_to_speak_of(pictures: Pic
     batch = batches(pictures, batch=4)[0]
     target = warp(batch["planes"], batch["to_source"]) * batch["present"][:, None]
     sharpness = torch.tensor(1.0)
-    bits, regression, accuracy = losses(lambda _: target, BandTransform(), sharpness, batch)  # type: ignore[arg-type]
+    bits, regression, accuracy = losses(lambda _: target, BandTransform(torch.device("cpu")), sharpness, batch)  # type: ignore[arg-type]
     assert float(regression) == 0.0
     assert float(accuracy) > 0.97
-    silent, missed, _ = losses(lambda _: 0 * target, BandTransform(), sharpness, batch)  # type: ignore[arg-type]
+    silent, missed, _ = losses(lambda _: 0 * target, BandTransform(torch.device("cpu")), sharpness, batch)  # type: ignore[arg-type]
     assert float(silent) == pytest.approx(np.log(2.0))
     assert float(bits) < 0.3
     assert float(missed) > 0.3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ftforensics.nets.simulator import Simulator
 from ftforensics.train import reader, simulator, validation
 
 STEPS = 3
-Trainer = Callable[[Path, list[str]], None]
+Trainer = Callable[..., None]
 
 
 class PowerCut(Exception):
@@ -28,14 +27,14 @@ class PowerCut(Exception):
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """A narrow reader, one picture a validation, a checkpoint every step."""
-    monkeypatch.setattr(reader, "Reader", partial(Reader, widths=(4, 6), blocks=(1, 1)))
+    monkeypatch.setattr(reader, "build_reader", lambda _: Reader(widths=(4, 6), blocks=(1, 1)))
     monkeypatch.setattr(validation, "COUNT", 1)
     monkeypatch.setattr(reader, "SAVE_EVERY_S", -1.0)
 
 
 @pytest.fixture
 def train_reader(images: Path) -> Trainer:
-    def train(out: Path, lines: list[str]) -> None:
+    def train(out: Path, lines: list[str], **more: Any) -> None:
         reader.train_reader(
             images,
             out,
@@ -48,6 +47,7 @@ def train_reader(images: Path) -> Trainer:
             workers=0,
             model_id="ftf-test",
             report=lines.append,
+            **more,
         )
 
     return train
@@ -93,6 +93,22 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert lines[0].startswith("step 0/3 bce ")
     assert lines[-1].startswith("validation at 42 dB: none ")
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_run_in_slices_of_time_is_the_same_run(tmp_path: Path, train_reader: Trainer) -> None:
+    train_reader(tmp_path / "whole.pt", [])
+    for step in range(1, STEPS + 1):
+        lines: list[str] = []
+        train_reader(tmp_path / "sliced.pt", lines, stop_after_s=0.0)
+        assert f"stopped after step {step} of {STEPS}" in lines[-1]
+    whole, sliced = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("whole", "sliced"))
+    assert states_equal(whole, sliced)
+
+
+def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path, train_reader: Trainer) -> None:
+    train_reader(tmp_path / "reader.pt", [], stop_after_s=0.0)
+    with pytest.raises(ValueError, match="another size than gpu"):
+        train_reader(tmp_path / "reader.pt", [], size="gpu")
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path, train_reader: Trainer, images: Path) -> None:

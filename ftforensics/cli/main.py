@@ -56,6 +56,7 @@ COMMANDS: tuple[CommandEntry, ...] = tuple(
         ("verify", "verify", "Check a bundle of records on its own, offline."),
         ("bench", "bench", "Measure how well tags survive and how fast they are read."),
         ("engine", "engine", "Show, build and check the models that read tags."),
+        ("doctor", "doctor", "Show what reads tags on this machine, and what to install to read them faster."),
     )
 )
 

@@ -180,7 +180,17 @@ def library_version(name: str) -> str | None:
             return find_installed(FLAVOURS[name]).version
         except EngineError:
             return None
-    return _version("onnxruntime" if name == "onnx" else name)
+    return package_version("onnxruntime" if name == "onnx" else name)
+
+
+def package_version(package: str) -> str | None:
+    """The installed release of a package, None where it is not installed; it is not imported."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and seldom needed
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def has_torch_cuda() -> bool:
@@ -190,7 +200,7 @@ def has_torch_cuda() -> bool:
 
 
 def _probe_onnx(name: str, wanted: Wanted) -> BackendStatus:
-    version = _version("onnxruntime")
+    version = package_version("onnxruntime")
     if wanted.precision not in (None, "fp32", "int8"):
         return _no_precision(name, wanted.precision, version)
     if wanted.precision == "int8":
@@ -212,7 +222,7 @@ def _probe_onnx(name: str, wanted: Wanted) -> BackendStatus:
 
 
 def _probe_torch(name: str, wanted: Wanted) -> BackendStatus:
-    version = _version("torch")
+    version = package_version("torch")
     install = "python -m pip install 'ftforensics[torch]'"
     if version is None:
         return BackendStatus(name=name, works=False, reason="torch is not installed", remedy=install)
@@ -344,15 +354,6 @@ def _no_precision(name: str, precision: str | None, version: str | None) -> Back
         version=version,
         remedy="choose another --precision",
     )
-
-
-def _version(package: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version  # slow to import, and seldom needed
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _package_folder(package: str) -> Path | None:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ftforensics.engine.ring import RingKey
     from ftforensics.flows.scan import RunFacts, ScanSummary
     from ftforensics.media.walk import EvidencePath
+    from ftforensics.media.workers import WorkerPool
     from ftforensics.store.registry import Registry
     from ftforensics.trust.trustlist import TrustList
 
@@ -152,36 +153,46 @@ def scan(
         return COMPLETE
     if not case:
         raise UsageError("which case is it for?", remedy="give --case NAME; make one with 'ftf case new NAME'")
-    passphrases = PassphraseSource(settings, output, passphrase_file)
-    signer = resolve_signer(
-        settings,
-        output,
-        key=examiner,
-        role=None if signer_command else "examiner",
-        signer_command=signer_command,
-        public_key=public_key,
-        passphrases=passphrases,
-    )
-    carriers = open_carriers(settings, output, carrier, passphrases)
-    require_carrier(carriers, settings)
-    reader = choose_reader(settings, output, engine=engine, precision=precision, engines=engines)
-    ring = build_ring(carriers, reader.card.model_id)
-    with closing(reader), open_registries(settings, registry) as registries:
-        if not registries:
-            output.warn("no registry at hand: tags can be decoded but not linked to records")
-        warn_about_unread_records(output, registries, ring)
-        job = _Job(settings, output, signer, reader, ring, registries, load_trust(settings))
-        summary = job.run(
-            case_folder(settings, cases, case),
-            paths,
-            acquired_at=acquired_at,
-            search=search,
-            restart=restart,
-            jobs=jobs or min(4, os.cpu_count() or 2),
-            timeout_s=timeout or 30.0,
-            form=form,
+    # While they start, keys are opened and the model is loaded.
+    with _start_workers(paths, jobs or min(4, os.cpu_count() or 2), timeout or 30.0) as workers:
+        passphrases = PassphraseSource(settings, output, passphrase_file)
+        signer = resolve_signer(
+            settings,
+            output,
+            key=examiner,
+            role=None if signer_command else "examiner",
+            signer_command=signer_command,
+            public_key=public_key,
+            passphrases=passphrases,
         )
+        carriers = open_carriers(settings, output, carrier, passphrases)
+        require_carrier(carriers, settings)
+        reader = choose_reader(settings, output, engine=engine, precision=precision, engines=engines)
+        ring = build_ring(carriers, reader.card.model_id)
+        with closing(reader), open_registries(settings, registry) as registries:
+            if not registries:
+                output.warn("no registry at hand: tags can be decoded but not linked to records")
+            warn_about_unread_records(output, registries, ring)
+            job = _Job(settings, output, signer, reader, ring, registries, load_trust(settings))
+            summary = job.run(
+                case_folder(settings, cases, case),
+                paths,
+                acquired_at=acquired_at,
+                search=search,
+                restart=restart,
+                workers=workers,
+                form=form,
+            )
     return _exit(summary, fail_on or [])
+
+
+def _start_workers(paths: Sequence[EvidencePath], jobs: int, timeout_s: float) -> WorkerPool:
+    from ftforensics.media.limits import WorkerLimits
+    from ftforensics.media.workers import WorkerPool
+
+    workers = WorkerPool(jobs, WorkerLimits(timeout_s=timeout_s))
+    workers.start(sum(path.failure is None for path in paths))
+    return workers
 
 
 class _Job:
@@ -208,8 +219,7 @@ class _Job:
         acquired_at: str | None,
         search: Any,
         restart: bool,
-        jobs: int,
-        timeout_s: float,
+        workers: WorkerPool,
         form: Format,
     ) -> ScanSummary:
         from ftforensics.engine.reading import SearchBudget, TagReader
@@ -243,7 +253,8 @@ class _Job:
                     ),
                     facts=self._facts(search, acquired_at, tag_reader.pictures),
                     now=self._settings.now_utc,
-                    limits=IntakeLimits(jobs=jobs, timeout_s=timeout_s),
+                    limits=IntakeLimits(jobs=workers.jobs),
+                    workers=workers,
                     acquired_at=acquired_at,
                     tell=_Teller(self._output, ticker, rows),
                 )

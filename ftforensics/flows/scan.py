@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -19,8 +20,10 @@ from ftforensics.engine.onnx import BATCH
 from ftforensics.engine.reading import TagReader
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.flows.examine import Examined, Examiner, Place, Task
-from ftforensics.media.intake import IntakeResult, acquire_many, hash_file
+from ftforensics.media.intake import IntakeResult, acquire_with, hash_file
+from ftforensics.media.limits import WorkerLimits
 from ftforensics.media.walk import EvidencePath
+from ftforensics.media.workers import WorkerPool
 from ftforensics.store.cases import Case
 from ftforensics.store.finding_json import render_finding
 from ftforensics.trust.canonical import canonical_json
@@ -70,7 +73,8 @@ class Scanner:
         examiner: Makes findings of readings.
         facts: For the run's events.
         now: The clock, UTC ISO 8601.
-        limits: For intake.
+        limits: For intake; time and memory hold for workers that are made here.
+        workers: Of the caller, who closes them; made here, and closed here, where it is None.
         acquired_at: The investigator's statement of when the exhibits were in hand.
         tell: Called with every finding, in order; ``resumed`` says it is from the stopped run.
     """
@@ -86,7 +90,9 @@ class Scanner:
         limits: IntakeLimits,
         acquired_at: str | None,
         tell: Callable[[Finding, bool], None],
+        workers: WorkerPool | None = None,
     ) -> None:
+        self._workers = workers
         self._case, self._reader, self._examiner = case, tag_reader, examiner
         self._facts, self._now, self._limits = facts, now, limits
         self._acquired_at, self._tell = acquired_at, tell
@@ -170,15 +176,16 @@ class Scanner:
         return taken
 
     def _acquire(self, todo: list[tuple[int, EvidencePath]]) -> Iterator[tuple[int, IntakeResult]]:
-        results = acquire_many(
-            (path for _, path in todo),
-            jobs=self._limits.jobs,
-            timeout_s=self._limits.timeout_s,
-            memory_bytes=self._limits.memory_bytes,
-            acquired_at=self._acquired_at,
-        )
-        for (seq, _), result in zip(todo, results, strict=True):
-            yield seq, result
+        with self._open_workers() as workers:
+            results = acquire_with(workers, (path for _, path in todo), acquired_at=self._acquired_at)
+            for (seq, _), result in zip(todo, results, strict=True):
+                yield seq, result
+
+    def _open_workers(self) -> AbstractContextManager[WorkerPool]:
+        if self._workers is not None:
+            return nullcontext(self._workers)
+        limits = WorkerLimits(timeout_s=self._limits.timeout_s, memory_bytes=self._limits.memory_bytes)
+        return WorkerPool(self._limits.jobs, limits)
 
     def _examine(self, batch: list[tuple[int, IntakeResult]]) -> None:
         pictures = [result.pixels for _, result in batch if result.pixels is not None]

@@ -117,7 +117,14 @@ def acquire_many(
         max_pixels=max_pixels,
     )
     with WorkerPool(jobs, limits) as pool:
-        yield from pool.map(lambda path: acquire(path, pool, acquired_at=acquired_at), paths)
+        yield from acquire_with(pool, paths, acquired_at=acquired_at)
+
+
+def acquire_with(
+    pool: WorkerPool, paths: Iterable[EvidencePath], *, acquired_at: str | None = None
+) -> Iterator[IntakeResult]:
+    """As ``acquire_many``, with workers of the caller, who closes them."""
+    return pool.map(lambda path: acquire(path, pool, acquired_at=acquired_at), paths)
 
 
 def acquire(path: EvidencePath, pool: WorkerPool, *, acquired_at: str | None = None) -> IntakeResult:

@@ -85,6 +85,22 @@ class WorkerPool:
         """Whether ``close`` was called; long work in the pool's threads asks this now and then."""
         return self._closed.is_set()
 
+    def start(self, count: int) -> None:
+        """Have up to ``count`` processes started meanwhile, and return at once.
+
+        Without it they are started when they are first needed. One that cannot be started is tried again then.
+        """
+        for _ in range(min(count, self.jobs)):
+            self._threads.submit(self._start_one)
+
+    def _start_one(self) -> None:
+        worker = self._idle.get()
+        try:
+            with contextlib.suppress(EvidenceUnreadable, PoolClosed):
+                worker.start()
+        finally:
+            self._idle.put(worker)
+
     def parse(self, data: bytes | bytearray, media_type: str) -> ParsedFile:
         """Have a file parsed by a free worker; may be called from any thread.
 
@@ -164,6 +180,10 @@ class _Worker:
         if self._served >= FILES_PER_WORKER or (failure is not None and failure.type in _FATAL_TO_WORKER):
             self.dispose()
         return ParsedFile(decode=parsed.decode, pixels=parsed.pixels, exif=exif, failure=failure)
+
+    def start(self) -> None:
+        """Start the process, if it does not run, and wait until it is ready."""
+        self._ready_process()
 
     def kill(self) -> None:
         """End the process without waiting; its pipes stay open for the thread that may be reading them."""

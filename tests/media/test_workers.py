@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,42 @@ def test_closing_stops_work_that_is_going_on() -> None:
     thread.join(timeout=10)
     assert not thread.is_alive()
     assert len(caught) == 1
+    with pytest.raises(PoolClosed):
+        pool.parse(png(), "image/png")
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_workers_can_be_started_before_they_are_needed() -> None:
+    with WorkerPool(3, WorkerLimits()) as pool:
+        assert not any(worker._process for worker in pool._workers)
+        pool.start(2)
+        wait_until(lambda: sum(worker._process is not None for worker in pool._workers) >= 1)
+        wait_until(lambda: pool._idle.qsize() == 3)
+        started = {worker._process.pid for worker in pool._workers if worker._process}
+        assert len(started) <= 2
+        assert pool.parse(png(), "image/png").failure is None
+        # It was one of those that ran already, and no other was started.
+        assert {worker._process.pid for worker in pool._workers if worker._process} == started
+
+
+def test_a_start_that_fails_is_told_when_the_worker_is_needed() -> None:
+    with WorkerPool(1, WorkerLimits(memory_bytes=1 << 20)) as pool:
+        pool.start(1)
+        with pytest.raises(EvidenceUnreadable):
+            pool.parse(png(), "image/png")
+
+
+def test_closing_ends_workers_that_are_being_started() -> None:
+    pool = WorkerPool(2, WorkerLimits())
+    pool.start(5)
+    pool.close()
+    assert not any(worker._process for worker in pool._workers)
     with pytest.raises(PoolClosed):
         pool.parse(png(), "image/png")
 

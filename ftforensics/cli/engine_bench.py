@@ -324,6 +324,15 @@ def _open(
     return reader
 
 
+def describe_machine_with_gpus() -> dict[str, str]:
+    """As for all tables of ``ftf bench``, and the GPUs that the driver names."""
+    from ftforensics.cli.bench import describe_machine
+    from ftforensics.engine.cuda.driver import check_driver
+
+    gpus = check_driver().gpus
+    return describe_machine() | {f"gpu{gpu.ordinal}": gpu.name for gpu in gpus}
+
+
 def _data_of(pictures: PictureSet | None) -> DataInfo:
     import hashlib
 
@@ -345,7 +354,6 @@ def _table(
     notes: Sequence[str],
     settings: dict[str, Any],
 ) -> Table:
-    from ftforensics.cli.bench import describe_machine
     from ftforensics.engine.models import load_card
     from ftforensics.flows.bench.results import Table
 
@@ -358,7 +366,7 @@ def _table(
         command=command,
         seed=seed,
         data=data,
-        machine=describe_machine(),
+        machine=describe_machine_with_gpus(),
         tool_version=__version__,
         weights_sha256=card.reader_sha256,
         settings={"model": card.model_id, **settings},

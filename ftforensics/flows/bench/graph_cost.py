@@ -11,7 +11,7 @@ Needs the package onnx, which is an extra.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -49,6 +49,10 @@ class GraphCost:
     def intensity(self) -> float:
         """Operations a byte."""
         return self.operations / self.bytes_moved
+
+    def at_half_width(self) -> GraphCost:
+        """The same in a number format of half the width: half the bytes."""
+        return replace(self, activation_bytes=self.activation_bytes // 2, weight_bytes=self.weight_bytes // 2)
 
 
 def count_graph(data: bytes, *, batch: int = 1) -> GraphCost:

@@ -231,7 +231,7 @@ def scan(
         "workers; median of three runs before and three after the scan",
         f"the scan is the real one: intake in {run.jobs} isolated workers, reading, identification against {records:,} "
         "records with blind search, content leads, linking, pictures and signed records of the case, evidence hashed "
-        "again at the end; start of workers included",
+        "again at the end; as many pictures are examined at once as there are workers; start of workers included",
         "untagged pictures are the common and the dear case: every one is searched for in vain",
     )
     options = {"--records": _changed(records, RECORDS)}

@@ -13,7 +13,6 @@ import numpy as np
 from ftforensics import __version__
 from ftforensics.cli.opening import machine_facts
 from ftforensics.domain.link import Finding
-from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import TagReader
 from ftforensics.engine.ring import Book, build_book
 from ftforensics.errors import EvidenceUnreadable
@@ -21,12 +20,13 @@ from ftforensics.flows.bench.keys import draw_ids
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.scan_speed import ScanTiming, Stopwatch, Timed, measure_floor, measure_search
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.examine import Examiner
+from ftforensics.flows.examine import Examined, Examiner, Place, Task
 from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
 from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
-from ftforensics.imaging.resample import Pixels
+from ftforensics.imaging.resample import Floats, Pixels
 from ftforensics.media.container import load_photo
+from ftforensics.media.intake import IntakeResult
 from ftforensics.media.walk import EvidencePath, walk_evidence
 from ftforensics.media.writing import atomic_write
 from ftforensics.store.cases import Case
@@ -44,6 +44,8 @@ IDENTIFY = "blind search and matching"
 LEADS = "content leads"
 LINK = "verification, linking and pictures"
 RECORD = "recording"
+# The main thread's, while others examine; no stage of its own.
+_WAIT = "waiting for examinations"
 STAGES = (INTAKE, READ, IDENTIFY, FRAMES, LEADS, LINK, RECORD)
 
 
@@ -54,6 +56,22 @@ class _TimedBackend(Timed):
         """See ``engine.reader.Reader.read``."""
         with self._watch.stage(READ if self._watch.current == READ else FRAMES):
             return self._target.read(pictures)
+
+
+class _TimedExaminer(Examiner):
+    """Gives its time to linking, but for what is timed inside it; the thread that waits for it has none."""
+
+    watch: Stopwatch
+
+    def examine_all(self, tasks: Sequence[Task], *, jobs: int = 1) -> list[Examined]:
+        """See ``flows.examine.Examiner.examine_all``."""
+        with self.watch.stage(_WAIT):
+            return super().examine_all(tasks, jobs=jobs)
+
+    def examine(self, result: IntakeResult, residual: Floats, place: Place) -> Examined:
+        """See ``flows.examine.Examiner.examine``."""
+        with self.watch.stage(LINK):
+            return super().examine(result, residual, place)
 
 
 def time_scans(
@@ -160,7 +178,7 @@ class _ScanBench:
             signer=self._examiner,
             at=self._now(),
         ) as case:
-            examiner = Examiner(
+            examiner = _TimedExaminer(
                 tag_reader=reader,
                 keys=[self._bench.key],
                 sources=Sources([self._registry]),
@@ -171,11 +189,11 @@ class _ScanBench:
                 ("save_artifact", "append_many", "append", "start_run", "finish_run", "export"), RECORD
             )
             timed_case: Any = Timed(case, watch, recording)
-            timed_examiner: Any = Timed(examiner, watch, {"examine": LINK, "unreadable": LINK})
+            examiner.watch = watch
             scanner = Scanner(
                 case=timed_case,
                 tag_reader=reader,
-                examiner=timed_examiner,
+                examiner=examiner,
                 facts=self._facts(),
                 now=self._now,
                 limits=IntakeLimits(jobs=self._jobs),
@@ -198,7 +216,8 @@ class _ScanBench:
         self._advance()
 
     def _facts(self) -> RunFacts:
-        card, reader = self._bench.reader.card, OnnxReader
+        reader = self._bench.reader
+        card = reader.card
         return RunFacts(
             run_id="bench",
             tool_version=__version__,

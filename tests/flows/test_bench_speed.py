@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,23 @@ def test_a_stage_inside_another_stops_the_outer_clock():
     assert watch.seconds == {"outer": 4.0, "inner": 10.0}
 
 
+def test_threads_have_stages_of_their_own_and_their_times_add_up():
+    clock = Clock()
+    watch = Stopwatch(clock)
+    with watch.stage("outer"), ThreadPoolExecutor(2) as threads:
+        clock.now += 1.0
+
+        def work() -> str | None:
+            with watch.stage("inner"):
+                clock.now += 10.0
+                return watch.current
+
+        assert [threads.submit(work).result() for _ in range(2)] == ["inner", "inner"]
+        assert watch.current == "outer"
+        clock.now += 3.0
+    assert watch.seconds == {"outer": 24.0, "inner": 20.0}
+
+
 def test_time_of_an_error_is_counted_too():
     clock = Clock()
     watch = Stopwatch(clock)
@@ -82,7 +100,7 @@ def test_a_timed_object_answers_as_its_target_and_splits_what_it_asks_for():
 
 def test_ratios_are_of_the_floor():
     timing = ScanTiming(
-        label="untagged", pictures=10, scan_s=4.0, floor_s=1.0, search_ms=50.0, stages={"read": 1.0, "link": 3.0}
+        label="untagged", pictures=10, scan_s=4.0, floor_s=1.0, search_ms=50.0, stages={"read": 2.0, "link": 6.0}
     )
     (speed,) = summarise_speed([timing])
     assert (speed["floor_ratio"], speed["times_floor"]) == (0.25, 4.0)

@@ -1,13 +1,15 @@
 """How fast a scan is, and where its time goes, beside the least that any examination costs.
 
 The floor is what nobody can leave out: read every file, hash it, decode it. It is measured in the same run, before and
-after the scan, with as many threads as the scan has workers. Shares are of the main process's wall time, each stage
-without what is measured inside it; intake in workers goes on meanwhile, so its share is only what had to be waited for.
+after the scan, with as many threads as the scan has workers. Shares are of the wall time of all threads of the main
+process added up, each stage without what is measured inside it; a thread that waits for its turn at a processor counts.
+Intake in workers goes on meanwhile, so its share is only what had to be waited for.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,36 +34,45 @@ FLOOR_RUNS = 3
 
 
 class Stopwatch:
-    """Adds up wall time by stage; a stage inside another stops the outer one's clock."""
+    """Adds up wall time by stage, of all threads; a stage inside another stops the outer one's clock in its thread."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._running: list[str] = []
-        self._since = 0.0
+        self._lock = threading.Lock()
+        self._thread = _Running()
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Everything in the block is this stage's, but for the stages inside it."""
         self._switch()
-        self._running.append(name)
+        self._thread.stages.append(name)
         try:
             yield
         finally:
             self._switch()
-            self._running.pop()
+            self._thread.stages.pop()
 
     @property
     def current(self) -> str | None:
-        """The innermost stage that is running."""
-        return self._running[-1] if self._running else None
+        """The innermost stage that is running in this thread."""
+        return self._thread.stages[-1] if self._thread.stages else None
 
     def _switch(self) -> None:
-        now = self._clock()
-        if self._running:
-            stage = self._running[-1]
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
-        self._since = now
+        now, running = self._clock(), self._thread
+        if running.stages:
+            with self._lock:
+                stage = running.stages[-1]
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + now - running.since
+        running.since = now
+
+
+class _Running(threading.local):
+    """The stages that are running in one thread, and since when the innermost is."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.since = 0.0
 
 
 class Timed:
@@ -96,7 +107,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanTiming:
-    """One timed scan of ``pictures`` pictures. ``stages`` are seconds of the main process."""
+    """One timed scan of ``pictures`` pictures. ``stages`` are seconds of the main process's threads, added up."""
 
     label: str
     pictures: int
@@ -185,12 +196,12 @@ def summarise_speed(timings: Sequence[ScanTiming]) -> tuple[Row, ...]:
 
 
 def summarise_stages(timings: Sequence[ScanTiming]) -> tuple[Row, ...]:
-    """One row a stage, in the order of a scan as ``ScanTiming.stages`` has them."""
+    """One row a stage, in the order of a scan as ``ScanTiming.stages`` has them; shares are of all stages together."""
     return tuple(
         {
             "evidence": timing.label,
             "stage": stage,
-            "share": seconds / timing.scan_s,
+            "share": seconds / sum(timing.stages.values()),
             "ms_per_image": 1000.0 * seconds / timing.pictures,
         }
         for timing in timings

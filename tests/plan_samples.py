@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -61,8 +62,6 @@ def save_plan(engines: Path, plan: bytes = b"plan", signer: Signer = EXAMINER, *
 
 def tiny_graph() -> bytes:
     """A reader in shape only: one convolution from (B, 3, 128, 128) to (B, 3, 64, 64)."""
-    import numpy as np
-
     weights = np.random.default_rng(7).normal(0, 0.1, (3, 3, 3, 3)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("Conv", ["picture", "w"], ["planes"], strides=[2, 2], pads=[1, 1, 1, 1], name="conv")],
@@ -75,6 +74,30 @@ def tiny_graph() -> bytes:
     model.ir_version = 10
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def quantised_graph(folder: Path, *, signed: bool) -> bytes:
+    """The tiny reader with Q/DQ nodes: signed and symmetric as TensorRT wants it, or unsigned as processors like it."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Pictures(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.left = [np.random.default_rng(1).random((1, 3, 128, 128), dtype=np.float32)]
+
+        def get_next(self) -> dict[str, Any] | None:
+            return {"picture": self.left.pop()} if self.left else None
+
+    quantize_static(
+        onnx.load_model_from_string(tiny_graph()),
+        str(folder / "int8.onnx"),
+        Pictures(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QInt8 if signed else QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        extra_options={"ActivationSymmetric": signed},
+    )
+    return (folder / "int8.onnx").read_bytes()
 
 
 def make_tiny_model(engines: Path, name: str = "tiny-1") -> Path:

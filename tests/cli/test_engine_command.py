@@ -9,6 +9,8 @@ import pytest
 from cli_samples import NOW, Ftf
 from plan_samples import EXAMINER, MALLORY, make_tiny_model, save_plan
 
+pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is there for Linux on x86-64 only")
+
 from ftforensics.engine.plans.flavours import FLAVOURS, find_installed
 
 BUILD = ("engine", "build", "tiny-1", "--precision", "fp32", "--batch", "4", "--max-batch", "8", "--format", "jsonl")

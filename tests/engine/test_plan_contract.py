@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import tensorrt_rtx
 
 from ftforensics.engine.plans import builder_process
 from ftforensics.engine.plans.flavours import FLAVOURS
+
+tensorrt_rtx = pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is there for Linux on x86-64 only")
 
 GOLDEN_FOLDER = Path(__file__).resolve().parents[1] / "golden"
 GOLDEN: dict[str, Any] = json.loads((GOLDEN_FOLDER / "tensorrt_api.json").read_text())

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from plan_samples import tiny_graph
+from plan_samples import quantised_graph, tiny_graph
 
 from ftforensics.engine.models import load_card, load_graph
 from ftforensics.engine.plans.precision import prepare_graph
@@ -62,6 +62,13 @@ def test_the_conversion_gives_the_same_bytes_again() -> None:
 def test_a_float_graph_is_no_int8_graph() -> None:
     with pytest.raises(EngineError, match="no Q/DQ nodes"):
         prepare_graph(tiny_graph(), "int8")
+
+
+def test_int8_is_the_quantised_graph_if_tensorrt_takes_it(tmp_path: Path) -> None:
+    signed = quantised_graph(tmp_path, signed=True)
+    assert prepare_graph(signed, "int8") == signed
+    with pytest.raises(EngineError, match="not signed and symmetric"):
+        prepare_graph(quantised_graph(tmp_path, signed=False), "int8")
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -74,6 +74,7 @@ def test_an_unknown_flavour_names_the_known_ones() -> None:
 
 
 def test_the_installed_release_is_known_without_importing_it() -> None:
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is there for Linux on x86-64 only")
     found = find_installed(FLAVOURS["tensorrt-rtx"])
     assert (found.package, found.cuda_major) == ("tensorrt-rtx-cu13", 13)
     with pytest.raises(EngineError, match=r"missing is not installed; run: pip"):

@@ -189,7 +189,7 @@ def _new_monitor(trt: Any, tell_progress: Any) -> Any:
 
 
 def _because(what: str, logger: Any, *details: str) -> str:
-    reasons = [*logger.errors, *details]
+    reasons = [*details, *logger.errors]
     return f"{what} ({_shorten(reasons[0])})" if reasons else what
 
 

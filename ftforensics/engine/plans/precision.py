@@ -72,6 +72,7 @@ def _to_half(model: Any, subject: str) -> bytes:
 
 
 def _check_quantised(model: Any, subject: str) -> None:
+    onnx = _import_onnx()
     kinds = {node.op_type for node in model.graph.node}
     if not {"QuantizeLinear", "DequantizeLinear"} <= kinds:
         raise EngineError(
@@ -79,3 +80,13 @@ def _check_quantised(model: Any, subject: str) -> None:
             subject=subject,
             remedy="quantise the model first",
         )
+    constants = {one.name: one for one in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) == 3:
+            zero = constants.get(node.input[2])
+            if zero is None or zero.data_type != onnx.TensorProto.INT8 or onnx.numpy_helper.to_array(zero).any():
+                raise EngineError(
+                    "the graph's eight bits are not signed and symmetric, and TensorRT takes no others",
+                    subject=subject,
+                    remedy="use fp16, or quantise the model for TensorRT",
+                )

@@ -28,7 +28,8 @@ if ftf key new bench --role examiner --passphrase-file "$work/passphrase"; then
     done
 fi
 # Exit code 5 says that an engine does not agree: the table shows which, and the rest is still worth measuring.
-ftf engine parity --images "$images" --fast --psnr 42 --work "$work/tagged" --out "$results" || true
+ftf engine parity --images "$images" --work "$work/tagged" --out "$results" \
+    --record --passphrase-file "$work/passphrase" || true
 ftf engine bench --images "$images" --rounds 20 --plot docs/roofline-gpu.svg --out "$results" || true
 # shellcheck disable=SC2086 -- one word an option is what is wanted
 python bench/gpu_engines.py --images "$images" --out "$results" $tried

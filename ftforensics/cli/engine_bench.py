@@ -15,8 +15,11 @@ from ftforensics.cli.commands import command
 from ftforensics.cli.engine_trust import pinned_plan_signers
 from ftforensics.cli.errors import COMPLETE, ENGINE
 from ftforensics.cli.opening import DEFAULT_MODEL, find_model_folder
+from ftforensics.cli.options import KeyOption, PassphraseFileOption
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.cli.signing import NamedSigner, resolve_signer
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 if TYPE_CHECKING:
     from ftforensics.engine.reader import Reader
@@ -86,10 +89,15 @@ def parity(
     engines: PlansOption = None,
     held_out: HeldOutOption = False,
     reads: ReadsOption = 200,
-    psnr: PsnrOption = 45.5,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     work: WorkOption = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Put the figures into the measured plans' manifests and sign these anew.")
+    ] = False,
+    key: KeyOption = None,
+    passphrase_file: PassphraseFileOption = None,
     out: OutOption = RESULTS_FILE,
 ) -> int:
     """Read the same tagged pictures, clean and manipulated, with every engine, and compare them bit by bit.
@@ -111,6 +119,7 @@ def parity(
             exam = flow.build_exam(pictures, Bench(setup), reads=reads, advance=ticker.advance)
         reference = flow.take_exam(OnnxReader(folder, threads=1), exam)
         found: list[tuple[str, str, Any]] = []
+        plans: dict[str, dict[str, Any]] = {}
         for spec in engine or ENGINES:
             reader = _open(settings, spec, folder, engines, required=engine is not None)
             if isinstance(reader, str):
@@ -119,7 +128,12 @@ def parity(
             label = flow.describe_reader(reader)
             figures = flow.compare_answers(reference, flow.take_exam(reader, exam), exam, name="onnxruntime-cpu fp32")
             found.append((label, reader.precision, figures))
+            if reader.backend.startswith("tensorrt") and reader.engine_sha256 is not None:
+                plans[reader.engine_sha256] = figures.as_dict()
             reader.close()
+    if record and plans:
+        signer = resolve_signer(settings, output, key=key, role="examiner", passphrase_file=passphrase_file)
+        _record_parity(settings, engines or settings.engines_folder, plans, signer)
     held = [one.holds(precision) for _, precision, one in found if not isinstance(one, str)]
     table = _table(
         "engine-parity",
@@ -148,7 +162,7 @@ def quantise(
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Training pictures, a folder of folders.")],
     model: ModelArgument = DEFAULT_MODEL,
     reads: ReadsOption = 200,
-    psnr: PsnrOption = 45.5,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     work: WorkOption = None,
@@ -322,6 +336,23 @@ def _open(
         reader.close()
         return "half precision is for GPUs"
     return reader
+
+
+def _record_parity(settings: Settings, engines: Path, plans: dict[str, dict[str, Any]], signer: NamedSigner) -> None:
+    """Put figures into the manifests of plans, given by the plan's SHA-256; only plans that hold are signed again."""
+    from ftforensics.engine.plans.builder import add_parity
+    from ftforensics.engine.plans.folder import PlanFolder
+    from ftforensics.engine.plans.verified import load_verified_manifest
+    from ftforensics.errors import EngineError
+
+    trusted = pinned_plan_signers(settings)
+    for name in PlanFolder(engines).names():
+        try:
+            manifest = load_verified_manifest(engines, name, trusted).manifest
+        except EngineError:
+            continue
+        if manifest.plan_sha256 in plans:
+            add_parity(engines, name, plans[manifest.plan_sha256], signer, trusted)
 
 
 def describe_machine_with_gpus() -> dict[str, str]:

@@ -20,6 +20,7 @@ from ftforensics.cli.opening import find_model_folder, machine_facts
 from ftforensics.cli.options import JobsOption
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 if TYPE_CHECKING:
     from ftforensics.flows.bench.pictures import PictureSet
@@ -53,7 +54,6 @@ RESULTS_FILE = Path("bench.json")
 RECORDS = 1_000_000
 READS = 10_000
 BLIND_READS = 500
-PSNR_DB = 45.5
 
 
 @command(
@@ -67,7 +67,7 @@ def robustness(
     images: ImagesOption,
     limit: LimitOption = None,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = PSNR_DB,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -92,7 +92,7 @@ def robustness(
         "95 % intervals by bootstrap over pictures; where all pictures agree, the exact bound on pictures",
         "the worst picture is the one read back least often, then with the fewest bits",
     )
-    options = {"--records": _changed(records, RECORDS), "--psnr": _changed(psnr, PSNR_DB), "--fast": fast}
+    options = {"--records": _changed(records, RECORDS), "--psnr": _changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
     title = f"What survives at {psnr:g} dB{', plain tags' if fast else ''}"
     shared = _Shared(pictures=pictures, setup=setup, options=options, notes=notes)
     tables = [
@@ -124,7 +124,7 @@ def false_positives(
         int, typer.Option("--blind-limit", min=0, metavar="N", help="How many of them are searched blind as well.")
     ] = 500,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = PSNR_DB,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -158,7 +158,7 @@ def false_positives(
         "--reads": _changed(reads, READS),
         "--blind-limit": _changed(blind_limit, BLIND_READS),
         "--records": _changed(records, RECORDS),
-        "--psnr": _changed(psnr, PSNR_DB),
+        "--psnr": _changed(psnr, DEFAULT_PSNR_DB),
         "--fast": fast,
     }
     table = run.table(
@@ -179,7 +179,7 @@ def quality(
     output: Output,
     images: ImagesOption,
     limit: LimitOption = None,
-    psnr: PsnrOption = PSNR_DB,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -197,7 +197,7 @@ def quality(
         f"pictures that 'ftf tag' would refuse, left out here: {sum(not result.stages for result in results)}; "
         f"embedded 1.5 or 3 dB stronger than asked: {sum(result.stronger_db > 0 for result in results)}",
     )
-    options = {"--psnr": _changed(psnr, PSNR_DB), "--fast": fast}
+    options = {"--psnr": _changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
     table = run.table(
         "quality" + ("-fast" if fast else ""),
         f"How visible tags are at {psnr:g} dB{', plain tags' if fast else ''}",
@@ -224,7 +224,10 @@ def scan(
     from ftforensics.flows.bench import scan_speed as flow
 
     run = _Run(settings, output, "scan", images, limit=limit, seed=seed, jobs=jobs, work=None, out=out)
-    with run.prepare(psnr=PSNR_DB, fast=True) as (pictures, setup), run.progress(3 * len(pictures.pictures)) as advance:
+    with (
+        run.prepare(psnr=DEFAULT_PSNR_DB, fast=True) as (pictures, setup),
+        run.progress(3 * len(pictures.pictures)) as advance,
+    ):
         timings = time_scans(pictures, setup, records=records, jobs=run.jobs, now=settings.now_utc, advance=advance)
     notes = (
         "floor: every file read, hashed (SHA-256) and decoded at full size, in as many threads as the scan has "

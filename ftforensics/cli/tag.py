@@ -24,6 +24,7 @@ from ftforensics.cli.output import Format, Output
 from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import resolve_carrier, resolve_signer
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.errors import FtfError, UsageError
 from ftforensics.trust.record import MAX_ISSUER_CHARS, MAX_TEXT_CHARS
 
@@ -73,7 +74,7 @@ def tag(
     psnr: Annotated[
         float,
         typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="How faint: higher is fainter and frailer."),
-    ] = 45.5,
+    ] = DEFAULT_PSNR_DB,
     fast: Annotated[
         bool, typer.Option("--fast", help="Do not shape the tag to each picture: quicker, and survives less.")
     ] = False,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.record import BindingStatement, RecordCore, SignedEnvelope
-from ftforensics.domain.tag import MatchedTag
+from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
 from ftforensics.engine.informed import InformedSettings, shape_tag
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
@@ -61,7 +61,7 @@ class Issuer:
 class TagSettings:
     """``psnr_db`` is aimed at; a picture whose tag cannot be read back is tried again up to 3 dB stronger."""
 
-    psnr_db: float = 45.5
+    psnr_db: float = DEFAULT_PSNR_DB
     informed: InformedSettings | None = field(default_factory=InformedSettings)
     clobber: bool = False
 

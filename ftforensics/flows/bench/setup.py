@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.engine.informed import InformedSettings
 from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader, OnnxSimulator
 from ftforensics.engine.ring import RingKey
@@ -25,7 +26,7 @@ class Setup:
     model: Path
     work: Path
     seed: int
-    psnr_db: float = 45.5
+    psnr_db: float = DEFAULT_PSNR_DB
     informed: InformedSettings | None = None
     threads: int = 1
 

@@ -18,9 +18,10 @@ types:
 imports:
     lint-imports
 
-# The numbers in README.md and the model cards are those of bench.json.
+# The numbers in README.md, the model cards and docs/engines.md are those of the results files.
 numbers:
     python bench/render_readme.py --check
+    python bench/render_engines.py --check
 
 # All tests, or some: `just test tests/trust -x`.
 test *arguments:

@@ -1,4 +1,4 @@
-"""Fill the marked blocks of README.md and of the model cards from files, so that no number is ever typed by hand.
+"""Fill marked blocks of README.md, the validation report and the model cards, so that no number is typed by hand.
 
 In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md) and ``model.json``. Out: the
 text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ftforensics.engine.models import load_card
 from ftforensics.errors import FtfError
+from ftforensics.flows.bench.requirements import render_requirements
 from ftforensics.flows.bench.results import Table, load_tables, render_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
 
 
 def render_files(root: Path) -> dict[Path, str]:
-    """The full text that README.md and every model card should have.
+    """The full text that README.md, the validation report and every model card should have.
 
     Raises:
         BlockError: A block is missing, or numbers are of other weights than the model folder holds.
@@ -55,6 +56,9 @@ def render_files(root: Path) -> dict[Path, str]:
     by_name = {table.name: table for table in load_measurements(root / "engines" / README_MODEL)}
     shown = [by_name[name] for name in README_TABLES if name in by_name]
     texts = {readme: fill_block(_read(readme), "numbers", render_numbers(shown), readme)}
+    report = root / "docs" / "validation.md"
+    asked = render_requirements(list(by_name.values()))
+    texts[report] = fill_block(_read(report), "requirements", asked, report)
     for card in sorted((root / "engines").glob("*/card.md")):
         text = fill_block(_read(card), "facts", render_facts(card.parent), card)
         texts[card] = fill_block(text, "numbers", render_numbers(load_measurements(card.parent)), card)

@@ -43,6 +43,9 @@ def root(tmp_path: Path) -> Path:
     (folder / "model.json").write_text(json.dumps(CARD))
     block = "<!-- numbers:begin -->\n<!-- numbers:end -->\n"
     (tmp_path / "README.md").write_text(f"# Title\n\n{block}\nafter\n")
+    (tmp_path / "docs").mkdir()
+    asked = "<!-- requirements:begin -->\n<!-- requirements:end -->\n"
+    (tmp_path / "docs" / "validation.md").write_text(f"# Report\n\n{asked}")
     (folder / "card.md").write_text(f"# Card\n\n<!-- facts:begin -->\nold\n<!-- facts:end -->\n\n{block}")
     return tmp_path
 

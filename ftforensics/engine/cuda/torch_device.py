@@ -23,6 +23,7 @@ from ftforensics.errors import EngineError
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_UP_RUNS = 3
+_NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc")
 _GREY_LEVEL = float(np.float32(1.0 / 255.0))  # the same float32 as the other backends use
 
 Forward = Callable[[Tensor], Tensor]
@@ -179,8 +180,7 @@ def translated(device: str) -> Iterator[None]:
 
 def _translate(error: BaseException, device: str) -> EngineError:
     text = str(error)
-    short = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in text
-    if short or "out of memory" in text:
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or any(sign in text for sign in _NO_MEMORY):
         return OutOfDeviceMemory(f"no memory left ({_first_line(error)})", subject=device)
     return EngineError(f"torch failed ({_first_line(error)})", subject=device, remedy="choose --engine onnx")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -145,9 +144,3 @@ def test_the_graph_of_a_changed_model_is_not_built(ftf: Ftf, engines: Path, exam
         file.write(b"\0")
     assert "SHA-256" in ftf(*BUILD, expect=5).err
     assert not (engines / "plans").exists()
-
-
-def test_in_a_process_of_its_own(ftf_process: Ftf, engines: Path, examiner: str) -> None:
-    built = ftf_process(*BUILD, "--target", "sm_89", env=os.environ | {"FTF_ENGINES": str(engines)})
-    assert built.facts()["targets"] == ["sm_89"]
-    assert built.err == ""

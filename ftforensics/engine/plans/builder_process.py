@@ -214,9 +214,14 @@ def _take_stdout() -> IO[str]:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.read()
+    # Not through sys.stdin: its lock, held here, would break the interpreter's end.
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    sys.stderr.flush()
+    # Libraries that fail while they are taken down must not turn a written plan into a failed build.
+    os._exit(exit_code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -229,6 +230,7 @@ class Lane:
 
 
 def _as_engine_error(exc: Exception, device: Device) -> FtfError:
+    _let_go(exc)
     if isinstance(exc, FtfError):
         return exc
     error = EngineError(
@@ -238,6 +240,13 @@ def _as_engine_error(exc: Exception, device: Device) -> FtfError:
     )
     error.__cause__ = exc
     return error
+
+
+def _let_go(exc: BaseException | None) -> None:
+    """Empty the frames that an error remembers: it is kept, and buffers or contexts must not be kept with it."""
+    while exc is not None:
+        traceback.clear_frames(exc.__traceback__)
+        exc = exc.__cause__ or exc.__context__
 
 
 def new_request(pictures: Pixels, grid: int, *, flush: bool) -> Request:

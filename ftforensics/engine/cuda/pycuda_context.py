@@ -7,6 +7,7 @@ Source: PyCUDA documentation, "Device Interface Reference".
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
@@ -28,7 +29,9 @@ def import_pycuda() -> ModuleType:
         BackendUnavailable: It is not installed, or does not fit the driver.
     """
     try:
-        import pycuda.driver as driver
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of where it cannot be imported, the error says too
+            import pycuda.driver as driver
     except ModuleNotFoundError as exc:
         raise BackendUnavailable("PyCUDA is not installed", remedy=INSTALL) from exc
     except (ImportError, OSError) as exc:

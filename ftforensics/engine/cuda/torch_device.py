@@ -23,7 +23,8 @@ from ftforensics.errors import EngineError
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_UP_RUNS = 3
-_NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc")
+# The last one is how the processor's library of kernels says it.
+_NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "could not create a primitive")
 _GREY_LEVEL = float(np.float32(1.0 / 255.0))  # the same float32 as the other backends use
 
 Forward = Callable[[Tensor], Tensor]

@@ -157,11 +157,12 @@ def choose_graph(
     whole, everything = attempt(runs)
     if everything.sign_agreement >= least_agreement:
         return Choice(graph=whole, runs=everything.runs, trials=tuple(trials))
-    alone = sorted(((attempt([run])[1].relative_error, at) for at, run in enumerate(runs)), key=lambda item: item)
+    alone = [attempt([run]) for run in runs]
+    order = sorted(range(len(runs)), key=lambda at: alone[at][1].relative_error)
     best: tuple[bytes | None, tuple[str, ...]] = (None, ())
     for count in range(1, len(runs)):
-        joined = [runs[at] for at in sorted(at for _, at in alone[:count])]
-        made, trial = attempt(joined)
+        joined = sorted(order[:count])
+        made, trial = alone[joined[0]] if count == 1 else attempt([runs[at] for at in joined])
         if trial.sign_agreement < least_agreement:
             break
         best = (made, trial.runs)

@@ -28,7 +28,9 @@ PARITY = Parity(
     seed=1,
 )
 TRIAL = Trial(runs=("run 0", "run 1"), sign_agreement=0.9996, relative_error=0.01)
-GOOD = Quantisation(choice=Choice(graph=b"g", runs=TRIAL.runs, trials=(TRIAL,)), parity=PARITY, speed_up=1.8)
+GOOD = Quantisation(
+    choice=Choice(graph=b"g", runs=TRIAL.runs, trials=(TRIAL,)), parity=PARITY, speed_up=1.8, sure_speed_up=1.7
+)
 
 
 def test_what_agrees_and_is_faster_is_shipped() -> None:
@@ -41,10 +43,10 @@ def test_what_agrees_and_is_faster_is_shipped() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"speed_up": 1.05}, "1.05 times as fast"),
+        ({"sure_speed_up": 1.05}, "1.05 times as fast"),
         ({"parity": replace(PARITY, sign_agreement=0.99)}, "99.000 % of signs"),
         ({"parity": replace(PARITY, identical_identities=LEAST_READS - 1)}, "199 of 200 identities"),
-        ({"choice": Choice(graph=None, runs=(), trials=()), "parity": None, "speed_up": None}, "no run"),
+        ({"choice": Choice(graph=None, runs=(), trials=()), "parity": None, "sure_speed_up": None}, "no run"),
     ],
 )
 def test_what_does_not_is_not(change: dict[str, Any], said: str) -> None:

@@ -45,7 +45,7 @@ class InformedSettings:
     steps: int = 24
     views: int = 3
     moved_views: int = 1
-    rate: float = 0.07
+    rate: float = 0.12
     margin: float = 1.0
     sharpness: float = 6.0
     sync_weight: float = 15.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ from ftforensics.domain.tag import (
 )
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
-from ftforensics.engine.sync import SyncSearch, correlate_frame
+from ftforensics.engine.sync import SyncSearch, correlate_frame, see_map
+from ftforensics.engine.sync_warp import straighten
 from ftforensics.imaging import geometry
 from ftforensics.imaging.borders import find_bordered
 from ftforensics.imaging.resample import Pixels, resize
@@ -34,7 +36,7 @@ from ftforensics.imaging.resample import Pixels, resize
 Floats = NDArray[np.float32]
 
 CONTENT_FRAMES = 2
-BLIND_FRAMES = 3
+BLIND_FRAMES = 4
 DEEP_FRAMES = 8
 
 
@@ -61,8 +63,8 @@ class SearchBudget:
 
     @property
     def hypotheses(self) -> int:
-        """All that may be matched for one picture: suggested and bordered frames twice, blind ones once, one again."""
-        return 1 + 2 * (self.content_frames + self.border_frames) + self.blind_frames + (1 if self.blind_frames else 0)
+        """All that may be matched for one picture: suggested and bordered frames and the best blind one twice more."""
+        return 1 + 2 * (self.content_frames + self.border_frames) + self.blind_frames + (2 if self.blind_frames else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +91,31 @@ class _Try:
     mode: SearchMode
     peak: float | None
     best_z: float | None = None
+
+
+class _Candidate:
+    """A frame found ``within`` a residual map that was already read; seen through it, that map needs no new reading."""
+
+    def __init__(self, *, source: _Try, within: geometry.Affine, peak: float) -> None:
+        self.source, self.within, self.peak = source, within, peak
+
+    @cached_property
+    def residual(self) -> Floats:
+        """The map in the tagged frame."""
+        return see_map(self.source.residual, self.within)
+
+    @property
+    def frame(self) -> geometry.Affine:
+        """Tagged frame to picture."""
+        return geometry.compose(self.source.frame, self.within)
+
+    def move(self, correction: geometry.Affine) -> _Candidate:
+        """The same after a small correction in the tagged frame."""
+        return _Candidate(source=self.source, within=geometry.compose(self.within, correction), peak=self.peak)
+
+    def attempt(self, mode: SearchMode) -> _Try:
+        """The hypothesis to match."""
+        return _Try(residual=self.residual, frame=self.frame, mode=mode, peak=self.peak)
 
 
 class TagReader:
@@ -151,45 +178,59 @@ class TagReader:
             if found is not None:
                 return found
         if self.budget.blind_frames:
-            return self._search_blind(picture, residual, tries)
+            return self._search_blind(picture, tries)
         return self._give_up(tries, None)
 
-    def _search_blind(self, picture: Pixels, residual: Floats, tries: list[_Try]) -> Reading:
+    def _search_blind(self, picture: Pixels, tries: list[_Try]) -> Reading:
         """Read inside a plain border if there is one, then through the frames that the synchronisation carrier shows.
 
         A plain border may be a screenshot's or the photograph's own, so frames are looked for with and without it.
         """
         mode: SearchMode = "deep" if self.budget.mode == "deep" else "blind"
         aspect = picture.shape[1] / picture.shape[0]
-        candidates = self._find_frames(residual, aspect, geometry.IDENTITY, mode)
+        candidates = self._find_frames(tries[0], aspect, mode)
         inside = find_bordered(picture)
         if inside is not None:
             inner_aspect = aspect * inside[0, 0] / inside[1, 1]
             found = self._read_twice(picture, inside, inner_aspect, mode, None, tries)
             if found is not None:
                 return found
-            candidates += self._find_frames(tries[-2].residual, inner_aspect, inside, mode)
-        candidates.sort(key=lambda item: -item[0])
-        first = len(tries)
-        for peak, frame in candidates[: self.budget.blind_frames]:
-            found = self._read_frame(picture, frame, mode, peak, tries)
+            candidates += self._find_frames(tries[-2], inner_aspect, mode)
+        candidates.sort(key=lambda candidate: -candidate.peak)
+        for candidate in candidates[: self.budget.blind_frames]:
+            tries.append(candidate.attempt(mode))
+            if matched := self._match(tries[-1]):
+                return self._reading(matched, tries[-1], len(tries))
+        if candidates:
+            found = self._read_best(picture, aspect, candidates[: self.budget.blind_frames], mode, tries)
             if found is not None:
                 return found
-        # One more read, of the frame in which the synchronisation carrier now stands out most.
-        best = max(tries[first:], key=lambda tried: self.presence(tried.residual), default=None)
-        if best is not None:
-            frame = geometry.compose(best.frame, self._search.refine_aligned(best.residual, aspect))
-            found = self._read_frame(picture, frame, mode, best.peak, tries)
-            if found is not None:
-                return found
-        return self._give_up(tries, candidates[0][0] if candidates else None)
+        return self._give_up(tries, candidates[0].peak if candidates else None)
 
-    def _find_frames(
-        self, residual: Floats, aspect: float, outer: geometry.Affine, mode: SearchMode
-    ) -> list[tuple[float, geometry.Affine]]:
-        """Peaks and frames found in a residual map that itself shows the part ``outer`` of the picture."""
-        frames = self._search.find(residual, aspect, deep=mode == "deep", keep=self.budget.blind_frames)
-        return [(frame.peak, geometry.compose(outer, frame.to_suspect)) for frame in frames]
+    def _read_best(
+        self,
+        picture: Pixels,
+        aspect: float,
+        candidates: Sequence[_Candidate],
+        mode: SearchMode,
+        tries: list[_Try],
+    ) -> Reading | None:
+        """Refine the frame in which the synchronisation carrier stands out most, read through it, then straighten."""
+        best = max(candidates, key=lambda candidate: self.presence(candidate.residual))
+        refined = best.move(self._search.refine_aligned(best.residual, aspect))
+        read = self.reader.read(self.view(picture, refined.frame)[None])[0]
+        # Two views of one tag: what the reader imagines differs between them more than the tag does.
+        residual = np.float32(0.5) * (read + refined.residual)
+        for seen in (residual, straighten(residual, self.sync)):
+            tries.append(_Try(residual=seen, frame=refined.frame, mode=mode, peak=best.peak))
+            if matched := self._match(tries[-1]):
+                return self._reading(matched, tries[-1], len(tries))
+        return None
+
+    def _find_frames(self, source: _Try, aspect: float, mode: SearchMode) -> list[_Candidate]:
+        """Frames found in a residual map that was already read."""
+        frames = self._search.find(source.residual, aspect, deep=mode == "deep", keep=self.budget.blind_frames)
+        return [_Candidate(source=source, within=frame.to_suspect, peak=frame.peak) for frame in frames]
 
     def _read_twice(
         self,

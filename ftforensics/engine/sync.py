@@ -1,206 +1,250 @@
-"""Finding the tagged frame in a cropped, mirrored, turned or bordered picture.
+"""Finding the tagged frame in a cropped, stretched, mirrored, turned or bordered picture.
 
-The public synchronisation carrier is correlated with the residual map over all translations at once (FFT) for a bounded
-list of scales, turns and mirrorings; the best few are refined. Peaks are in standard deviations of their own
-correlation surface, so a peak means the same in every picture. Only hypotheses that are then matched against a registry
-count in the E-value.
+The public synchronisation carrier is correlated with the residual map over bounded grids of upright frames
+(``sync_grid``), as the map lies and turned by a few angles; the best frames are refined. Peaks are in standard
+deviations of all scores of the search, so a peak means the same in every picture. Only hypotheses that are then matched
+against a registry count in the E-value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import GRID
+from ftforensics.engine.sync_grid import FrameGrid, Peak, opponent_planes
 from ftforensics.imaging import geometry
 
-PAD = 128
-
 Floats = NDArray[np.float32]
-Complexes = NDArray[np.complex64]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """A hypothesis up to translation: the frame's size in the suspect's, its turn in pixels, and mirroring."""
-
-    scale_x: float
-    scale_y: float
-    angle_deg: float = 0.0
-    mirrored: bool = False
+# Frames whose edges differ by less are one frame, found twice.
+_SAME_CELLS = 3.0
+_CORNERS = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]).T
+# First steps of the refinement: two shares, a turn in degrees, two shifts in cells.
+_STEPS = np.array([0.012, 0.012, 1.2, 0.5, 0.5])
+_ROUNDS = 3
+# So many times the frames asked for are refined, since the grid may miss a peak's top.
+_CLIMBED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """A found frame: ``to_suspect`` maps the tagged frame's unit coordinates to the suspect's."""
 
-    shape: Shape
     to_suspect: geometry.Affine
     peak: float
 
 
-def scale_ladder(low: float, high: float, step: float) -> list[float]:
-    """Scales from low to high in equal ratios of about 1 + step."""
-    count = int(np.ceil(np.log(high / low) / np.log1p(step))) + 1
-    return [float(value) for value in np.geomspace(low, high, count)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breadth:
+    """Which frames are looked for: shares of the frame seen, turns, and how unequal the shares may be.
 
-
-@lru_cache(maxsize=4)
-def build_shapes(deep: bool) -> tuple[Shape, ...]:
-    """The bounded list of hypotheses: default about 150, deep about 1,500."""
-    step = 0.025
-    ladder = scale_ladder(0.62, 2.1, step)
-    shapes = [Shape(scale_x=s, scale_y=s, mirrored=m) for s in ladder for m in (False, True)]
-    angles = [sign * value for value in (3.0, 6.0, 9.0, 12.0) for sign in (-1.0, 1.0)]
-    shapes += [Shape(scale_x=s, scale_y=s, angle_deg=a) for a in angles for s in (0.98, 1.02, 1.06)]
-    if not deep:
-        return tuple(shapes)
-    wide = scale_ladder(0.7, 2.5, 0.03)
-    shapes += [
-        Shape(scale_x=x, scale_y=y, mirrored=m)
-        for x in wide
-        for y in wide
-        if abs(np.log(x / y)) > 0.02 and abs(np.log(x / y)) < 0.4
-        for m in (False, True)
-    ]
-    turns = [float(a) for a in np.arange(-16.0, 16.1, 2.0) if abs(a) > 1.0]
-    shapes += [Shape(scale_x=s, scale_y=s, angle_deg=a) for a in turns for s in scale_ladder(0.75, 1.9, 0.04)]
-    shapes += [
-        Shape(scale_x=s, scale_y=s, angle_deg=a) for a in (90.0, 180.0, 270.0) for s in scale_ladder(0.9, 1.6, 0.03)
-    ]
-    return tuple(shapes)
-
-
-def linear_part(shape: Shape, aspect: float) -> NDArray[np.float64]:
-    """The 2x2 map of a hypothesis in unit coordinates; ``aspect`` is the suspect's width over height.
-
-    A turn is rigid in pixels, so in unit coordinates it is squeezed by the aspect.
+    ``reach`` and ``mirror_reach`` are natural logarithms of the ratio of the two shares; ``quarters`` adds quarter
+    turns.
     """
-    turn = np.deg2rad(shape.angle_deg)
+
+    crops: tuple[float, ...]
+    reach: float
+    mirror_reach: float
+    borders: tuple[float, ...]
+    border_reach: float
+    turned: tuple[float, ...]
+    angles_deg: tuple[float, ...]
+    quarters: bool
+
+
+def share_steps(high: float, low: float, step: float) -> tuple[float, ...]:
+    """Shares from high down to low in equal steps of at most ``step``: a crop's edges then move by equal cells."""
+    count = int(np.ceil((high - low) / step - 1e-9)) + 1
+    return tuple(float(share) for share in np.linspace(high, low, count))
+
+
+def share_ladder(low: float, high: float, step: float) -> tuple[float, ...]:
+    """Shares from low to high in equal ratios of at most 1 + step."""
+    count = int(np.ceil(np.log(high / low) / np.log1p(step) - 1e-9)) + 1
+    return tuple(float(share) for share in np.geomspace(low, high, count))
+
+
+def _both(angles: Sequence[float]) -> tuple[float, ...]:
+    return tuple(sign * angle for angle in angles for sign in (-1.0, 1.0))
+
+
+SHORT = Breadth(
+    crops=share_steps(1.0, 0.46, 0.036),
+    reach=0.45,
+    mirror_reach=0.3,
+    borders=share_ladder(1.03, 1.6, 0.03),
+    border_reach=0.0,
+    turned=(1.02, 0.98, 0.94, 0.9, 0.85, 0.8),
+    angles_deg=_both((2.5, 5.0, 7.5, 10.0, 12.5)),
+    quarters=False,
+)
+DEEP = Breadth(
+    crops=share_steps(1.0, 0.38, 0.02),
+    reach=0.8,
+    mirror_reach=0.8,
+    borders=share_ladder(1.02, 2.2, 0.025),
+    border_reach=0.3,
+    turned=share_steps(1.06, 0.58, 0.03),
+    angles_deg=_both(tuple(float(angle) for angle in np.arange(1.5, 16.6, 1.5))),
+    quarters=True,
+)
+
+
+def turn_about(angle_deg: float, aspect: float, centre: tuple[float, float] = (0.5, 0.5)) -> geometry.Affine:
+    """A turn in unit coordinates of a picture, rigid in its pixels; ``aspect`` is its width over its height."""
+    turn = np.deg2rad(angle_deg)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     squeeze = np.diag([aspect, 1.0])
-    rigid = np.linalg.inv(squeeze) @ rotation @ squeeze
-    return np.asarray(rigid @ np.diag([-shape.scale_x if shape.mirrored else shape.scale_x, shape.scale_y]))
-
-
-def render_sync(sync: Floats, linear: NDArray[np.float64], side: int) -> Floats:
-    """The sync carrier (3, 64, 64) drawn about the middle of a (3, side, side) plane, scaled and turned."""
-    middle = np.array([0.5, 0.5])
-    affine = np.hstack([linear, (middle - linear @ middle)[:, None]])
-    # Unit coordinates here are those of the suspect's 64-cell map; the plane is side / 64 times as wide.
-    pixels = geometry.to_pixels(affine, (GRID, GRID), (GRID, GRID))
-    offset = (side - GRID) / 2.0
-    pixels[:, 2] += offset
-    image = np.ascontiguousarray(sync.transpose(1, 2, 0))
-    flags = cv2.INTER_LINEAR if abs(np.linalg.det(linear)) > 0.9 else cv2.INTER_AREA
-    drawn = cv2.warpAffine(image, pixels, (side, side), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(drawn.transpose(2, 0, 1), dtype=np.float32)
-
-
-def _template(sync: Floats, linear: NDArray[np.float64]) -> Complexes:
-    drawn = render_sync(sync, linear, PAD)
-    norm = float(np.linalg.norm(drawn))
-    return np.conj(np.fft.rfft2(drawn / max(norm, 1e-9))).astype(np.complex64)
+    linear = np.linalg.inv(squeeze) @ rotation @ squeeze
+    middle = np.asarray(centre)
+    return np.hstack([linear, (middle - linear @ middle)[:, None]])
 
 
 class SyncSearch:
-    """The search for one model's sync carrier.
-
-    Templates of upright hypotheses are kept; turned ones depend on the aspect.
-    """
+    """The search for one model's sync carrier (3, 64, 64)."""
 
     def __init__(self, sync: Floats) -> None:
         self.sync = sync
-        self._kept: dict[Shape, Complexes] = {}
+        self._image = np.ascontiguousarray(sync.transpose(1, 2, 0))
+        self._grids: dict[bool, tuple[FrameGrid, FrameGrid, FrameGrid]] = {}
 
-    def _transform(self, shape: Shape, aspect: float) -> Complexes:
-        if shape.angle_deg != 0.0:
-            return _template(self.sync, linear_part(shape, aspect))
-        if shape not in self._kept:
-            self._kept[shape] = _template(self.sync, linear_part(shape, 1.0))
-        return self._kept[shape]
+    def _grids_of(self, deep: bool) -> tuple[FrameGrid, FrameGrid, FrameGrid]:
+        """The grids for crops, borders and turned pictures, built when first needed."""
+        if deep not in self._grids:
+            breadth, planes = DEEP if deep else SHORT, opponent_planes(self.sync)
+            self._grids[deep] = (
+                FrameGrid(planes, breadth.crops, reach=breadth.reach, mirror_reach=breadth.mirror_reach),
+                FrameGrid(planes, breadth.borders, reach=breadth.border_reach, mirror_reach=breadth.border_reach),
+                FrameGrid(planes, breadth.turned, reach=0.0, mirror_reach=-1.0),
+            )
+        return self._grids[deep]
 
     def find(self, residual: Floats, aspect: float, *, deep: bool = False, keep: int = 3) -> list[Frame]:
         """The ``keep`` strongest frames in a residual map (3, 64, 64), refined, strongest first."""
-        padded = np.zeros((3, PAD, PAD), dtype=np.float32)
-        at = (PAD - GRID) // 2
-        padded[:, at : at + GRID, at : at + GRID] = residual
-        spectrum = np.fft.rfft2(padded).astype(np.complex64)
-        found: list[tuple[float, Shape, tuple[int, int]]] = []
-        for shape in build_shapes(deep):
-            product = (spectrum * self._transform(shape, aspect)).sum(axis=0)
-            surface = np.fft.irfft2(product, s=(PAD, PAD))
-            index = int(np.argmax(surface))
-            peak = float(surface.flat[index] / (surface.std() + 1e-12))
-            found.append((peak, shape, (index // PAD, index % PAD)))
-        found.sort(key=lambda item: -item[0])
-        frames = [self._refine(residual, aspect, *item) for item in _distinct(found, keep)]
-        return sorted(frames, key=lambda frame: -frame.peak)
+        found = self._scan(residual, aspect, DEEP if deep else SHORT, self._grids_of(deep))
+        image = np.ascontiguousarray(residual.transpose(1, 2, 0))
+        frames: list[Frame] = []
+        for peak in _distinct(found, _CLIMBED * keep):
+            climbed, gain = self._climb(image, aspect, peak.frame)
+            frames.append(Frame(to_suspect=climbed, peak=peak.score * gain))
+        frames.sort(key=lambda frame: -frame.peak)
+        return _distinct_frames(frames, keep)
+
+    def _scan(
+        self, residual: Floats, aspect: float, breadth: Breadth, grids: tuple[FrameGrid, FrameGrid, FrameGrid]
+    ) -> list[Peak]:
+        """The best place of every hypothesis, strongest first."""
+        crops, borders, turned = grids
+        views: list[tuple[geometry.Affine, tuple[FrameGrid, ...]]] = [(geometry.IDENTITY, (crops, borders))]
+        views += [(turn_about(angle, aspect), (turned,)) for angle in breadth.angles_deg]
+        if breadth.quarters:
+            views += [(turn_about(angle, 1.0), (crops,)) for angle in (90.0, 180.0, 270.0)]
+        found: list[Peak] = []
+        for view, parts in views:
+            planes = opponent_planes(residual if view is geometry.IDENTITY else see_map(residual, view))
+            for grid in parts:
+                found += [
+                    Peak(score=peak.score, frame=geometry.compose(view, peak.frame)) for peak in grid.peaks(planes)
+                ]
+        found.sort(key=lambda peak: -peak.score)
+        return found
 
     def refine_aligned(self, residual: Floats, aspect: float) -> geometry.Affine:
         """The small correction of a residual map nearly in the tagged frame: frame to map, near the identity."""
-        upright = Shape(scale_x=1.0, scale_y=1.0)
-        return self._refine(residual, aspect, 0.0, upright, (0, 0), rounds=5).to_suspect
+        image = np.ascontiguousarray(residual.transpose(1, 2, 0))
+        return self._climb(image, aspect, geometry.IDENTITY, rounds=5)[0]
 
-    def _refine(
-        self, residual: Floats, aspect: float, peak: float, shape: Shape, at: tuple[int, int], *, rounds: int = 5
-    ) -> Frame:
-        """Climb the correlation over scales, turn and translation from a grid hypothesis."""
-        down, across = (value if value < PAD // 2 else value - PAD for value in at)
-        start = np.array([shape.scale_x, shape.scale_y, shape.angle_deg, across / GRID, down / GRID])
-        best, score = start, self._score(residual, aspect, shape, start)
-        width = np.array([0.012, 0.012, 1.5, 0.5 / GRID, 0.5 / GRID])
+    def _climb(
+        self, image: Floats, aspect: float, frame: geometry.Affine, rounds: int = _ROUNDS
+    ) -> tuple[geometry.Affine, float]:
+        """Climb the correlation with a map (64, 64, 3) over shares, turn and shifts; the factor that it rose by."""
+        first = best = _correlate(image, self._image, frame)
+        if first <= 0.0:
+            return frame, 1.0
+        at, steps = np.zeros(5), _STEPS.copy()
         for _ in range(rounds):
             for axis in range(5):
                 for sign in (-1.0, 1.0):
-                    trial = best.copy()
-                    trial[axis] += sign * width[axis]
-                    value = self._score(residual, aspect, shape, trial)
-                    if value > score:
-                        best, score = trial, value
+                    trial = at.copy()
+                    trial[axis] += sign * steps[axis]
+                    value = _correlate(image, self._image, _moved(frame, aspect, trial))
+                    if value > best:
+                        at, best = trial, value
                         break
-            width = width * 0.6
-        refined = Shape(scale_x=best[0], scale_y=best[1], angle_deg=best[2], mirrored=shape.mirrored)
-        return Frame(shape=refined, to_suspect=_affine(refined, aspect, best[3], best[4]), peak=peak)
-
-    def _score(self, residual: Floats, aspect: float, shape: Shape, at: NDArray[np.float64]) -> float:
-        trial = Shape(scale_x=at[0], scale_y=at[1], angle_deg=at[2], mirrored=shape.mirrored)
-        return correlate_frame(residual, self.sync, _affine(trial, aspect, float(at[3]), float(at[4])))
+            steps = steps * 0.6
+        return _moved(frame, aspect, at), best / first
 
 
-def _affine(shape: Shape, aspect: float, shift_x: float, shift_y: float) -> geometry.Affine:
-    linear = linear_part(shape, aspect)
-    middle = np.array([0.5, 0.5])
-    offset = middle - linear @ middle + np.array([shift_x, shift_y])
-    return np.hstack([linear, offset[:, None]])
+def _moved(frame: geometry.Affine, aspect: float, by: NDArray[np.float64]) -> geometry.Affine:
+    """A frame scaled, turned and shifted by a little about the middle of what is seen of it, so that each does least.
+
+    Args:
+        frame: Frame to map.
+        aspect: The suspect's width over its height.
+        by: Change of the scales across and down, of the turn in degrees, shifts across and down in cells.
+    """
+    corners = np.clip(geometry.invert(frame) @ _CORNERS, 0.0, 1.0)
+    middle = (corners.min(axis=1) + corners.max(axis=1)) / 2.0
+    seen = frame @ np.array([middle[0], middle[1], 1.0])
+    scaled = np.array([[1.0 + by[0], 0.0, -by[0] * middle[0]], [0.0, 1.0 + by[1], -by[1] * middle[1]]])
+    turned = turn_about(float(by[2]), aspect, (float(seen[0]), float(seen[1])))
+    shifted = geometry.compose(turned, geometry.compose(frame, scaled))
+    shifted[:, 2] += by[3:] / GRID
+    return shifted
+
+
+def _correlate(image: Floats, carrier: Floats, frame: geometry.Affine) -> float:
+    """Normalised correlation of a map with the carrier laid into it, both (64, 64, 3)."""
+    pixels = geometry.to_pixels(frame, (GRID, GRID), (GRID, GRID))
+    drawn = cv2.warpAffine(carrier, pixels, (GRID, GRID), flags=cv2.INTER_LINEAR, borderValue=0)
+    norm = float(np.linalg.norm(drawn) * np.linalg.norm(image))
+    return float(np.vdot(drawn, image) / norm) if norm > 0.0 else 0.0
 
 
 def correlate_frame(residual: Floats, sync: Floats, to_suspect: geometry.Affine) -> float:
     """Normalised correlation of a residual map with the sync carrier laid into it by a frame; in [-1, 1]."""
-    pixels = geometry.to_pixels(to_suspect, (GRID, GRID), (GRID, GRID))
-    image = np.ascontiguousarray(sync.transpose(1, 2, 0))
-    drawn = cv2.warpAffine(image, pixels, (GRID, GRID), flags=cv2.INTER_LINEAR, borderValue=0).transpose(2, 0, 1)
-    norm = float(np.linalg.norm(drawn) * np.linalg.norm(residual))
-    return float(np.vdot(drawn, residual) / norm) if norm > 0 else 0.0
+    return _correlate(
+        np.ascontiguousarray(residual.transpose(1, 2, 0)), np.ascontiguousarray(sync.transpose(1, 2, 0)), to_suspect
+    )
 
 
-def _distinct(
-    found: list[tuple[float, Shape, tuple[int, int]]], keep: int
-) -> list[tuple[float, Shape, tuple[int, int]]]:
-    """The strongest hypotheses that are not neighbours of a stronger one."""
-    chosen: list[tuple[float, Shape, tuple[int, int]]] = []
-    for item in found:
-        if all(_apart(item[1], other[1]) for other in chosen):
-            chosen.append(item)
+def see_map(residual: Floats, view: geometry.Affine) -> Floats:
+    """A residual map (3, 64, 64) seen through a frame, view to map; nothing outside the map."""
+    pixels = geometry.to_pixels(view, (GRID, GRID), (GRID, GRID))
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    image = np.ascontiguousarray(residual.transpose(1, 2, 0))
+    seen = cv2.warpAffine(image, pixels, (GRID, GRID), flags=flags, borderValue=0)
+    return np.asarray(seen.transpose(2, 0, 1), dtype=np.float32)
+
+
+def _same(left: geometry.Affine, right: geometry.Affine) -> bool:
+    """Whether two frames lay the map's corners at nearly the same places of the frame."""
+    difference = (geometry.invert(left) - geometry.invert(right)) @ _CORNERS
+    return bool(np.abs(difference).max() * GRID < _SAME_CELLS)
+
+
+def _distinct(found: Sequence[Peak], keep: int) -> list[Peak]:
+    """The strongest peaks that are not neighbours of a stronger one."""
+    chosen: list[Peak] = []
+    for peak in found:
         if len(chosen) == keep:
             break
+        if not any(_same(peak.frame, other.frame) for other in chosen):
+            chosen.append(peak)
     return chosen
 
 
-def _apart(left: Shape, right: Shape) -> bool:
-    near = abs(np.log(left.scale_x / right.scale_x)) < 0.06 and abs(np.log(left.scale_y / right.scale_y)) < 0.06
-    return not (near and abs(left.angle_deg - right.angle_deg) < 4.0 and left.mirrored == right.mirrored)
+def _distinct_frames(frames: Sequence[Frame], keep: int) -> list[Frame]:
+    """The same for refined frames, which may have climbed to one place."""
+    chosen: list[Frame] = []
+    for frame in frames:
+        if len(chosen) == keep:
+            break
+        if not any(_same(frame.to_suspect, other.to_suspect) for other in chosen):
+            chosen.append(frame)
+    return chosen

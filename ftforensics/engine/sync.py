@@ -148,9 +148,7 @@ class SyncSearch:
         for view, parts in views:
             planes = opponent_planes(residual if view is geometry.IDENTITY else see_map(residual, view))
             for grid in parts:
-                found += [
-                    Peak(score=peak.score, frame=geometry.compose(view, peak.frame)) for peak in grid.peaks(planes)
-                ]
+                found += grid.peaks(planes, view)
         found.sort(key=lambda peak: -peak.score)
         return found
 
@@ -166,36 +164,37 @@ class SyncSearch:
         first = best = _correlate(image, self._image, frame)
         if first <= 0.0:
             return frame, 1.0
-        at, steps = np.zeros(5), _STEPS.copy()
+        mover, at, steps = _Mover(frame, aspect), np.zeros(5), _STEPS.copy()
         for _ in range(rounds):
             for axis in range(5):
                 for sign in (-1.0, 1.0):
                     trial = at.copy()
                     trial[axis] += sign * steps[axis]
-                    value = _correlate(image, self._image, _moved(frame, aspect, trial))
+                    value = _correlate(image, self._image, mover.move(trial))
                     if value > best:
                         at, best = trial, value
                         break
             steps = steps * 0.6
-        return _moved(frame, aspect, at), best / first
+        return mover.move(at), best / first
 
 
-def _moved(frame: geometry.Affine, aspect: float, by: NDArray[np.float64]) -> geometry.Affine:
-    """A frame scaled, turned and shifted by a little about the middle of what is seen of it, so that each does least.
+class _Mover:
+    """Scales, turns and shifts a frame by a little about the middle of what is seen of it, so that each does least."""
 
-    Args:
-        frame: Frame to map.
-        aspect: The suspect's width over its height.
-        by: Change of the scales across and down, of the turn in degrees, shifts across and down in cells.
-    """
-    corners = np.clip(geometry.invert(frame) @ _CORNERS, 0.0, 1.0)
-    middle = (corners.min(axis=1) + corners.max(axis=1)) / 2.0
-    seen = frame @ np.array([middle[0], middle[1], 1.0])
-    scaled = np.array([[1.0 + by[0], 0.0, -by[0] * middle[0]], [0.0, 1.0 + by[1], -by[1] * middle[1]]])
-    turned = turn_about(float(by[2]), aspect, (float(seen[0]), float(seen[1])))
-    shifted = geometry.compose(turned, geometry.compose(frame, scaled))
-    shifted[:, 2] += by[3:] / GRID
-    return shifted
+    def __init__(self, frame: geometry.Affine, aspect: float) -> None:
+        corners = np.clip(geometry.invert(frame) @ _CORNERS, 0.0, 1.0)
+        self._middle = (corners.min(axis=1) + corners.max(axis=1)) / 2.0
+        self._seen = frame[:, :2] @ self._middle + frame[:, 2]
+        self._linear, self._aspect = frame[:, :2], aspect
+
+    def move(self, by: NDArray[np.float64]) -> geometry.Affine:
+        """The frame after changes of its scales across and down, turn in degrees, shifts across and down in cells."""
+        turn = np.deg2rad(by[2])
+        cosine, sine = np.cos(turn), np.sin(turn)
+        rotation = np.array([[cosine, -sine / self._aspect], [sine * self._aspect, cosine]])
+        linear = rotation @ self._linear * (1.0 + by[:2])
+        offset = self._seen + by[3:] / GRID - linear @ self._middle
+        return np.column_stack([linear, offset])
 
 
 def _correlate(image: Floats, carrier: Floats, frame: geometry.Affine) -> float:

@@ -24,6 +24,7 @@ Complexes = NDArray[np.complex64]
 PLANES = 2
 _HIGHEST_CYCLES = 22.5
 _SLACK_CELLS = 3.0
+# Scores' worth of the common spread in that of one size.
 _PRIOR = 300
 _MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 
@@ -34,12 +35,27 @@ def opponent_planes(residual: Floats) -> Floats:
     return np.ascontiguousarray(planes, dtype=np.float32)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Peak:
-    """The best place of one frame size: ``frame`` maps the tagged frame's unit coordinates to the map's."""
+    """The best place of one frame size: where the map's edges lie in the frame, in cells, and its score.
+
+    ``view`` maps the map that was searched to the one that it shows.
+    """
 
     score: float
-    frame: geometry.Affine
+    view: geometry.Affine
+    wide: float
+    tall: float
+    left: float
+    top: float
+    mirrored: bool
+
+    @property
+    def frame(self) -> geometry.Affine:
+        """The tagged frame's unit coordinates to those of the map that is shown."""
+        across = [1.0 / self.wide, 0.0, -self.left / GRID / self.wide]
+        frame = np.array([across, [0.0, 1.0 / self.tall, -self.top / GRID / self.tall]])
+        return geometry.compose(self.view, geometry.compose(frame, _MIRROR) if self.mirrored else frame)
 
 
 class FrameGrid:
@@ -98,32 +114,38 @@ class FrameGrid:
                     -1, product.shape[1], product.shape[2]
                 )
                 for offset, column in enumerate(range(partners.start, partners.stop)):
-                    yield row, column, mirrored, (rows[:, offset] @ self._to_columns[column]).real
+                    yield row, column, mirrored, np.ascontiguousarray((rows[:, offset] @ self._to_columns[column]).real)
 
-    def peaks(self, planes: Floats) -> list[Peak]:
+    def peaks(self, planes: Floats, view: geometry.Affine) -> list[Peak]:
         """The best place of every size, in standard deviations.
 
         A size has few places, of which the best is one, so its spread is drawn towards that of all scores.
         """
-        found: list[tuple[float, geometry.Affine, float, int]] = []
+        found: list[tuple[float, int, int, bool, tuple[int, int]]] = []
+        squares: list[float] = []
+        counts: list[int] = []
         for row, column, mirrored, scores in self.surfaces(planes):
             best = int(scores.argmax())
-            top, left = divmod(best, scores.shape[1])
             # A frame that only covers part of the map gathers as much less noise.
             weight = float(np.sqrt(max(1.0, self.shares[row]) * max(1.0, self.shares[column])))
-            frame = self._frame(row, column, mirrored, self._places[row][top], self._places[column][left])
-            squares = float(np.square(scores).sum()) * weight * weight
-            found.append((float(scores.flat[best]) * weight, frame, squares, scores.size))
-        mean = sum(item[2] for item in found) / sum(item[3] for item in found)
+            flat = scores.ravel() * np.float32(weight)
+            found.append((float(flat[best]), row, column, mirrored, divmod(best, scores.shape[1])))
+            squares.append(float(flat @ flat))
+            counts.append(flat.size)
+        mean = sum(squares) / sum(counts)
+        spread = np.sqrt((np.array(squares) + _PRIOR * mean) / (np.array(counts) + _PRIOR)) + 1e-9
         return [
-            Peak(score=score / (float(np.sqrt((squares + _PRIOR * mean) / (count + _PRIOR))) + 1e-9), frame=frame)
-            for score, frame, squares, count in found
+            Peak(
+                score=score / float(deviation),
+                view=view,
+                wide=float(self.shares[column]),
+                tall=float(self.shares[row]),
+                left=float(self._places[column][left]),
+                top=float(self._places[row][top]),
+                mirrored=mirrored,
+            )
+            for (score, row, column, mirrored, (top, left)), deviation in zip(found, spread, strict=True)
         ]
-
-    def _frame(self, row: int, column: int, mirrored: bool, top: float, left: float) -> geometry.Affine:
-        wide, tall = self.shares[column], self.shares[row]
-        frame = np.array([[1.0 / wide, 0.0, -left / GRID / wide], [0.0, 1.0 / tall, -top / GRID / tall]])
-        return geometry.compose(frame, _MIRROR) if mirrored else frame
 
 
 def _places(share: float) -> NDArray[np.float64]:

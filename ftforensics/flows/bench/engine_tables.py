@@ -173,6 +173,8 @@ def _against_ceilings(
         notes=(
             "ONNX Runtime, float32, one picture at a time, all in one process turn by turn; images/s and the speed-up "
             "are of the fastest rounds, brackets hold the middle half of the ratios within rounds",
+            "with one thread, times are the processor's own, which other work on the machine does not lengthen; with "
+            "more they are the clock's",
             "peers are the published architectures with random weights: what is compared is the cost, not the reading",
         ),
     )

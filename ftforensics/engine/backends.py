@@ -80,7 +80,7 @@ def probe(name: str, wanted: Wanted) -> BackendStatus:
     try:
         return {"onnx": _probe_onnx, "torch": _probe_torch}.get(name, _probe_tensorrt)(name, wanted)
     except FtfError as exc:
-        return BackendStatus(name=name, works=False, reason=exc.what, remedy=exc.remedy)
+        return _refused(name, exc)
 
 
 def open_backend(name: str, wanted: Wanted) -> Reader:
@@ -145,7 +145,7 @@ def open_reader(
             try:
                 return open_backend(candidate, wanted), tuple(passed_over)
             except FtfError as exc:
-                status = BackendStatus(name=candidate, works=False, reason=exc.what, remedy=exc.remedy)
+                status = _refused(candidate, exc)
         passed_over.append(status)
     return open_backend("onnx", wanted), tuple(passed_over)
 
@@ -344,6 +344,11 @@ def _require_agreement(name: str, reader: Reader, wanted: Wanted) -> None:
     except EngineError as exc:
         reader.close()
         raise BackendUnavailable(f"the engine {name} does not work here: {exc.what}", remedy=_ONNX_REMEDY) from exc
+
+
+def _refused(name: str, error: FtfError) -> BackendStatus:
+    reason = error.what if error.subject is None else f"{error.what} ({error.subject})"
+    return BackendStatus(name=name, works=False, reason=reason, remedy=error.remedy)
 
 
 def _no_precision(name: str, precision: str | None, version: str | None) -> BackendStatus:

@@ -6,12 +6,14 @@ import importlib.util
 import subprocess
 import sys
 from collections import deque
+from enum import IntEnum
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ftforensics.engine.cuda.driver import check_driver
+from ftforensics.engine.cuda.graphs import CapturedGraph, import_driver_api
 from ftforensics.engine.cuda.pycuda_context import import_pycuda
 from ftforensics.engine.cuda.tensorrt_device import build_log, fill_planes, find_tensors, import_library
 from ftforensics.engine.models import load_card
@@ -137,3 +139,61 @@ def test_pycuda_has_every_name_that_is_used() -> None:
     driver = import_pycuda()
     for name in ("Device", "Stream", "Event", "event_flags", "mem_alloc", "pagelocked_zeros", "memcpy_htod_async"):
         assert hasattr(driver, name)
+
+
+class DriverApi:
+    """Answers as ``cuda.bindings.driver`` does, and keeps what was called."""
+
+    class CUstreamCaptureMode:
+        CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1
+
+    def __init__(self, **codes: int) -> None:
+        self.codes, self.calls = codes, []
+
+    def CUstream(self, handle: int) -> str:
+        return f"stream {handle}"
+
+    def _answer(self, name: str, *values: object) -> tuple[object, ...]:
+        self.calls.append(name)
+        code = IntEnum("CUresult", {"CUDA_SUCCESS": 0, "CUDA_ERROR_UNKNOWN": 999})(self.codes.get(name, 0))
+        return (code, *values)
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        values = {"cuStreamEndCapture": ("graph",), "cuGraphInstantiate": ("executable",)}.get(name, ())
+        return lambda *arguments: self._answer(name, *values)
+
+
+def test_a_graph_is_captured_once_and_launched_again_and_again() -> None:
+    api = DriverApi()
+    graph = CapturedGraph(api, 7, lambda: api.calls.append("work"))  # type: ignore[arg-type]
+    graph.launch()
+    graph.launch()
+    graph.close()
+    graph.close()
+    assert api.calls == [
+        "cuStreamBeginCapture",
+        "work",
+        "cuStreamEndCapture",
+        "cuGraphInstantiate",
+        "cuGraphDestroy",
+        "cuGraphLaunch",
+        "cuGraphLaunch",
+        "cuGraphExecDestroy",
+    ]
+
+
+@pytest.mark.parametrize("name", ["cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphInstantiate"])
+def test_a_graph_that_cannot_be_captured_is_a_sentence_and_leaves_nothing(name: str) -> None:
+    api = DriverApi(**{name: 999})
+    with pytest.raises(EngineError, match="CUDA_ERROR_UNKNOWN"):
+        CapturedGraph(api, 7, lambda: None)  # type: ignore[arg-type]
+    assert ("cuGraphDestroy" in api.calls) == (name == "cuGraphInstantiate")
+
+
+def test_the_driver_api_has_every_name_that_is_used_where_it_is_installed() -> None:
+    api = import_driver_api()
+    if api is not None:
+        used = ("cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphInstantiate", "cuGraphLaunch")
+        assert [name for name in (*used, "cuGraphExecDestroy", "cuGraphDestroy") if not hasattr(api, name)] == []
+        assert int(api.CUstream(7)) == 7
+        assert api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.name

@@ -278,10 +278,14 @@ def _find_plan(name: str, wanted: Wanted) -> tuple[VerifiedManifest, tuple[Gpu, 
         EngineError: There is none; the sentence says what stands in the way.
     """
     from ftforensics.engine.plans.fitness import check_runs_here
-    from ftforensics.engine.plans.flavours import FLAVOURS, find_installed
+    from ftforensics.engine.plans.flavours import FLAVOURS, find_installed, name_target
     from ftforensics.engine.plans.verified import find_plans
 
     driver, card = check_driver(), load_card(wanted.folder)
+    if not any(name_target(gpu.compute_capability) in FLAVOURS[name].targets for gpu in driver.gpus):
+        here = ", ".join(f"{gpu.name} ({name_target(gpu.compute_capability)})" for gpu in driver.gpus)
+        others = " or ".join(other for other in BACKENDS[:-1] if other != name)
+        raise EngineError(f"{name} supports none of the GPUs here: {here}", remedy=f"use another engine: {others}")
     version = find_installed(FLAVOURS[name]).version
     build = f"build one with 'ftf engine build {card.model_id} --flavour {name}'"
     if wanted.engines is None:

@@ -83,8 +83,8 @@ def test_a_plan_of_a_stranger_is_not_taken_and_not_hidden(machine, model_folder:
 @pytest.mark.parametrize(
     ("gpus", "cuda", "reason"),
     [
-        ((HOPPER,), "13.0", r"H200 \(sm_90\) is no GPU that tensorrt-rtx supports"),
-        ((ADA,), "12.4", "stops at CUDA 12.4"),
+        ((gpu(0, "RTX 3090", (8, 6)),), "13.0", "the plan is for sm_89, sm_120, and RTX 3090 is sm_86"),
+        ((ADA,), "12.4", r"stops at CUDA 12\.4"),
     ],
 )
 def test_a_plan_for_another_machine_says_what_stands_in_the_way(  # type: ignore[no-untyped-def]

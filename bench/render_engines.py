@@ -62,7 +62,11 @@ def render_document(text: str, root: Path) -> str:
 
     def fill(found: re.Match[str]) -> str:
         name = found[1]
-        return f"<!-- {name}:begin -->\n\n{render_block(name, tables.get(name), weights)}\n\n<!-- {name}:end -->"
+        content = render_block(name, tables.get(name), weights)
+        plot = f"roofline-{name[:3]}.svg"
+        if name.endswith("engine-roofline") and name in tables and (root / "docs" / plot).exists():
+            content = f"![The roofline]({plot})\n\n{content}"
+        return f"<!-- {name}:begin -->\n\n{content}\n\n<!-- {name}:end -->"
 
     return BLOCK.sub(fill, text)
 

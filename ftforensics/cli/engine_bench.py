@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -247,9 +246,6 @@ def bench(
 
     Everything that is compared is timed turn by turn, so ratios hold on a busy machine too.
     """
-    # One product of matrices at a time, as a scan has it; read when NumPy is loaded.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
     from ftforensics.flows.bench.engine_tables import measure_engines
     from ftforensics.flows.bench.pictures import load_set
 

@@ -46,7 +46,7 @@ def test_a_named_engine_that_does_not_work_is_an_error(ftf: Ftf, images: Path) -
 def test_bench_writes_tables_and_a_plot(ftf: Ftf, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_speed, "BATCHES", (1, 2))
     monkeypatch.setattr(engine_speed, "VIEWS", 2)
-    monkeypatch.setattr(roofline, "SIDE", 64)
+    monkeypatch.setattr(roofline, "SIDES", (64,))
     ftf(
         *("engine", "bench", "--engine", "onnx", "--images", images, "--records", "1000", "--rounds", "3"),
         *("--threads", "1", "--plot", "roofline.svg"),

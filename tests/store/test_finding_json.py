@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from case_samples import make_finding
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ftforensics.domain.evidence import DecodeInfo, EvidenceItem
@@ -202,6 +202,7 @@ def test_any_value_gives_a_finding_or_a_sentence(value: Any) -> None:
 
 
 @given(st.sampled_from(sorted(render_finding(make_finding()))), PLAIN)
+@example("match", {})
 @settings(deadline=None)
 def test_any_replaced_field_gives_a_finding_or_a_sentence(name: str, value: Any) -> None:
     row = render_finding(make_finding()) | {name: value}

@@ -283,7 +283,8 @@ def bench(
             one.title,
             one.columns,
             one.rows,
-            command=f"ftf engine bench{' --images DIR' if images is not None else ''}{' --peers' if peers else ''}",
+            command=f"ftf engine bench{' --images DIR' if images is not None else ''}{' --peers' if peers else ''}"
+            + (f" --threads {threads}" if threads else ""),
             folder=folder,
             seed=seed,
             data=_data_of(pictures),

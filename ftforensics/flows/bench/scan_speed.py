@@ -21,9 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.engine.reader import Reader
-from ftforensics.engine.sync import SyncSearch
+from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.flows.bench.results import Column, Row
 from ftforensics.flows.tag import READ_PX
@@ -144,17 +143,20 @@ def _read_hash_decode(path: Path) -> int:
 
 
 def measure_search(reader: Reader, pictures: Sequence[Pixels]) -> float:
-    """Milliseconds a picture of the blind search for frames alone: correlation and refinement, without reading them."""
-    search = SyncSearch(build_sync_carrier(reader.card.model_id))
+    """Milliseconds a picture of all that a failed direct read costs: correlation, refinement, reading anew.
+
+    Matching is not in it: it depends on the registry.
+    """
+    search = TagReader(reader, [], budget=SearchBudget(mode="blind"))
     side = reader.card.input_px
     seen = [fit_within(picture, READ_PX) for picture in pictures]
     residuals = reader.read(np.stack([resize(picture, side, side) for picture in seen]))
     spent: list[float] = []
     for picture, residual in zip(seen, residuals, strict=True):
         started = time.perf_counter()
-        search.find(residual, picture.shape[1] / picture.shape[0])
+        search.identify(picture, residual)
         spent.append(time.perf_counter() - started)
-    # The first pays for the templates, which a scan builds once.
+    # The first pays for the grids, which a scan builds once.
     kept = spent[WARM_UP:] or spent
     return float(np.median(kept)) * 1000.0
 

@@ -166,7 +166,9 @@ def _parse_tag(row: Any, where: str) -> TagOutcome | None:
 def _agree(row: Any, again: Any) -> bool:
     """Whether everything that ``row`` says is said by ``again`` too; an object that says nothing does not agree."""
     if isinstance(row, dict) and isinstance(again, dict):
-        return bool(row) == bool(again) and all(name in again and _agree(value, again[name]) for name, value in row.items())
+        return bool(row) == bool(again) and all(
+            name in again and _agree(value, again[name]) for name, value in row.items()
+        )
     if isinstance(row, list) and isinstance(again, list):
         return len(row) == len(again) and all(_agree(one, two) for one, two in zip(row, again, strict=True))
     return bool(row == again) and isinstance(row, bool) == isinstance(again, bool)

@@ -105,9 +105,10 @@ def _to_symbols(soft: Floats, key: ChannelKey) -> tuple[bytes, NDArray[np.float6
     """Hard symbols (16 bytes) and the reliability of each: its least reliable bit."""
     natural = np.empty(WORD_BITS, dtype=np.float64)
     natural[key.order] = soft
-    signs = np.where(key.mask == 1, -natural, natural)
+    # The mask is laid on the hard bits, not on the signs: a soft bit of exactly zero is then random under the mask too.
+    bits = (natural > 0).astype(np.uint8) ^ key.mask.astype(np.uint8)
     reliability = np.abs(natural).reshape(WORD_BYTES, 8).min(axis=1)
-    return np.packbits((signs > 0).astype(np.uint8)).tobytes(), reliability
+    return np.packbits(bits).tobytes(), reliability
 
 
 def decode(soft: Floats, key: ChannelKey, erasures: int) -> Correction | None:

@@ -117,6 +117,8 @@ def decode_blind(soft: Floats, key: ChannelKey, *, trials: int) -> BlindDecode |
         key: The carrier key's mask and interleaver.
         trials: Pictures x carrier keys x hypotheses decoded in the case, this one included.
     """
+    if not np.isfinite(soft).all() or not np.any(soft):
+        return None
     for erasures in (0, 2):
         correction = decode(soft, key, erasures)
         if correction is None:

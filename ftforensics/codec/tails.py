@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 _GRID = 1.0 / 4096.0
 # Below this z the count would be long, and no decision is near.
 _COUNT_FROM_Z = 4.0
-# Covers the rounding of float32 scores, so that the bound stays one.
+# Cover the rounding of scores and of this very count, so that the bound stays one.
 _SLACK = 1e-5
+_ROUNDING = 1.0 + 1e-12
 
 
 def hoeffding_p(z: float) -> float:
@@ -44,7 +45,8 @@ def chance_p(soft: NDArray[np.floating], z: float) -> float:
     if z < _COUNT_FROM_Z:
         return bound
     weights = np.abs(soft.astype(np.float64)) / norm
-    return min(bound, _share_of_subsets(weights, (float(weights.sum()) - z) / 2.0 + _SLACK))
+    share = _share_of_subsets(weights, (float(weights.sum()) - z) / 2.0 + _SLACK)
+    return min(bound, share * _ROUNDING)
 
 
 def _share_of_subsets(weights: NDArray[np.float64], limit: float) -> float:

@@ -29,6 +29,7 @@ from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync import SyncSearch, correlate_frame, see_map
 from ftforensics.engine.sync_warp import straighten
+from ftforensics.errors import EngineError
 from ftforensics.imaging import geometry
 from ftforensics.imaging.borders import find_bordered
 from ftforensics.imaging.resample import Pixels, resize
@@ -148,10 +149,27 @@ class TagReader:
 
     def residuals(self, pictures: Sequence[Pixels]) -> Floats:
         """Direct residual maps (B, 3, 64, 64) of whole pictures."""
-        return self.reader.read(np.stack([self.view(picture) for picture in pictures]))
+        return self._read([self.view(picture) for picture in pictures])
+
+    def _read(self, views: Sequence[Pixels]) -> Floats:
+        """Residual maps of views; a backend that computes nonsense must stop the run, not read as "no tag".
+
+        Raises:
+            EngineError: A map holds something that is no number.
+        """
+        maps = self.reader.read(np.stack(views))
+        if not np.isfinite(maps).all():
+            raise EngineError(
+                "the reader gave values that are no numbers",
+                subject=f"{self.reader.backend}, {self.reader.precision}",
+                remedy="read with --engine onnx, and look at this machine with ftf doctor",
+            )
+        return maps
 
     def presence(self, residual: Floats) -> float:
         """Strength of the sync carrier in a map of the tagged frame, in standard deviations of unrelated maps."""
+        if _is_silent(residual):
+            return 0.0
         return correlate_frame(residual, self.sync, geometry.IDENTITY) * float(np.sqrt(_BAND_VALUES))
 
     def identify(
@@ -218,7 +236,7 @@ class TagReader:
         """Refine the frame in which the synchronisation carrier stands out most, read through it, then straighten."""
         best = max(candidates, key=lambda candidate: self.presence(candidate.residual))
         refined = best.move(self._search.refine_aligned(best.residual, aspect))
-        read = self.reader.read(self.view(picture, refined.frame)[None])[0]
+        read = self._read([self.view(picture, refined.frame)])[0]
         # Two views of one tag: what the reader imagines differs between them more than the tag does.
         residual = np.float32(0.5) * (read + refined.residual)
         for seen in (residual, straighten(residual, self.sync)):
@@ -229,6 +247,8 @@ class TagReader:
 
     def _find_frames(self, source: _Try, aspect: float, mode: SearchMode) -> list[_Candidate]:
         """Frames found in a residual map that was already read."""
+        if _is_silent(source.residual):
+            return []
         frames = self._search.find(source.residual, aspect, deep=mode == "deep", keep=self.budget.blind_frames)
         return [_Candidate(source=source, within=frame.to_suspect, peak=frame.peak) for frame in frames]
 
@@ -251,7 +271,7 @@ class TagReader:
     def _read_frame(
         self, picture: Pixels, frame: geometry.Affine, mode: SearchMode, peak: float | None, tries: list[_Try]
     ) -> Reading | None:
-        residual = self.reader.read(self.view(picture, frame)[None])[0]
+        residual = self._read([self.view(picture, frame)])[0]
         tries.append(_Try(residual=residual, frame=frame, mode=mode, peak=peak))
         matched = self._match(tries[-1])
         return self._reading(matched, tries[-1], len(tries)) if matched else None
@@ -268,9 +288,8 @@ class TagReader:
         if found is None:
             return None
         # Each record is compared under its own key alone, so all records of all keys are all comparisons made.
-        e_value = matching.e_value(
-            soft, found.z, records=self.records, carrier_keys=1, hypotheses=self.budget.hypotheses
-        )
+        counted = {"records": self.records, "carrier_keys": 1, "hypotheses": self.budget.hypotheses}
+        e_value = matching.e_value(soft, found.z, **counted)
         if e_value * self.pictures > LINK_E_LIMIT:
             return None
         tag_id = f"{int(book.ids[found.index]):016x}"
@@ -288,6 +307,7 @@ class TagReader:
             symbols_corrected=corrected,
             erasures=erasures,
             geometry=_geometry(tried),
+            runner_up_e_case=matching.e_value(soft, found.runner_up_z, **counted) * self.pictures,
         )
 
     def _give_up(self, tries: list[_Try], peak: float | None) -> Reading:
@@ -295,7 +315,8 @@ class TagReader:
         for tried in tries:
             for book in self.books:
                 blind = matching.decode_blind(soft_bits(tried.residual, book), book.key.channel, trials=trials)
-                if blind is not None:
+                # A registered id that did not match well enough must not be called unregistered.
+                if blind is not None and not _is_registered(blind.correction.tag_id, book):
                     decoded = DecodedTag(
                         tag_id=blind.correction.tag_id,
                         carrier_key_id=book.key.key_id,
@@ -330,6 +351,19 @@ class TagReader:
             sync_peak=tried.peak,
             hypotheses_tried=count,
         )
+
+
+# The reader answers plain fills with a map this faint, whose shape means nothing; photographs give far more.
+_SILENT_RMS = 0.05
+
+
+def _is_silent(residual: Floats) -> bool:
+    """Whether the reader saw nothing in a picture that might have been added."""
+    return float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))) < _SILENT_RMS
+
+
+def _is_registered(tag_id: str, book: Book) -> bool:
+    return bool(np.any(book.ids == np.uint64(int(tag_id, 16))))
 
 
 # Independent values of a map inside the carriers' band; the scale of ``presence``.

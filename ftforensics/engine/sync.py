@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -112,17 +113,20 @@ class SyncSearch:
         self.sync = sync
         self._image = np.ascontiguousarray(sync.transpose(1, 2, 0))
         self._grids: dict[bool, tuple[FrameGrid, FrameGrid, FrameGrid]] = {}
+        # Pictures are searched in several threads at once.
+        self._building = Lock()
 
     def _grids_of(self, deep: bool) -> tuple[FrameGrid, FrameGrid, FrameGrid]:
         """The grids for crops, borders and turned pictures, built when first needed."""
-        if deep not in self._grids:
-            breadth, planes = DEEP if deep else SHORT, opponent_planes(self.sync)
-            self._grids[deep] = (
-                FrameGrid(planes, breadth.crops, reach=breadth.reach, mirror_reach=breadth.mirror_reach),
-                FrameGrid(planes, breadth.borders, reach=breadth.border_reach, mirror_reach=breadth.border_reach),
-                FrameGrid(planes, breadth.turned, reach=0.0, mirror_reach=-1.0),
-            )
-        return self._grids[deep]
+        with self._building:
+            if deep not in self._grids:
+                breadth, planes = DEEP if deep else SHORT, opponent_planes(self.sync)
+                self._grids[deep] = (
+                    FrameGrid(planes, breadth.crops, reach=breadth.reach, mirror_reach=breadth.mirror_reach),
+                    FrameGrid(planes, breadth.borders, reach=breadth.border_reach, mirror_reach=breadth.border_reach),
+                    FrameGrid(planes, breadth.turned, reach=0.0, mirror_reach=-1.0),
+                )
+            return self._grids[deep]
 
     def find(self, residual: Floats, aspect: float, *, deep: bool = False, keep: int = 3) -> list[Frame]:
         """The ``keep`` strongest frames in a residual map (3, 64, 64), refined, strongest first."""

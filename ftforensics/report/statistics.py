@@ -75,11 +75,7 @@ def build_scale(finding: Finding) -> EvidenceScale | None:
     tag = finding.tag
     if not isinstance(tag, MatchedTag) or not all(map(math.isfinite, (tag.e_case, tag.z, tag.runner_up_z))):
         return None
-    best = math.log10(tag.e_case) if tag.e_case > 0 else _SMALLEST_LOG
-    pictures = tag.e_case / tag.e_value if tag.e_value > 0 else 1.0
-    # Its own soft bits are not kept, so the runner-up is placed by Hoeffding's bound.
-    compared = max(1.0, tag.records * tag.hypotheses * pictures)
-    runner_up = math.log10(compared) - max(0.0, tag.runner_up_z) ** 2 / (2 * math.log(10))
+    best, runner_up = _log_e(tag.e_case), _log_runner_up(tag)
     return EvidenceScale(
         width=_SCALE_WIDTH,
         limit_x=_scale_x(math.log10(LINK_E_LIMIT)),
@@ -95,6 +91,17 @@ def build_scale(finding: Finding) -> EvidenceScale | None:
 def e_case_text(finding: Finding) -> str:
     """The case-wide E-value for the summary, empty where nothing was matched."""
     return scientific(finding.tag.e_case) if isinstance(finding.tag, MatchedTag) else ""
+
+
+def _log_e(e_value: float) -> float:
+    return math.log10(e_value) if e_value > 0 else _SMALLEST_LOG
+
+
+def _log_runner_up(tag: MatchedTag) -> float:
+    """Of the runner-up's E-value; both marks must be placed by the same bound, or their distance means nothing."""
+    if tag.runner_up_e_case is not None and math.isfinite(tag.runner_up_e_case):
+        return _log_e(tag.runner_up_e_case)
+    return _log_e(tag.e_case) + (tag.z**2 - max(0.0, tag.runner_up_z) ** 2) / (2 * math.log(10))
 
 
 def _scale_x(log10_e: float) -> float:

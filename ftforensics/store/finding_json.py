@@ -45,7 +45,7 @@ _READING_ORDER = (
 )
 _SIGNATURE_ORDER = ("status", "issuer", "key_id", "record_sha256", "log_index", "time")
 _REGISTRATION_ORDER = ("inliers", "inlier_ratio", "homography", "changed_fraction")
-_MATCH_ORDER = ("e_value", "e_case", "z", "runner_up_z")
+_MATCH_ORDER = ("e_value", "e_case", "z", "runner_up_z", "runner_up_e_case")
 _TAG_KINDS: dict[str, type[TagOutcome]] = {"matched": MatchedTag, "decoded": DecodedTag, "absent": TagAbsence}
 _EVIDENCE_NAMES = tuple(field.name for field in fields(EvidenceItem))
 _READING_NAMES = tuple(field.name for field in fields(ReadingInfo))

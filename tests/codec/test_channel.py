@@ -90,7 +90,7 @@ def check_claims(soft: np.ndarray, key: channel.ChannelKey, erasures: int) -> No
     assert 2 * correction.errors + erasures <= channel.PARITY_BYTES
     natural = np.empty(128)
     natural[key.order] = soft
-    heard = np.packbits(np.where(key.mask == 1, -natural, natural) > 0)
+    heard = np.packbits((natural > 0) ^ (key.mask == 1))
     changed = int((np.packbits(channel.encode_word(correction.tag_id)) != heard).sum())
     assert changed == correction.symbols_corrected
     assert correction.errors <= changed <= correction.errors + erasures

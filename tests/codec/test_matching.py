@@ -186,6 +186,17 @@ def test_blind_decoding_uses_two_erasures_where_it_may() -> None:
     assert accepted.correction.tag_id == "00000000deadbeef"
 
 
+@pytest.mark.parametrize("value", [0.0, -0.0, np.nan, np.inf, -np.inf])
+def test_silence_and_nonsense_decode_to_no_tag(value: float) -> None:
+    for secret in range(20):
+        key = channel.build_channel_key(b"silence %d" % secret)
+        assert matching.decode_blind(np.full(128, value, dtype=np.float32), key, trials=1) is None
+        one = np.zeros(128, dtype=np.float32)
+        one[secret] = 1.0
+        # All but one bit are undecided; the mask makes them random, and no word of the code is near.
+        assert matching.decode_blind(one, key, trials=1) is None
+
+
 @settings(max_examples=100)
 @given(softs, st.integers(1, 10**6))
 def test_blind_decoding_of_arbitrary_soft_bits_keeps_its_budget(soft: np.ndarray, trials: int) -> None:

@@ -14,6 +14,7 @@ from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchM
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
 from ftforensics.engine.ring import Book, RingKey, build_book
+from ftforensics.errors import EngineError
 from ftforensics.imaging import geometry
 
 Pixels = np.ndarray
@@ -99,6 +100,46 @@ def test_read_directly_an_untagged_picture_shows_nothing(
     assert isinstance(outcome, TagAbsence)
     assert outcome.reason == "not_present"
     assert outcome.presence < 12.0
+
+
+class Broken:
+    """A backend that computes one value for everything, as an overflowing or failing device does."""
+
+    def __init__(self, sound: OnnxReader, value: float) -> None:
+        self.card, self.backend, self.precision = sound.card, "broken", "fp16"
+        self.engine_sha256, self.value = None, value
+
+    def read(self, pictures: Pixels) -> np.ndarray:
+        return np.full((len(pictures), 3, 64, 64), self.value, dtype=np.float32)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_backend_that_computes_nonsense_stops_the_run(
+    value: float, reader: OnnxReader, book: Book, photographs: Photographs
+) -> None:
+    with pytest.raises(EngineError, match="no numbers"):
+        read(TagReader(Broken(reader, value), [book]), photographs["coffee"])
+
+
+@pytest.mark.parametrize("mode", ["direct", "blind", "deep"])
+def test_a_reader_that_sees_nothing_gives_no_tag(
+    mode: SearchMode, reader: OnnxReader, book: Book, photographs: Photographs
+) -> None:
+    tag_reader = TagReader(Broken(reader, 0.0), [book], budget=SearchBudget(mode=mode))
+    outcome = read(tag_reader, photographs["coffee"]).outcome
+    assert isinstance(outcome, TagAbsence)
+    assert (outcome.reason, outcome.presence) == ("not_present", 0.0)
+
+
+@pytest.mark.parametrize("level", [0, 64, 128, 200, 255])
+def test_a_plain_fill_shows_no_sign_of_a_tag(level: int, model_folder: Path, book: Book) -> None:
+    shipped = TagReader(OnnxReader(model_folder, threads=1), [book])
+    outcome = read(shipped, np.full((300, 400, 3), level, dtype=np.uint8)).outcome
+    assert isinstance(outcome, TagAbsence)
+    assert outcome.reason == "not_present"
 
 
 def test_a_wrong_key_reads_nothing_and_says_that_something_is_there(

@@ -56,6 +56,18 @@ def test_the_scale_places_the_limit_between_weak_and_strong(view: CaseView) -> N
     assert strong.runner_up_x < strong.best_x
 
 
+def test_the_runner_up_stands_where_its_own_e_value_puts_it(view: CaseView) -> None:
+    near = build_scale(with_tag(view, e_case=1e-12, runner_up_e_case=1e-11))
+    same = build_scale(with_tag(view, e_case=1e-11, runner_up_e_case=1e-11))
+    assert near is not None
+    assert same is not None
+    assert same.best_x == same.runner_up_x == near.runner_up_x < near.best_x
+    # Findings of before it was kept: both by Hoeffding's bound.
+    old = build_scale(with_tag(view, e_case=1e-12, z=9.0, runner_up_z=9.0, runner_up_e_case=None))
+    assert old is not None
+    assert old.best_x == old.runner_up_x
+
+
 @pytest.mark.parametrize("e_case", [0.0, 1e-300, 5.0, 1e300])
 def test_the_scale_stays_on_the_paper(view: CaseView, e_case: float) -> None:
     scale = build_scale(with_tag(view, e_case=e_case))

@@ -124,7 +124,7 @@ def test_fields_stand_in_the_documented_order() -> None:
             "tag_id",
         ]
     )
-    assert list(row["match"]) == ["e_value", "e_case", "z", "runner_up_z"]
+    assert list(row["match"]) == ["e_value", "e_case", "z", "runner_up_z", "runner_up_e_case"]
     assert list(row["signature"])[:6] == ["status", "issuer", "key_id", "record_sha256", "log_index", "time"]
     assert list(row["registration"])[:4] == ["inliers", "inlier_ratio", "homography", "changed_fraction"]
     assert list(row["exif"]) == ["a", "b"]

@@ -23,7 +23,7 @@ from ftforensics.domain.record import RegisteredRecord
 from ftforensics.domain.tag import MatchedTag, TagOutcome
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
-from ftforensics.errors import LinkError
+from ftforensics.errors import FtfError, LinkError
 from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import frame_of, seen_cells, tag_frame
 from ftforensics.flows.pictures import Picture, as_jpeg, as_png, stored_jpeg
@@ -41,6 +41,7 @@ RIVAL_BITS = 10
 RIVALS_KEPT = 256
 # The room that links pictures refuses smaller ones.
 LEAST_PX = 8
+_MESSAGE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,14 @@ class Examiner:
     def _examine_task(self, task: Task) -> Examined:
         if task.residual is None:
             return self.unreadable(task.result, task.place)
-        return self.examine(task.result, task.residual, task.place)
+        try:
+            return self.examine(task.result, task.residual, task.place)
+        except FtfError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - whatever one picture does to a library, the others are examined
+            message = f"examining it failed, which is a fault of the program: {exc}"[:_MESSAGE_CHARS]
+            failure = IntakeFailure(stage="read", type=type(exc).__name__, message=message)
+            return self.unreadable(replace(task.result, failure=failure), task.place)
 
     def examine(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
         """The finding of a decoded picture."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,3 +176,25 @@ def test_a_picture_without_pixels_is_not_examined(evidence: Path):
     with pytest.raises(ValueError, match="needs pixels"):
         examiner.examine(result, np.zeros((3, 64, 64), np.float32), place)
     assert examiner.unreadable(result, place).finding.verdict is Verdict.UNREADABLE
+
+
+def test_a_picture_that_breaks_a_library_does_not_take_the_others_with_it(
+    case: Case, evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(np.full((90, 120, 3), 7, dtype=np.uint8), evidence / "c.png")
+    whole = Examiner.examine
+
+    def examine(self: Examiner, result: Any, residual: Any, place: Place) -> Any:
+        if result.item.path.endswith("b.png"):
+            raise MemoryError("no room for a map")
+        return whole(self, result, residual, place)
+
+    monkeypatch.setattr(Examiner, "examine", examine)
+    told: list[Finding] = []
+    summary = scan(case, evidence, lambda finding, _: told.append(finding))
+    assert [finding.verdict for finding in told] == [Verdict.NO_TAG_READ, Verdict.UNREADABLE, Verdict.NO_TAG_READ]
+    error = told[1].error
+    assert error is not None
+    assert (error.stage, error.type) == ("read", "MemoryError")
+    assert "no room for a map" in error.message
+    assert summary.counts["failed"] == 1

@@ -25,6 +25,8 @@ EXPECTED = {
     errors.ReportError: 3,
     errors.EngineError: 5,
     errors.ModelMissing: 5,
+    errors.BackendUnavailable: 5,
+    errors.PlanRefused: 5,
     errors.TrustError: 6,
     errors.KeyUnknown: 6,
     errors.KeyLocked: 6,

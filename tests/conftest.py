@@ -7,6 +7,8 @@ photographs and the shipped model are here for every room.
 from __future__ import annotations
 
 import ctypes
+import resource
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,14 @@ settings.load_profile("no-deadline")
 def rng() -> np.random.Generator:
     """Randomness that is the same in every run."""
     return np.random.default_rng(20260)
+
+
+@pytest.fixture
+def file_size_limit() -> Iterator[Callable[[int], None]]:
+    """Let no file be written beyond so many bytes, root included: file_size_limit(1000). Like a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda limit_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from ftforensics.errors import ModelMissing
 
 DEFAULT_MODEL = "ftf-1"
 FORMAT_VERSION = 1
+_FILE_FIELDS = ("reader_file", "gradient_file", "simulator_file")
 
 
 def model_folders(extra: Path | None = None) -> list[Path]:
@@ -40,6 +41,11 @@ def _is_a(value: object, kind: Any) -> bool:
     return isinstance(value, kind) or (kind is float and isinstance(value, int))
 
 
+def _is_plain_name(name: str) -> bool:
+    """Whether a name is that of a file in a folder, and no way out of it on any system."""
+    return name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\:")
+
+
 def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
     version = data.get("format_version")
     if isinstance(version, int) and version != FORMAT_VERSION:
@@ -59,6 +65,13 @@ def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
         raise ModelMissing(
             f"the model card has a wrong type for {', '.join(wrong)}", subject=str(path), remedy="reinstall the model"
         )
+    for field in _FILE_FIELDS:
+        if data[field] is not None and not _is_plain_name(data[field]):
+            raise ModelMissing(
+                f"the model card names a file outside of the model's folder ({field} is {data[field][:80]!a})",
+                subject=str(path),
+                remedy="do not use this model; reinstall it",
+            )
     return ModelCard(**{name: data[name] for name in kinds})
 
 

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from ftforensics.engine.models import load_card, load_graph
+from ftforensics.engine.plans.files import move_into_place
 from ftforensics.errors import ModelMissing, WriteFailed
 
 QUANTISED_FILE = "reader.int8.onnx"
+CARD_FILE = "model.json"
 CARD_KEY = "quantised"
 
 
@@ -30,17 +35,27 @@ def save_quantised(folder: Path, graph: bytes, facts: dict[str, Any]) -> str:
 
     Raises:
         ModelMissing: The folder has no card.
-        WriteFailed: Disk full or not permitted.
+        WriteFailed: Disk full or not permitted; the reader and card that were there are untouched then.
     """
     card = load_card(folder)
     digest = hashlib.sha256(graph).hexdigest()
     entry = {"file": QUANTISED_FILE, "sha256": digest, "source_sha256": card.reader_sha256, **facts}
+    _replace_files(folder, {QUANTISED_FILE: graph, CARD_FILE: _render_card(_read_card(folder) | {CARD_KEY: entry})})
+    return digest
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that a quantised reader can be put into a model folder, before it is made.
+
+    Raises:
+        WriteFailed: Disk full or not permitted.
+    """
     try:
-        (folder / QUANTISED_FILE).write_bytes(graph)
-        _write_card(folder, _read_card(folder) | {CARD_KEY: entry})
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b" ")
+            file.flush()
     except OSError as exc:
         raise _cannot_write(folder, exc) from exc
-    return digest
 
 
 def remove_quantised(folder: Path) -> None:
@@ -54,7 +69,7 @@ def remove_quantised(folder: Path) -> None:
     card = _read_card(folder)
     try:
         if card.pop(CARD_KEY, None) is not None:
-            _write_card(folder, card)
+            _replace_files(folder, {CARD_FILE: _render_card(card)})
         (folder / QUANTISED_FILE).unlink(missing_ok=True)
     except OSError as exc:
         raise _cannot_write(folder, exc) from exc
@@ -81,12 +96,32 @@ def load_quantised(folder: Path) -> bytes:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     """All of a card that ``load_card`` has accepted."""
-    data: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     return data
 
 
-def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    (folder / "model.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+def _render_card(card: dict[str, Any]) -> bytes:
+    return (json.dumps(card, indent=2, sort_keys=True) + "\n").encode("utf-8")
+
+
+def _replace_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Give files new bytes, each whole: all are written beside the old ones first, as readable as the card is."""
+    written: list[tuple[Path, Path]] = []
+    try:
+        mode = stat.S_IMODE((folder / CARD_FILE).stat().st_mode)
+        for name, data in files.items():
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+            written.append((Path(temporary), folder / name))
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(data)
+        for beside, path in written:
+            move_into_place(beside, path)
+    except OSError as exc:
+        raise _cannot_write(folder, exc) from exc
+    finally:
+        for beside, _ in written:
+            beside.unlink(missing_ok=True)
 
 
 def _cannot_write(folder: Path, exc: OSError) -> WriteFailed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,14 @@ import pytest
 from ftforensics.engine.models import load_card
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.quantise import choose_graph, list_runs, quantise_graph
-from ftforensics.engine.quantised import QUANTISED_FILE, load_quantised, remove_quantised, save_quantised
-from ftforensics.errors import EngineError, ModelMissing
+from ftforensics.engine.quantised import (
+    QUANTISED_FILE,
+    check_writable,
+    load_quantised,
+    remove_quantised,
+    save_quantised,
+)
+from ftforensics.errors import EngineError, ModelMissing, WriteFailed
 
 onnx = pytest.importorskip("onnx")
 SIDE = 16
@@ -151,3 +158,36 @@ def test_changed_bytes_are_refused(model: Path) -> None:
     (model / QUANTISED_FILE).write_bytes(b"grapf")
     with pytest.raises(ModelMissing, match="was changed"):
         load_quantised(model)
+
+
+@pytest.mark.parametrize(("graph_bytes", "limit_bytes"), [(50_000, 20_000), (10, 1_000)])
+def test_a_disk_that_fills_up_leaves_reader_and_card_as_they_were(
+    model: Path, file_size_limit: Callable[[int], None], graph_bytes: int, limit_bytes: int
+) -> None:
+    """Once the graph does not fit, and once the card does not."""
+    save_quantised(model, b"the first", {"speed_up": 2.0, "runs": ["x" * 2_000]})
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    file_size_limit(limit_bytes)
+    with pytest.raises(WriteFailed, match="cannot be written"):
+        save_quantised(model, b"." * graph_bytes, {"runs": ["x" * 2_000]})
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+    assert load_quantised(model) == b"the first"
+
+
+def test_others_may_still_read_what_they_could(model: Path) -> None:
+    (model / "model.json").chmod(0o644)
+    save_quantised(model, b"graph", {})
+    assert {(model / name).stat().st_mode & 0o777 for name in ("model.json", QUANTISED_FILE)} == {0o644}
+
+
+def test_a_folder_that_cannot_be_written_is_known_beforehand(
+    model: Path, tmp_path: Path, file_size_limit: Callable[[int], None]
+) -> None:
+    before = sorted(path.name for path in model.iterdir())
+    check_writable(model)
+    assert sorted(path.name for path in model.iterdir()) == before
+    with pytest.raises(WriteFailed):
+        check_writable(tmp_path / "nowhere")
+    file_size_limit(0)
+    with pytest.raises(WriteFailed):
+        check_writable(model)

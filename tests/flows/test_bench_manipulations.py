@@ -45,7 +45,7 @@ def test_draws_differ(chosen: Manipulation, photographs: dict[str, Pixels]):
 
 @pytest.mark.parametrize(
     ("name", "largest_px"),
-    [("JPEG 50 at 640 px", 640), ("resize to 256 px", 256), ("swap, 480 px, JPEG 60", 480)],
+    [("JPEG 50 at 640 px", 640), ("resize to 256 px", 256), ("swap, 480 px, JPEG 60", 480), ("social pipeline", 480)],
 )
 def test_small_pictures_are_never_enlarged(name: str, largest_px: int, photographs: dict[str, Pixels]):
     chosen = next(one for one in BATTERY if one.name == name)
@@ -72,3 +72,22 @@ def test_a_half_width_swap_covers_half_the_width(photographs: dict[str, Pixels])
     touched = np.abs(made.astype(int) - picture).max(axis=2) > 30
     across = np.ptp(np.nonzero(touched.any(axis=0))[0]) / picture.shape[1]
     assert 0.45 < across < 0.6
+
+
+def test_new_rows_stand_after_those_that_were_there():
+    assert NAMES.index("swap, crop to 70 %, 480 px, JPEG 60") < NAMES.index("AVIF 40")
+    assert NAMES[-1] == "crop to 60 %"
+
+
+@pytest.mark.parametrize("name", ["rotation 90°", "collage of four"])
+def test_rows_that_a_deeper_search_would_serve_say_how_they_were_read(name: str):
+    chosen = next(one for one in BATTERY if one.name == name)
+    assert "default search" in chosen.definition
+
+
+def test_a_collage_keeps_about_the_size_of_its_picture(photographs: dict[str, Pixels]):
+    chosen = next(one for one in BATTERY if one.name == "collage of four")
+    picture = photographs["coffee"]
+    made = apply_manipulation(chosen, picture, means(photographs, 1, chosen.name))
+    gutters = 3 * round(0.02 * max(picture.shape))
+    assert made.shape == (picture.shape[0] + gutters, picture.shape[1] + gutters, 3)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftforensics.attacks import colour, handling, regions, warps
+from ftforensics.attacks import attributes, capture, colour, handling, regions, warps
+from ftforensics.attacks.collage import collage_of_four
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
 
@@ -107,6 +108,14 @@ def _cast(picture: Pixels, means: Means) -> Pixels:
 
 def _screenshot(picture: Pixels, _: Means) -> Pixels:
     return warps.border(picture, (0.06, 0.12, 0.06, 0.10), (24, 24, 28))
+
+
+def _collage(picture: Pixels, means: Means) -> Pixels:
+    donor = means.donor
+    height, width = donor.shape[:2]
+    middle = np.ascontiguousarray(donor[height // 4 : height - height // 4, width // 4 : width - width // 4])
+    others = (donor, warps.mirror(donor), middle)
+    return collage_of_four(picture, others, 0.02, means.random)[0]
 
 
 def _crop(share: float) -> Callable[[Pixels, Means], Pixels]:
@@ -215,6 +224,73 @@ BATTERY: tuple[Manipulation, ...] = (
         definition="face-like swap of half the width, 70 % of each side kept, at most 480 px, JPEG quality 60",
         apply=_swap_crop_and_share,
     ),
+    Manipulation(
+        name="AVIF 40", definition="AVIF quality 40 of Pillow's coder, 4:2:0", apply=lambda p, _: capture.avif(p, 40)
+    ),
+    Manipulation(
+        name="social pipeline",
+        definition="at most 1080 px and JPEG 80, then at most 720 px and JPEG 70, then at most 480 px and JPEG 60",
+        apply=lambda p, _: capture.coding_chain(p, ((1080, 80), (720, 70), (480, 60))),
+    ),
+    Manipulation(
+        name="screenshot, rescaled",
+        definition="bars with text-like blocks, 10 % of the height above, 8 % below; scaled to 55 to 90 %, JPEG 75",
+        apply=lambda p, m: handling.jpeg(capture.screenshot(p, 1.0, m.random), 75),
+    ),
+    Manipulation(
+        name="print-like",
+        definition="turned by up to ±2°, scaled to 93 to 99 % on white, gamma e^±0.3, blur sigma 0.9 px, 4 px dot "
+        "screens of 8 %, noise sigma 2.5 %, blacks lifted by 6 %, yellowish paper",
+        apply=lambda p, m: capture.print_like(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="stretched 15 %",
+        definition="one side, drawn, shrunk by 1.15, the other kept",
+        apply=lambda p, m: capture.stretch(p, 0.15, m.random),
+    ),
+    Manipulation(
+        name="padded 20 %",
+        definition="a plain white, grey or black margin, drawn as its parts left and above are; both sides 20 % longer",
+        apply=lambda p, m: capture.pad(p, 0.2, m.random),
+    ),
+    Manipulation(
+        name="rotation 90°",
+        definition="a quarter turn counter-clockwise; read with the default search",
+        apply=lambda p, _: capture.quarter_turns(p, 1),
+    ),
+    Manipulation(
+        name="attribute edit: hair colour",
+        definition="a drawn hue, saturation x1.5 and +20 %, lightness x0.7 to x1.4, where hue is not skin's, around the "
+        "upper half of a face-like ellipse near the middle, 36 to 48 % of the width and 48 to 60 % of the height",
+        apply=lambda p, m: attributes.recolour_hair(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="attribute edit: skin colour",
+        definition="hue ±20°, saturation and lightness x e^±0.4 within such an ellipse, a fifth larger, where hue is skin's",
+        apply=lambda p, m: attributes.recolour_skin(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="attribute edit: ageing",
+        definition="sideways wrinkle-like noise, 14 % of lightness, and a third of saturation off, within such an ellipse",
+        apply=lambda p, m: attributes.age(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="attribute edit: glasses",
+        definition="drawn glasses with dark rims and lenses tinted by 15 to 60 % across such an ellipse, soft edges",
+        apply=lambda p, m: attributes.glasses(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="attribute edit: light on the face",
+        definition="within such an ellipse, 15 % larger, light halved to doubled from edge to edge, tinted by e^N(0, 0.08)",
+        apply=lambda p, m: attributes.relight_face(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="collage of four",
+        definition="in a drawn place of two rows of two, half of each side, 2 % gutter, beside another picture of the "
+        "set, its mirror image and its middle; read with the default search",
+        apply=_collage,
+    ),
+    Manipulation(name="crop to 60 %", definition="60 % of each side kept, anywhere", apply=_crop(0.6)),
 )
 
 

@@ -260,18 +260,18 @@ BATTERY: tuple[Manipulation, ...] = (
     ),
     Manipulation(
         name="attribute edit: hair colour",
-        definition="a drawn hue, saturation x1.5 and +20 %, lightness x0.7 to x1.4, where hue is not skin's, around the "
-        "upper half of a face-like ellipse near the middle, 36 to 48 % of the width and 48 to 60 % of the height",
+        definition="a drawn hue, saturation x1.5 and +20 %, lightness x0.7 to x1.4, where hue is not skin's, around "
+        "the upper half of a face-like ellipse near the middle, 36 to 48 % of the width and 48 to 60 % of the height",
         apply=lambda p, m: attributes.recolour_hair(p, 1.0, m.random),
     ),
     Manipulation(
         name="attribute edit: skin colour",
-        definition="hue ±20°, saturation and lightness x e^±0.4 within such an ellipse, a fifth larger, where hue is skin's",
+        definition="hue ±20°, saturation and lightness x e^±0.4 within such an ellipse, larger by a fifth, on skin's hues",
         apply=lambda p, m: attributes.recolour_skin(p, 1.0, m.random),
     ),
     Manipulation(
         name="attribute edit: ageing",
-        definition="sideways wrinkle-like noise, 14 % of lightness, and a third of saturation off, within such an ellipse",
+        definition="sideways wrinkle-like noise, 14 % of lightness, a third of saturation off, in such an ellipse",
         apply=lambda p, m: attributes.age(p, 1.0, m.random),
     ),
     Manipulation(
@@ -281,7 +281,7 @@ BATTERY: tuple[Manipulation, ...] = (
     ),
     Manipulation(
         name="attribute edit: light on the face",
-        definition="within such an ellipse, 15 % larger, light halved to doubled from edge to edge, tinted by e^N(0, 0.08)",
+        definition="within such an ellipse, 15 % larger, light halved to doubled from edge to edge, tint e^N(0, 0.08)",
         apply=lambda p, m: attributes.relight_face(p, 1.0, m.random),
     ),
     Manipulation(

@@ -123,7 +123,7 @@ class AlreadyExists(StoreError):
 
 
 class NotFound(StoreError):
-    """No such registry, case, record or exhibit."""
+    """No such registry, case, record, exhibit or engine plan."""
 
 
 class LinkError(FtfError):

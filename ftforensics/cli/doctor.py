@@ -62,8 +62,9 @@ def doctor(
 
 def examine_machine(settings: Settings, engines: Path | None = None) -> dict[str, Any]:
     """Everything that ``ftf doctor`` shows, as JSON values; ``choice`` is what auto takes, None where nothing works."""
-    from ftforensics.engine.backends import BACKENDS, ON_GPU, library_version, package_version
+    from ftforensics.engine.backends import BACKENDS, ON_GPU
     from ftforensics.engine.cuda.driver import check_driver
+    from ftforensics.engine.libraries import library_version, package_version
 
     driver = check_driver()
     place = engines or settings.engines_folder
@@ -178,7 +179,7 @@ def _check_plans(settings: Settings, engines: Path) -> Iterator[dict[str, Any]]:
 
     try:
         names = PlanFolder(engines).names()
-        trusted = pinned_plan_signers(settings) if names else frozenset()
+        trusted = pinned_plan_signers(settings)
     except FtfError as exc:
         yield {"name": str(engines), "holds": False, "reason": exc.sentence}
         return
@@ -212,7 +213,7 @@ def _try_backends(settings: Settings, engines: Path) -> list[BackendStatus]:
         folder = find_model(DEFAULT_MODEL, settings.engines)
     except FtfError:
         return []
-    wanted = Wanted(folder=folder, engines=engines, fingerprints=lambda: pinned_plan_signers(settings))
+    wanted = Wanted(folder=folder, engines=engines, fingerprints=lambda: pinned_plan_signers(settings), unasked=True)
     return [_try(probe(name, wanted), wanted) for name in BACKENDS]
 
 

@@ -12,6 +12,7 @@ import typer
 
 from ftforensics import __version__
 from ftforensics.cli.commands import command
+from ftforensics.cli.engine_specs import check_named, open_named
 from ftforensics.cli.engine_trust import pinned_plan_signers
 from ftforensics.cli.errors import COMPLETE, ENGINE
 from ftforensics.cli.opening import DEFAULT_MODEL, find_model_folder
@@ -106,11 +107,13 @@ def parity(
     one that was named does not work.
     """
     from ftforensics.engine.onnx import OnnxReader
+    from ftforensics.engine.plans.agreeing import LEAST_READS
     from ftforensics.flows.bench import parity as flow
     from ftforensics.flows.bench.pictures import load_set, split_held_out
     from ftforensics.flows.bench.setup import Bench
 
     folder = find_model_folder(settings, model)
+    check_named(settings, engine or (), folder, engines)
     pictures = load_set(images, None)
     if held_out:
         pictures = split_held_out(pictures)[1]
@@ -121,7 +124,7 @@ def parity(
         found: list[tuple[str, str, Any]] = []
         plans: dict[str, dict[str, Any]] = {}
         for spec in engine or ENGINES:
-            reader = _open(settings, spec, folder, engines, required=engine is not None)
+            reader = open_named(settings, spec, folder, engines, required=engine is not None)
             if isinstance(reader, str):
                 found.append((spec, "", reader))
                 continue
@@ -147,7 +150,7 @@ def parity(
         notes=(
             "soft bits are about ±1 for a perfect map; the reference is the float32 graph in ONNX Runtime",
             "every picture is read untouched and after: " + ", ".join(flow.MANIPULATIONS[1:]),
-            f"holds: at least {flow.LEAST_READS} reads, every identity the same, and of the signs at least 99.99 % in "
+            f"holds: at least {LEAST_READS} reads, every identity the same, and of the signs at least 99.99 % in "
             "fp32 and 99.9 % in other precisions",
         ),
         settings={"psnr_db": psnr, "fast": str(fast), "reads": reads},
@@ -172,20 +175,22 @@ def quantise(
 
     Ranges and layers are chosen on the first 85 % of each sub-folder; what is shipped is judged on the rest.
     """
-    from ftforensics.engine.quantised import remove_quantised, save_quantised
+    from ftforensics.engine.quantised import check_writable, remove_quantised, save_quantised
     from ftforensics.flows.bench import quantising as flow
     from ftforensics.flows.bench.pictures import load_set, split_held_out
     from ftforensics.flows.bench.setup import Bench
 
     folder = find_model_folder(settings, model)
+    check_writable(folder)
     pictures = load_set(images, None)
     chosen_on, held_out = split_held_out(pictures)
     with _setup(folder, work, seed=seed, psnr=psnr, fast=fast) as setup, output.progress("Quantising") as ticker:
         found = flow.quantise_model(Bench(setup), chosen_on, held_out, reads=reads, advance=ticker.advance)
-    remove_quantised(folder)
     if found.refusal is None and found.choice.graph is not None and found.parity is not None:
         facts = {"parity": found.parity.as_dict(), "runs": list(found.choice.runs)}
         save_quantised(folder, found.choice.graph, {**facts, "speed_up": round(found.speed_up or 0.0, 2)})
+    else:
+        remove_quantised(folder)
     notes = (
         f"layers are joined in the order of their error while {100 * flow.CHOICE_AGREEMENT:g} % of signs agree on the "
         "pictures that they are chosen on; held-out pictures then judge",
@@ -250,11 +255,12 @@ def bench(
     from ftforensics.flows.bench.pictures import load_set
 
     folder = find_model_folder(settings, model)
+    check_named(settings, engine or (), folder, engines)
     pictures = load_set(images, limit) if images is not None else None
     readers: dict[str, Reader] = {}
     missing: list[str] = []
     for spec in engine or ENGINES:
-        reader = _open(settings, spec, folder, engines, required=engine is not None, threads=threads)
+        reader = open_named(settings, spec, folder, engines, required=engine is not None, threads=threads)
         if isinstance(reader, str):
             missing.append(f"{spec}: not measured, {reader}")
         else:
@@ -310,33 +316,6 @@ def _setup(folder: Path, work: Path | None, *, seed: int, psnr: float, fast: boo
             psnr_db=psnr,
             informed=None if fast else InformedSettings(),
         )
-
-
-def _open(
-    settings: Settings, spec: str, folder: Path, engines: Path | None, *, required: bool, threads: int = 0
-) -> Reader | str:
-    """A reader, or why there is none; for one that the user named, the reason is an error."""
-    from ftforensics.engine.backends import Wanted, open_backend
-    from ftforensics.errors import FtfError
-
-    name, _, precision = spec.partition(":")
-    wanted = Wanted(
-        folder=folder,
-        precision=precision or None,
-        threads=threads,
-        engines=engines or settings.engines_folder,
-        fingerprints=lambda: pinned_plan_signers(settings),
-    )
-    try:
-        reader = open_backend(name, wanted)
-    except FtfError as exc:
-        if required:
-            raise
-        return exc.what
-    if reader.backend == "torch-cpu" and reader.precision != "fp32" and not required:
-        reader.close()
-        return "half precision is for GPUs"
-    return reader
 
 
 def _record_parity(settings: Settings, engines: Path, plans: dict[str, dict[str, Any]], signer: NamedSigner) -> None:

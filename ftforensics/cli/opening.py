@@ -63,11 +63,9 @@ def choose_reader(
         BackendUnavailable: The engine that was named does not work here.
         EngineError: The model is missing or damaged.
     """
-    from ftforensics.engine.backends import CHOICES, PRECISIONS, open_reader
+    from ftforensics.engine.backends import open_reader
 
-    for what, word, known in (("engine", engine, CHOICES), ("precision", precision or PRECISIONS[0], PRECISIONS)):
-        if word not in known:
-            raise UsageError(f"no such {what}: {word[:40]!a}", remedy=f"choose one of {', '.join(known)}")
+    check_engine(engine, precision)
     reader, passed_over = open_reader(
         engine,
         find_model_folder(settings, model),
@@ -76,7 +74,35 @@ def choose_reader(
         fingerprints=lambda: _plan_signers(settings),
     )
     output.note(describe_choice(reader, passed_over))
+    for trouble in reader_troubles(reader):
+        output.warn(f"{trouble}.")
     return reader
+
+
+def check_engine(engine: str, precision: str | None = None, *, measured: bool = False) -> None:
+    """Make sure that an engine and a precision of these names exist, before anything is opened.
+
+    Args:
+        engine: Of ``--engine``.
+        precision: Of ``--precision``, or None.
+        measured: Whether a certain engine is wanted, which ``auto`` is not.
+
+    Raises:
+        UsageError: No such engine or precision.
+    """
+    from ftforensics.engine.backends import BACKENDS, CHOICES, PRECISIONS
+
+    engines = BACKENDS if measured else CHOICES
+    for what, word, known in (("engine", engine, engines), ("precision", precision or PRECISIONS[0], PRECISIONS)):
+        if word not in known:
+            raise UsageError(f"no such {what}: {word[:40]!a}", remedy=f"choose one of {', '.join(known)}")
+
+
+def reader_troubles(reader: Reader) -> tuple[str, ...]:
+    """What speaks against the plan that a reader runs, and devices that it does without by now, a sentence each."""
+    from ftforensics.engine.reader import OnDevices
+
+    return reader.troubles() if isinstance(reader, OnDevices) else ()
 
 
 def describe_choice(reader: Reader, passed_over: Sequence[BackendStatus]) -> str:
@@ -165,6 +191,12 @@ def require_carrier(carriers: Sequence[CarrierKey], settings: Settings) -> None:
         )
 
 
+def trouble_facts(reader: Reader) -> dict[str, str]:
+    """As ``reader_troubles``, for run.json: beside the other facts of the machine, where there are any."""
+    troubles = reader_troubles(reader)
+    return {"troubles": "; ".join(troubles)} if troubles else {}
+
+
 def machine_facts(backend: str = "") -> dict[str, str]:
     """What ran on what, for run.json; GPUs, driver and their library where ``backend`` is not ONNX Runtime."""
     import onnxruntime
@@ -179,8 +211,8 @@ def machine_facts(backend: str = "") -> dict[str, str]:
 
 
 def _backend_facts(backend: str) -> dict[str, str]:
-    from ftforensics.engine.backends import library_version
     from ftforensics.engine.cuda.driver import check_driver
+    from ftforensics.engine.libraries import library_version
 
     driver, library = check_driver(), "torch" if backend.startswith("torch") else backend
     facts = {

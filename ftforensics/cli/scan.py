@@ -19,11 +19,14 @@ from ftforensics.cli.errors import COMPLETE, FAIL_ON_MATCHED, INTEGRITY, PARTIAL
 from ftforensics.cli.opening import (
     build_books,
     build_ring,
+    check_engine,
     choose_reader,
     machine_facts,
     open_carriers,
     open_registries,
+    reader_troubles,
     require_carrier,
+    trouble_facts,
     warn_about_unread_records,
 )
 from ftforensics.cli.options import (
@@ -138,6 +141,7 @@ def scan(
         raise UsageError("there is nothing to scan", remedy="name files or folders, or give --file-list")
     if search not in _SEARCHES:
         raise UsageError(f"no such search: {search[:40]!r}", remedy=f"choose one of {', '.join(_SEARCHES)}")
+    check_engine(engine, precision)
     if acquired_at is not None:
         parse_utc(acquired_at, subject="--acquired-at")
     paths = list(
@@ -258,7 +262,11 @@ class _Job:
                     acquired_at=acquired_at,
                     tell=_Teller(self._output, ticker, rows),
                 )
+                before = reader_troubles(self._reader)
                 summary = scanner.run(paths, restart=restart)
+            for trouble in reader_troubles(self._reader):
+                if trouble not in before:
+                    self._output.warn(f"{trouble}.")
             self._show(case, rows, form, summary)
         return summary
 
@@ -271,7 +279,8 @@ class _Job:
             run_id=secrets.token_hex(8),
             tool_version=__version__,
             argv=tuple(os.fsencode(word).decode("utf-8", "backslashreplace") for word in sys.argv),
-            machine=machine_facts(self._reader.backend),
+            machine=machine_facts(self._reader.backend) | trouble_facts(self._reader),
+            machine_at_end=lambda: trouble_facts(self._reader),
             model={
                 "model": card.model_id,
                 "weights_sha256": card.reader_sha256,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.engine.reader import Floats, Pixels, Reader
+from ftforensics.engine.reader import Floats, OnDevices, Pixels, Reader
 from ftforensics.errors import EngineError
 
 # Largest root mean square of the difference, as a share of that of the map itself. Twenty times and more what was seen
@@ -29,10 +29,10 @@ def build_test_pictures(side_px: int) -> Pixels:
 
 
 def check_agreement(reader: Reader, reference: Reader) -> float:
-    """Compare a reader with the reference.
+    """Compare a reader with the reference, each of its devices by itself where it has several.
 
     Returns:
-        Root mean square of the difference, as a share of that of the reference's maps.
+        Root mean square of the difference, as a share of that of the reference's maps; of the device furthest off.
 
     Raises:
         EngineError: Other shapes, values that are no numbers, or a difference beyond the precision's limit.
@@ -40,14 +40,25 @@ def check_agreement(reader: Reader, reference: Reader) -> float:
     Does not establish parity on real tags.
     """
     pictures = build_test_pictures(reader.card.input_px)
-    wanted, read = reference.read(pictures), reader.read(pictures)
+    wanted = reference.read(pictures)
+    if not isinstance(reader, OnDevices):
+        return _compare(reader.read(pictures), wanted, reader.precision, subject=reader.backend)
+    each = reader.read_each(pictures)
+    where = [f" on {name}" if len(each) > 1 else "" for name, _ in each]
+    return max(
+        _compare(read, wanted, reader.precision, subject=reader.backend, where=place)
+        for (_, read), place in zip(each, where, strict=True)
+    )
+
+
+def _compare(read: Floats, wanted: Floats, precision: str, *, subject: str, where: str = "") -> float:
     if read.shape != wanted.shape or not np.isfinite(read).all():
-        raise EngineError("it reads no map of numbers", subject=reader.backend)
+        raise EngineError(f"it reads no map of numbers{where}", subject=subject)
     off = _rms(read - wanted) / max(_rms(wanted), 1e-12)
-    if off > LIMITS[reader.precision]:
+    if off > LIMITS[precision]:
         raise EngineError(
-            f"its maps are {100 * off:.2g} % off those of ONNX Runtime, more than {reader.precision} explains",
-            subject=reader.backend,
+            f"its maps{where} are {100 * off:.2g} % off those of ONNX Runtime, more than {precision} explains",
+            subject=subject,
         )
     return off
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftforensics.engine.cuda.driver import DriverReport, Gpu, check_driver
+from ftforensics.engine.libraries import package_version
 from ftforensics.engine.models import load_card
 from ftforensics.errors import BackendUnavailable, EngineError, FtfError
 
@@ -41,7 +42,7 @@ class BackendStatus:
     """Whether a backend works here, as one reason; ``remedy`` is what to do where it does not.
 
     ``version`` is that of its library, None where that is not installed or was not looked for. ``precision`` is what it
-    would read with. ``device`` is what it would run on.
+    would read with. ``device`` is what it would run on. ``plan`` is the built plan it would load.
     """
 
     name: str
@@ -51,6 +52,7 @@ class BackendStatus:
     version: str | None = None
     precision: str | None = None
     device: str | None = None
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Wanted:
         threads: Processor threads; 0 leaves the runtime's choice.
         engines: The folder of built plans; None where there is none.
         fingerprints: Gives the keys whose plans may run; asked only where a plan could run.
+        unasked: Nobody named the backend, so a plan is taken only if its own figures say that it agrees.
+        plan: This plan and no other; None for the newest that fits.
     """
 
     folder: Path
@@ -70,6 +74,8 @@ class Wanted:
     threads: int = 0
     engines: Path | None = None
     fingerprints: Callable[[], Collection[str]] = field(default=tuple)
+    unasked: bool = False
+    plan: str | None = None
 
 
 def probe(name: str, wanted: Wanted) -> BackendStatus:
@@ -83,6 +89,13 @@ def probe(name: str, wanted: Wanted) -> BackendStatus:
         return _refused(name, exc)
 
 
+def require_working(name: str, wanted: Wanted) -> None:
+    """As ``probe``; raises BackendUnavailable with its reason where it does not."""
+    status = probe(name, wanted)
+    if not status.works:
+        raise BackendUnavailable(f"the engine {name} does not work here: {status.reason}", remedy=status.remedy)
+
+
 def open_backend(name: str, wanted: Wanted) -> Reader:
     """A reader on one backend.
 
@@ -92,9 +105,7 @@ def open_backend(name: str, wanted: Wanted) -> Reader:
     """
     if name not in BACKENDS:
         raise BackendUnavailable(f"no such engine: {name[:40]!a}", remedy=f"choose one of {', '.join(CHOICES)}")
-    status = probe(name, wanted)
-    if not status.works:
-        raise BackendUnavailable(f"the engine {name} does not work here: {status.reason}", remedy=status.remedy)
+    require_working(name, wanted)
     if name == "onnx":
         from ftforensics.engine.onnx import OnnxReader
 
@@ -128,26 +139,33 @@ def open_reader(
         engines: The folder of built plans.
         fingerprints: Gives the keys whose plans may run.
 
+    What is given has read what ONNX Runtime reads, on every device that it uses. With ``auto`` it is the very plan that
+    was tried, and one whose recorded parity holds.
+
     Raises:
         BackendUnavailable: The backend that was named does not work here, or reads something else than ONNX Runtime.
         EngineError: The model cannot be used by any.
     """
-    wanted = Wanted(folder=folder, precision=precision, threads=threads, engines=engines, fingerprints=fingerprints)
+    wanted = Wanted(
+        folder=folder,
+        precision=precision,
+        threads=threads,
+        engines=engines,
+        fingerprints=fingerprints,
+        unasked=name == AUTO,
+    )
     if name != AUTO:
-        reader = open_backend(name, wanted)
-        if name != "onnx":  # its own reference
-            _require_agreement(name, reader, wanted)
-        return reader, ()
+        return _open_agreeing(name, wanted), ()
     passed_over: list[BackendStatus] = []
     for candidate in BACKENDS[:-1]:
         status = try_backend(candidate, wanted)
         if status.works:
             try:
-                return open_backend(candidate, wanted), tuple(passed_over)
+                return _open_agreeing(candidate, replace(wanted, plan=status.plan)), tuple(passed_over)
             except FtfError as exc:
                 status = _refused(candidate, exc)
         passed_over.append(status)
-    return open_backend("onnx", wanted), tuple(passed_over)
+    return _open_agreeing("onnx", wanted), tuple(passed_over)
 
 
 def try_backend(name: str, wanted: Wanted, *, driver: DriverReport | None = None) -> BackendStatus:
@@ -171,28 +189,6 @@ def try_backend(name: str, wanted: Wanted, *, driver: DriverReport | None = None
     return try_apart(status, wanted)
 
 
-def library_version(name: str) -> str | None:
-    """The installed release of a backend's library, None where it is not installed; it is not imported."""
-    if name in ON_GPU:
-        from ftforensics.engine.plans.flavours import FLAVOURS, find_installed
-
-        try:
-            return find_installed(FLAVOURS[name]).version
-        except EngineError:
-            return None
-    return package_version("onnxruntime" if name == "onnx" else name)
-
-
-def package_version(package: str) -> str | None:
-    """The installed release of a package, None where it is not installed; it is not imported."""
-    from importlib.metadata import PackageNotFoundError, version  # slow to import, and seldom needed
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def has_torch_cuda() -> bool:
     """Whether the installed torch is built with CUDA, judged by its files: importing it takes seconds."""
     folder = _package_folder("torch")
@@ -208,9 +204,7 @@ def _probe_onnx(name: str, wanted: Wanted) -> BackendStatus:
 
         load_quantised(wanted.folder)
     if version is None:
-        return BackendStatus(
-            name=name, works=False, reason="onnxruntime is not installed", remedy="reinstall ftforensics"
-        )
+        return BackendStatus(name=name, works=False, reason="onnxruntime is not installed", remedy="reinstall it")
     return BackendStatus(
         name=name,
         works=True,
@@ -268,15 +262,16 @@ def _probe_tensorrt(name: str, wanted: Wanted) -> BackendStatus:
         version=version,
         precision=found.manifest.request.precision,
         device="1 GPU" if len(gpus) == 1 else f"{len(gpus)} GPUs",
+        plan=found.name,
     )
 
 
 def _find_plan(name: str, wanted: Wanted) -> tuple[VerifiedManifest, tuple[Gpu, ...]]:
-    """The newest plan that is trusted and fits a GPU that is here, and the GPUs it fits.
+    """The newest plan that is trusted, wanted, and fits a GPU that is here, and the GPUs it fits.
 
-    Raises:
-        EngineError: There is none; the sentence says what stands in the way.
+    Raises EngineError where there is none; the sentence says what stands in the way.
     """
+    from ftforensics.engine.plans.agreeing import check_usable_unasked
     from ftforensics.engine.plans.fitness import check_runs_here
     from ftforensics.engine.plans.flavours import FLAVOURS, find_installed, name_target
     from ftforensics.engine.plans.verified import find_plans
@@ -300,6 +295,8 @@ def _find_plan(name: str, wanted: Wanted) -> tuple[VerifiedManifest, tuple[Gpu, 
     )
     misfits: list[EngineError] = list(refused)
     for plan in plans:
+        if wanted.plan not in (None, plan.name):
+            continue
         fitting = []
         for gpu in driver.gpus:
             try:
@@ -313,8 +310,15 @@ def _find_plan(name: str, wanted: Wanted) -> tuple[VerifiedManifest, tuple[Gpu, 
                 fitting.append(gpu)
             except EngineError as exc:
                 misfits.append(exc)
-        if fitting:
-            return plan, tuple(fitting)
+        if not fitting:
+            continue
+        try:
+            if wanted.unasked:
+                check_usable_unasked(plan.manifest)
+        except EngineError as exc:
+            misfits.append(exc)
+            continue
+        return plan, tuple(fitting)
     if misfits:
         raise EngineError(misfits[0].what, subject=misfits[0].subject, remedy=misfits[0].remedy)
     precision = f" in {wanted.precision}" if wanted.precision else ""
@@ -339,15 +343,23 @@ def _open_tensorrt(name: str, wanted: Wanted) -> Reader:
     return TensorRTReader(wanted.folder, plan, gpus)
 
 
-def _require_agreement(name: str, reader: Reader, wanted: Wanted) -> None:
+def _open_agreeing(name: str, wanted: Wanted) -> Reader:
+    """As ``open_backend``; the very reader that is given has read what ONNX Runtime reads in fp32."""
+    reader = open_backend(name, wanted)
+    if name == "onnx" and reader.precision == "fp32":  # its own reference
+        return reader
     from ftforensics.engine.agreement import check_agreement
     from ftforensics.engine.onnx import OnnxReader
 
     try:
         check_agreement(reader, OnnxReader(wanted.folder, threads=wanted.threads))
-    except EngineError as exc:
+    except BaseException as exc:
         reader.close()
-        raise BackendUnavailable(f"the engine {name} does not work here: {exc.what}", remedy=_ONNX_REMEDY) from exc
+        if not isinstance(exc, EngineError):
+            raise
+        remedy = "choose --precision fp32" if name == "onnx" else _ONNX_REMEDY
+        raise BackendUnavailable(f"the engine {name} does not work here: {exc.what}", remedy=remedy) from exc
+    return reader
 
 
 def _refused(name: str, error: FtfError) -> BackendStatus:

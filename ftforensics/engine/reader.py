@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,19 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Give back what the reader holds; may be called again. Nothing can be read afterwards."""
+        ...
+
+
+@runtime_checkable
+class OnDevices(Protocol):
+    """What a reader that shares its pictures out to devices offers beside ``Reader``."""
+
+    def read_each(self, pictures: Pixels) -> Sequence[tuple[str, Floats]]:
+        """The maps of the same pictures by every device in use, each with the device's name."""
+        ...
+
+    def troubles(self) -> tuple[str, ...]:
+        """What whoever relies on it should know by now: devices done without, smaller batches, doubtful plans."""
         ...
 
 

@@ -10,7 +10,8 @@ import tempfile
 from dataclasses import replace
 from typing import IO, Any
 
-from ftforensics.engine.backends import BackendStatus, Wanted
+from ftforensics.engine.backends import ON_GPU, BackendStatus, Wanted
+from ftforensics.errors import FtfError
 
 TRIAL_S = 120.0
 _MODULE = "ftforensics.engine.trial_process"
@@ -29,15 +30,23 @@ def try_apart(
         module: What is run; for tests.
 
     Returns:
-        ``status`` where it read what ONNX Runtime reads; otherwise why not. Never raises for what happens there.
+        ``status`` where it read what ONNX Runtime reads; otherwise why not. Never raises for what happens there, nor
+        where the keys whose plans may run cannot be told; only backends that load plans need them.
     """
+    try:
+        fingerprints = sorted(wanted.fingerprints()) if status.name in ON_GPU else []
+    except FtfError as exc:
+        reason = exc.what if exc.subject is None else f"{exc.what} ({exc.subject})"
+        return _failed(status, reason, exc.remedy or _REMEDY)
     job = {
         "backend": status.name,
         "folder": str(wanted.folder),
         "precision": wanted.precision,
         "threads": wanted.threads,
         "engines": None if wanted.engines is None else str(wanted.engines),
-        "fingerprints": sorted(wanted.fingerprints()),
+        "fingerprints": fingerprints,
+        "unasked": wanted.unasked,
+        "plan": wanted.plan or status.plan,
     }
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as errors:
         try:

@@ -23,6 +23,8 @@ def run_trial(job: dict[str, Any]) -> dict[str, Any]:
         threads=job["threads"],
         engines=None if engines is None else Path(engines),
         fingerprints=lambda: job["fingerprints"],
+        unasked=job["unasked"],
+        plan=job["plan"],
     )
     try:
         reader = open_backend(job["backend"], wanted)

@@ -40,7 +40,10 @@ class IntakeLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What goes into ``run.json`` and not into findings. ``config`` decides whether a stopped run may go on."""
+    """What goes into ``run.json`` and not into findings. ``config`` decides whether a stopped run may go on.
+
+    ``machine_at_end`` gives facts about the machine that only the end can tell.
+    """
 
     run_id: str
     tool_version: str
@@ -51,6 +54,7 @@ class RunFacts:
     trust_list_sha256: str
     registry_checkpoint: str | None
     config: dict[str, Any] = field(default_factory=dict)
+    machine_at_end: Callable[[], dict[str, str]] = dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +118,8 @@ class Scanner:
             self._examine(batch)
         altered = self._rehash(paths)
         at = self._now()
-        self._case.finish_run(replace(started, ended_at=at, counts=self._counts), at=at)
+        machine = started.machine | self._facts.machine_at_end()
+        self._case.finish_run(replace(started, ended_at=at, counts=self._counts, machine=machine), at=at)
         self._case.export(actor=self._facts.examiner, at=self._now())
         return ScanSummary(
             counts=dict(self._counts),

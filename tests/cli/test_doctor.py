@@ -11,10 +11,11 @@ import pytest
 
 from ftforensics.cli.doctor import render_lines
 from ftforensics.cli.main import run_command
-from ftforensics.cli.opening import choose_reader
+from ftforensics.cli.opening import choose_reader, trouble_facts
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import load_settings
 from ftforensics.engine.cuda.driver import check_driver
+from ftforensics.engine.onnx import OnnxReader
 from ftforensics.errors import UsageError
 
 NO_DRIVER = not check_driver().works
@@ -78,6 +79,43 @@ def test_a_plan_that_does_not_verify_is_shown_with_the_reason(tmp_path: Path, mo
     found = doctor.examine_machine(load_settings({"FTF_HOME": str(tmp_path)}), tmp_path / "engines")
     assert [plan["holds"] for plan in found["plans"]] == [False]
     assert found["plans"][0]["reason"] in "\n".join(render_lines(found))
+
+
+def test_a_broken_trust_list_is_a_line_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTF_HOME", str(tmp_path))
+    (tmp_path / "trust.json").write_text("{}")
+    assert run_command(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "trust.json" in told
+    assert "  onnx          works: reads on the processor" in told
+    reader = choose_reader(load_settings({"FTF_HOME": str(tmp_path)}), Output(quiet=True))
+    reader.close()
+
+
+class Limping(OnnxReader):
+    """A reader that has lost a device."""
+
+    def read_each(self, pictures: Any) -> list[tuple[str, Any]]:
+        return [("GPU 1", self.read(pictures))]
+
+    def troubles(self) -> tuple[str, ...]:
+        return ("GPU 0 is done without: it failed",)
+
+
+def test_what_a_reader_does_without_stands_among_the_machines_facts(model_folder: Path) -> None:
+    assert trouble_facts(Limping(model_folder, threads=1)) == {"troubles": "GPU 0 is done without: it failed"}
+    assert trouble_facts(OnnxReader(model_folder, threads=1)) == {}
+
+
+@pytest.mark.parametrize("option", [("--engine", "openvino"), ("--precision", "fp8")])
+def test_scan_refuses_engines_that_do_not_exist_before_it_opens_keys(
+    option: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FTF_HOME", str(tmp_path))  # there are no keys, which would be 6
+    assert run_command(["scan", str(tmp_path), "--case", "one", *option]) == 2
+    assert "choose one of" in capsys.readouterr().err
 
 
 def test_the_choice_is_told_with_the_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -37,10 +39,44 @@ def test_parity_on_too_few_reads_proves_nothing(ftf: Ftf, images: Path) -> None:
     assert row["reads"] == row["identical_identities"] == 16
 
 
-def test_a_named_engine_that_does_not_work_is_an_error(ftf: Ftf, images: Path) -> None:
-    said = ftf("engine", "parity", "--images", images, "--engine", "warp-drive", "--fast", "--reads", "8", expect=5)
-    assert "no such engine" in said.err
+@pytest.mark.parametrize(
+    ("engine", "code", "words"),
+    [
+        ("warp-drive", 2, "no such engine"),
+        ("auto", 2, "no such engine"),
+        ("onnx:fp8", 2, "no such precision"),
+        ("onnx:bf16", 5, "does not read with bf16"),
+    ],
+)
+@pytest.mark.parametrize("part", ["parity", "bench"])
+def test_an_engine_that_cannot_be_measured_is_refused_before_any_work(
+    ftf: Ftf, images: Path, part: str, engine: str, code: int, words: str, tmp_path: Path
+) -> None:
+    work = ("--work", tmp_path / "kept") if part == "parity" else ()
+    said = ftf(
+        "engine", part, "--images", images / "nowhere", "--engine", "onnx", "--engine", engine, *work, expect=code
+    )
+    assert words in said.err  # and not that there are no such pictures
+    assert not (tmp_path / "kept").exists()
     assert not Path("engines.json").exists()
+
+
+def test_photographs_that_are_not_there_are_told_as_by_the_other_measurements(ftf: Ftf) -> None:
+    told = [ftf(*part, "--images", "nowhere", expect=3).err for part in (("engine", "parity"), ("bench", "robustness"))]
+    assert told == ["ftf: there are no photographs to measure on: nowhere; check the path.\n"] * 2
+
+
+def test_quantise_finds_out_that_it_cannot_write_before_it_looks_at_pictures(
+    ftf: Ftf,
+    model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file_size_limit: Callable[[int], None],
+) -> None:
+    shutil.copytree(model_folder, tmp_path / "engines" / model_folder.name)
+    monkeypatch.setenv("FTF_ENGINES", str(tmp_path / "engines"))
+    file_size_limit(0)
+    assert "cannot be written" in ftf("engine", "quantise", "--images", "nowhere", expect=7).err
 
 
 def test_bench_writes_tables_and_a_plot(ftf: Ftf, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def test_plans_go_where_out_says_and_never_into_the_package(ftf: Ftf, engines: P
     assert Path(built["file"]).parent == home / "elsewhere" / "plans"
     assert not (engines / "plans").exists()
     assert ftf("engine", "show", built["plan"], "--engines", home / "elsewhere", "--format", "jsonl").facts() == built
-    ftf("engine", "show", built["plan"], expect=5)
+    ftf("engine", "show", built["plan"], expect=2)
 
 
 def test_a_changed_plan_is_5_when_used_and_4_when_checked(ftf: Ftf, engines: Path, examiner: str) -> None:
@@ -109,9 +109,10 @@ def test_a_plan_signed_outside_is_built_with_a_warning(ftf: Ftf, engines: Path, 
     ("arguments", "code", "words"),
     [
         (("no-such-model",), 5, "no such model"),
-        (("tiny-1", "--target", "sm_90"), 5, "builds no plans for the target 'sm_90'"),
-        (("tiny-1", "--target", ","), 5, "no target was given"),
-        (("tiny-1", "--batch", "16", "--max-batch", "8"), 5, "do not go together"),
+        (("tiny-1", "--target", "sm_90"), 2, "builds no plans for the target 'sm_90'"),
+        (("tiny-1", "--target", ","), 2, "no target was given"),
+        (("tiny-1", "--batch", "5000"), 2, "1 <= batch <= largest batch <= 1024"),
+        (("tiny-1", "--batch", "16", "--max-batch", "8"), 2, "do not go together"),
         (("tiny-1", "--precision", "int8"), 5, "int8"),
         (("tiny-1", "--precision", "fp4"), 2, "fp4"),
         (("tiny-1", "--flavour", "openvino"), 2, "openvino"),
@@ -129,9 +130,10 @@ def test_what_cannot_be_built_is_one_sentence(
     assert not (engines / "plans").exists()
 
 
-def test_an_unknown_plan_is_5(ftf: Ftf, engines: Path) -> None:
+def test_an_unknown_plan_is_2_as_an_unknown_case_is(ftf: Ftf, engines: Path) -> None:
     for part in ("show", "verify", "remove"):
-        assert "no such plan" in ftf("engine", part, "ftf-1", expect=5).err
+        assert "no such plan" in ftf("engine", part, "ftf-1", expect=2).err
+    ftf("case", "show", "ftf-1", expect=2)
 
 
 def test_a_folder_that_cannot_be_written_is_7(ftf: Ftf, engines: Path, examiner: str, home: Path) -> None:

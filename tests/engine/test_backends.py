@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from slot_devices import GRID, SIDE, AveragingDevice, average
 
+from ftforensics.domain.model import ModelCard
 from ftforensics.engine.agreement import build_test_pictures, check_agreement
 from ftforensics.engine.backends import (
     AUTO,
@@ -25,10 +29,12 @@ from ftforensics.engine.backends import (
     try_backend,
 )
 from ftforensics.engine.cuda.driver import DriverReport, Gpu, check_driver
+from ftforensics.engine.cuda.runner import Runner
 from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.quantised import save_quantised
 from ftforensics.engine.reader import Floats, Pixels
 from ftforensics.engine.trial import try_apart
-from ftforensics.errors import BackendUnavailable, EngineError, ModelMissing
+from ftforensics.errors import BackendUnavailable, EngineError, ModelMissing, TrustError
 
 without_driver = pytest.mark.skipif(check_driver().works, reason="this machine has an NVIDIA GPU")
 NO_DRIVER = "there is no NVIDIA driver on this machine"
@@ -133,6 +139,64 @@ def test_a_backend_that_reads_something_else_is_found_out(precision: str, by: fl
     assert check_agreement(Shifted(onnx_reader, precision, 1e-6), onnx_reader) < 1e-5
 
 
+class Skewed(AveragingDevice):
+    """A device whose maps are twice what they should be."""
+
+    def open_slot(self, capacity: int):  # type: ignore[no-untyped-def]
+        slot = super().open_slot(capacity)
+        collect = slot.collect
+        slot.collect = lambda: 2 * collect()  # type: ignore[method-assign]
+        return slot
+
+
+class Averaging:
+    """A reader on devices, or on none, that averages: no model is needed to see who is asked."""
+
+    backend, precision, engine_sha256 = "averaging", "fp32", None
+
+    def __init__(self, card: ModelCard, devices: Sequence[AveragingDevice] = ()) -> None:
+        self.card = replace(card, input_px=SIDE, grid=GRID)
+        if devices:
+            self.runner = Runner(devices, grid=GRID, batch=4)
+            self.read_each, self.troubles = self.runner.read_each, self.runner.troubles
+
+    def read(self, pictures: Pixels) -> Floats:
+        return average(pictures)
+
+    def close(self) -> None:
+        self.runner.close()
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_every_device_is_compared_and_the_wrong_one_named(wrong: int, onnx_reader: OnnxReader) -> None:
+    kinds = [Skewed if at == wrong else AveragingDevice for at in range(3)]
+    reader = Averaging(onnx_reader.card, [kind(f"GPU {at}") for at, kind in enumerate(kinds)])
+    with pytest.raises(EngineError, match=f"its maps on GPU {wrong} are 1e\\+02 % off"):
+        check_agreement(reader, Averaging(onnx_reader.card))
+    reader.close()
+    sound = Averaging(onnx_reader.card, [AveragingDevice(), AveragingDevice()])
+    assert check_agreement(sound, Averaging(onnx_reader.card)) == 0
+    sound.close()
+
+
+@without_driver
+@pytest.mark.parametrize("name", [AUTO, "onnx"])
+def test_eight_bits_that_read_something_else_are_found_out(name: str, model_folder: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from plan_samples import make_tiny_model
+
+    folder = make_tiny_model(tmp_path)
+    graph = onnx.load(str(folder / "reader.onnx"))
+    save_quantised(folder, graph.SerializeToString(), {})
+    reader, _ = open_reader(name, folder, precision="int8")
+    assert (reader.backend, reader.precision) == ("onnxruntime-cpu", "int8")
+    (weights,) = graph.graph.initializer
+    weights.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weights), "w"))
+    save_quantised(folder, graph.SerializeToString(), {})
+    with pytest.raises(BackendUnavailable, match=r"off those of ONNX Runtime.*choose --precision fp32"):
+        open_reader(name, folder, precision="int8")
+
+
 def test_the_test_pictures_are_the_same_everywhere() -> None:
     pictures = build_test_pictures(128)
     assert (pictures.dtype, pictures.shape) == (np.uint8, (2, 128, 128, 3))
@@ -180,6 +244,32 @@ def test_a_backend_that_takes_its_process_down_is_passed_over(
     assert not found.works
     assert found.remedy
     assert re.fullmatch(reason, found.reason)
+
+
+def untrustworthy() -> tuple[str, ...]:
+    raise TrustError("the trust list is malformed", subject="trust.json", remedy="mend it")
+
+
+def test_only_backends_that_load_plans_ask_whose_may_run(model_folder: Path) -> None:
+    wanted = Wanted(folder=model_folder, threads=1, fingerprints=untrustworthy)
+    assert try_apart(ONNX, wanted) == ONNX
+    found = try_apart(replace(ONNX, name="tensorrt"), wanted)
+    assert (found.works, found.reason) == (False, "the trust list is malformed (trust.json)")
+    assert found.remedy == "mend it"
+
+
+def test_the_trial_opens_the_plan_that_was_found(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "echo_trial.py").write_text(
+        "import json, sys\njob = json.load(sys.stdin)\n"
+        "print(json.dumps({'works': False, 'reason': f'{job[\"plan\"]} {job[\"unasked\"]}'}))",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = replace(ONNX, name="tensorrt", plan="ftf-1-plan")
+    tried = try_apart(found, Wanted(folder=model_folder, unasked=True), module="echo_trial")
+    assert tried.reason == "ftf-1-plan True"
 
 
 GPU = Gpu(ordinal=0, name="Test GPU", compute_capability=(8, 9), memory_bytes=24 << 30)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plan_samples import MALLORY, PINNED, save_plan
+from plan_samples import MALLORY, PINNED, make_manifest, save_plan
 
 from ftforensics.engine.backends import Wanted, open_backend, probe
 from ftforensics.engine.cuda.driver import DriverReport, Gpu
 from ftforensics.engine.models import load_card
+from ftforensics.engine.plans.agreeing import describe_doubt
 from ftforensics.errors import BackendUnavailable
 
 NAME = "tensorrt-rtx"
@@ -35,7 +36,7 @@ def machine(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     return have
 
 
-def wanted(model_folder: Path, engines: Path, **options: str) -> Wanted:
+def wanted(model_folder: Path, engines: Path, **options: str | bool) -> Wanted:
     return Wanted(folder=model_folder, engines=engines, fingerprints=lambda: PINNED, **options)  # type: ignore[arg-type]
 
 
@@ -94,3 +95,64 @@ def test_a_plan_for_another_machine_says_what_stands_in_the_way(  # type: ignore
     save_plan(tmp_path, **weights(model_folder))
     with pytest.raises(BackendUnavailable, match=reason):
         open_backend(NAME, wanted(model_folder, tmp_path))
+
+
+HOLDS = {"reads": 200, "sign_agreement": 0.9995, "identical_identities": 200}
+
+
+def test_auto_takes_no_plan_whose_parity_was_not_measured(machine, model_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    plan = save_plan(tmp_path, precision="int8", **weights(model_folder)).request.name
+    assert probe(NAME, wanted(model_folder, tmp_path)).works  # whoever names the engine may have it
+    found = probe(NAME, wanted(model_folder, tmp_path, unasked=True))
+    assert (found.works, found.reason) == (False, f"the parity of the plan {plan} was not measured")
+    assert found.remedy == "run 'ftf engine parity --images DIR --engine tensorrt-rtx:int8 --record'"
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {**HOLDS, "sign_agreement": 0.9989},
+        {**HOLDS, "identical_identities": 199},
+        {**HOLDS, "reads": 199, "identical_identities": 199},
+        {**HOLDS, "sign_agreement": "1.0"},
+        {"reads": 200, "sign_agreement": 1.0},
+        {"note": "all is well"},
+    ],
+)
+@pytest.mark.parametrize("precision", ["fp16", "int8", "fp32"])
+def test_auto_takes_no_plan_whose_own_figures_fail(  # type: ignore[no-untyped-def]
+    precision: str, figures: dict[str, float | str], machine, model_folder: Path, tmp_path: Path
+) -> None:
+    save_plan(tmp_path, precision=precision, parity=figures, **weights(model_folder))
+    found = probe(NAME, wanted(model_folder, tmp_path, unasked=True))
+    assert not found.works
+    assert found.reason.endswith("was measured and does not hold")
+
+
+def test_auto_goes_past_a_newer_plan_to_one_that_agrees(machine, model_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    agreeing = save_plan(tmp_path, b"a", built_at="2026-01-02T00:00:00Z", parity=HOLDS, **weights(model_folder))
+    save_plan(tmp_path, b"b", precision="fp32", built_at="2026-01-01T00:00:00Z", **weights(model_folder))
+    doubtful = save_plan(tmp_path, b"c", precision="int8", built_at="2026-01-03T00:00:00Z", **weights(model_folder))
+    assert probe(NAME, wanted(model_folder, tmp_path)).plan == doubtful.request.name
+    found = probe(NAME, wanted(model_folder, tmp_path, unasked=True))
+    assert (found.works, found.plan, found.precision) == (True, agreeing.request.name, "fp16")
+
+
+def test_auto_takes_a_plan_in_fp32_without_figures(machine, model_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    save_plan(tmp_path, precision="fp32", **weights(model_folder))
+    assert probe(NAME, wanted(model_folder, tmp_path, unasked=True)).works
+
+
+def test_what_speaks_against_a_plan_that_was_asked_for_can_be_told() -> None:
+    assert "was not measured" in str(describe_doubt(make_manifest(b"plan")))
+    assert "does not hold" in str(describe_doubt(make_manifest(b"plan", parity={**HOLDS, "sign_agreement": 0.5})))
+    assert describe_doubt(make_manifest(b"plan", parity=HOLDS)) is None
+    assert describe_doubt(make_manifest(b"plan", precision="fp32")) is None
+
+
+def test_the_plan_that_was_tried_is_opened_and_no_newer_one(machine, model_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    tried = save_plan(tmp_path, b"a", built_at="2026-01-01T00:00:00Z", **weights(model_folder)).request.name
+    assert probe(NAME, wanted(model_folder, tmp_path)).plan == tried
+    save_plan(tmp_path, b"b", precision="int8", built_at="2026-01-02T00:00:00Z", **weights(model_folder))
+    assert probe(NAME, wanted(model_folder, tmp_path, plan=tried)).plan == tried
+    assert not probe(NAME, wanted(model_folder, tmp_path, plan="ftf-1-gone")).works

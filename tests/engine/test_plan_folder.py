@@ -14,7 +14,7 @@ from ftforensics.engine.plans.builder import add_parity
 from ftforensics.engine.plans.folder import PlanFolder
 from ftforensics.engine.plans.manifest import sign_manifest
 from ftforensics.engine.plans.verified import find_plans, load_verified_manifest, load_verified_plan
-from ftforensics.errors import EngineError, WriteFailed
+from ftforensics.errors import EngineError, NotFound, UsageError, WriteFailed
 
 
 def files(engines: Path) -> list[str]:
@@ -77,10 +77,10 @@ def test_plans_are_found_by_name_start_and_key(tmp_path: Path) -> None:
     folder = PlanFolder(tmp_path)
     assert folder.names() == tuple(sorted([fp16.name, fp32.name]))
     assert folder.find(fp16.name) == folder.find("ftf-1-tensorrt-rtx-fp16") == folder.find(fp16.key[:8]) == fp16.name
-    with pytest.raises(EngineError, match="several plans"):
+    with pytest.raises(UsageError, match="several plans"):
         folder.find("ftf-1")
     for nothing in ("", "ftf-2", "../plans", "*"):
-        with pytest.raises(EngineError, match="no such plan"):
+        with pytest.raises(NotFound, match="no such plan"):
             folder.find(nothing)
 
 

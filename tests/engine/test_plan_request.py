@@ -12,7 +12,7 @@ from plan_samples import REQUEST
 from ftforensics.engine.models import load_card
 from ftforensics.engine.plans.flavours import FLAVOURS, find_flavour, find_installed, name_target, parse_targets
 from ftforensics.engine.plans.request import InputShape, check_model_id, reader_shapes
-from ftforensics.errors import EngineError
+from ftforensics.errors import EngineError, UsageError
 
 SHAPE = REQUEST.shapes[0]
 
@@ -54,13 +54,13 @@ def test_targets_are_sorted_so_that_their_order_does_not_matter() -> None:
 
 @pytest.mark.parametrize("targets", [(), ("sm_90",), ("sm_89", "H100"), ("sm_89\n",), ("SM89",), ("../sm_89",)])
 def test_targets_that_rtx_does_not_build_for(targets: tuple[str, ...]) -> None:
-    with pytest.raises(EngineError, match="sm_75, sm_80, sm_86, sm_89, sm_120, sm_121"):
+    with pytest.raises(UsageError, match="sm_75, sm_80, sm_86, sm_89, sm_120, sm_121"):
         parse_targets(targets, FLAVOURS["tensorrt-rtx"])
 
 
 def test_tensorrt_builds_for_one_gpu_at_a_time() -> None:
     assert parse_targets(("sm_90",), FLAVOURS["tensorrt"]) == ("sm_90",)
-    with pytest.raises(EngineError, match="one kind of GPU at a time"):
+    with pytest.raises(UsageError, match="one kind of GPU at a time"):
         parse_targets(("sm_80", "sm_90"), FLAVOURS["tensorrt"])
 
 
@@ -88,7 +88,7 @@ def test_shapes_follow_the_card(model_folder: Path) -> None:
 
 @pytest.mark.parametrize(("batch", "max_batch"), [(0, 8), (9, 8), (1, 1025), (-1, 1)])
 def test_batches_that_do_not_go_together(model_folder: Path, batch: int, max_batch: int) -> None:
-    with pytest.raises(EngineError, match="do not go together"):
+    with pytest.raises(UsageError, match="do not go together"):
         reader_shapes(load_card(model_folder), batch=batch, max_batch=max_batch)
 
 

@@ -217,3 +217,43 @@ def test_thousands_of_batches_leave_nothing_behind() -> None:
         assert threading.active_count() == threads
         assert device.slots_opened == 2
     assert len(device.batches) == 5000
+
+
+def test_every_device_reads_the_same_pictures() -> None:
+    devices = [AveragingDevice(f"GPU {at}") for at in range(3)]
+    with run(*devices) as runner:
+        each = runner.read_each(draw(2))
+    assert [name for name, _ in each] == ["GPU 0", "GPU 1", "GPU 2"]
+    for _, maps in each:
+        np.testing.assert_array_equal(maps, average(draw(2)))
+    assert [device.batches for device in devices] == [[2], [2], [2]]
+
+
+def test_a_device_that_breaks_has_read_nothing() -> None:
+    closed, breaks, whole = (
+        AveragingDevice("GPU 0", opens=False),
+        AveragingDevice("GPU 1", breaks_after=0),
+        AveragingDevice("GPU 2"),
+    )
+    with run(closed, breaks, whole) as runner:
+        assert [name for name, _ in runner.read_each(draw(2))] == ["GPU 2"]
+    with pytest.raises(EngineError, match="was closed"):
+        runner.read_each(draw(2))
+    with run(AveragingDevice(breaks_after=0)) as runner, pytest.raises(EngineError, match="illegal memory access"):
+        runner.read_each(draw(2))
+
+
+def test_what_went_wrong_on_the_way_can_be_told() -> None:
+    devices = [
+        AveragingDevice("GPU 0", opens=False),
+        AveragingDevice("GPU 1", breaks_after=1),
+        AveragingDevice("GPU 2", room=3),
+        AveragingDevice("GPU 3"),
+    ]
+    with run(*devices) as runner:
+        assert len(runner.troubles()) == 1
+        runner.read(draw(60))
+        refused, broken, small = runner.troubles()
+    assert refused.startswith("GPU 0 is done without: the device failed (OSError: no such GPU")
+    assert broken.startswith("GPU 1 is done without: the device failed (RuntimeError: an illegal memory access")
+    assert small == "GPU 2 is short of memory: batches of 1, not 4"

@@ -12,9 +12,9 @@ from PIL import Image
 
 from ftforensics.domain.model import ModelCard
 from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.plans.agreeing import LEAST_READS
 from ftforensics.errors import EngineError
 from ftforensics.flows.bench.parity import (
-    LEAST_READS,
     MANIPULATIONS,
     Answers,
     Exam,

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from ftforensics.engine.plans.agreeing import LEAST_READS
 from ftforensics.engine.quantise import Choice, Trial
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows.bench.parity import LEAST_READS, Parity
+from ftforensics.flows.bench.parity import Parity
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet, split_held_out
 from ftforensics.flows.bench.quantising import Quantisation, summarise_outcome, summarise_trials
 from ftforensics.flows.bench.results import DataInfo

@@ -48,7 +48,7 @@ class Runner:
     ) -> None:
         if not devices or slots < 1 or batch < 1 or latency_s < 0:
             raise EngineError("a runner needs a device, a slot, a batch of one and a latency that is not negative")
-        self._grid = grid
+        self._grid, self._batch, self._slots = grid, batch, slots
         self._turn = 0
         give_back = _Heir(weakref.WeakMethod(self._hand_on))
         self.lanes = [
@@ -73,6 +73,35 @@ class Runner:
     def submit(self, picture: Pixels) -> Future[Floats]:
         """The map (1, 3, G, G) of one picture uint8 (P, P, 3), to come; waits ``latency_s`` for others to join it."""
         return self._ask(picture[None], flush=False)
+
+    def read_each(self, pictures: Pixels) -> tuple[tuple[str, Floats], ...]:
+        """Maps float32 (B, 3, G, G) of the same pictures by every device, with its name; broken devices are left out.
+
+        Raises:
+            EngineError: Closed, or every device failed.
+        """
+        asked = []
+        for lane in self.lanes:
+            request = new_request(np.asarray(pictures), self._grid, flush=True)
+            if lane.put([(request, at) for at in range(len(pictures))]):
+                asked.append((lane, request.future))
+        maps = [(lane, future.result()) for lane, future in asked]
+        # What a device that broke meanwhile owed was read by another.
+        found = tuple((lane.device.name, planes) for lane, planes in maps if lane.failure is None)
+        if not found:
+            raise self._closed_or_failed()
+        return found
+
+    def troubles(self) -> tuple[str, ...]:
+        """What has gone wrong so far without stopping it, a sentence without a full stop for each device it befell."""
+        found = []
+        for lane in self.lanes:
+            name, failure = lane.device.name, lane.failure
+            if failure is not None:
+                found.append(f"{name} is done without: {failure.what}")
+            elif lane.batch < self._batch or lane.slots < self._slots:
+                found.append(f"{name} is short of memory: batches of {lane.batch}, not {self._batch}")
+        return tuple(found)
 
     def close(self) -> None:
         """Finish what was asked for and free everything; may be called again."""

@@ -13,6 +13,7 @@ from ftforensics.engine.cuda.runner import DEFAULT_BATCH, DEFAULT_LATENCY_S, DEF
 from ftforensics.engine.cuda.slots import Floats, Pixels
 from ftforensics.engine.cuda.tensorrt_device import TensorRTDevice
 from ftforensics.engine.models import load_card
+from ftforensics.engine.plans.agreeing import describe_doubt
 from ftforensics.engine.plans.verified import VerifiedPlan
 from ftforensics.errors import EngineError
 
@@ -53,6 +54,8 @@ class TensorRTReader:
         self.backend = request.flavour
         self.precision = request.precision
         self.engine_sha256: str | None = plan.manifest.plan_sha256
+        doubt = describe_doubt(plan.manifest)
+        self._doubts = () if doubt is None else (f"{doubt}; see 'ftf engine parity'",)
         most = min(shape.most[0] for shape in request.shapes)
         self.runner = Runner(
             [TensorRTDevice(plan, self.card, ordinal=gpu.ordinal) for gpu in gpus],
@@ -65,6 +68,14 @@ class TensorRTReader:
     def read(self, pictures: Pixels) -> Floats:
         """See ``engine.reader.Reader.read``."""
         return self.runner.read(pictures)
+
+    def read_each(self, pictures: Pixels) -> tuple[tuple[str, Floats], ...]:
+        """See ``Runner.read_each``."""
+        return self.runner.read_each(pictures)
+
+    def troubles(self) -> tuple[str, ...]:
+        """See ``Runner.troubles``; first, what speaks against the plan."""
+        return (*self._doubts, *self.runner.troubles())
 
     def submit(self, picture: Pixels) -> Future[Floats]:
         """See ``Runner.submit``."""

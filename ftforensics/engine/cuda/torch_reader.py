@@ -77,6 +77,14 @@ class TorchReader:
         """See ``engine.reader.Reader.read``."""
         return self.runner.read(pictures)
 
+    def read_each(self, pictures: Pixels) -> tuple[tuple[str, Floats], ...]:
+        """See ``Runner.read_each``."""
+        return self.runner.read_each(pictures)
+
+    def troubles(self) -> tuple[str, ...]:
+        """See ``Runner.troubles``."""
+        return self.runner.troubles()
+
     def submit(self, picture: Pixels) -> Future[Floats]:
         """See ``Runner.submit``."""
         return self.runner.submit(picture)

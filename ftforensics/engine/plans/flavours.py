@@ -10,7 +10,7 @@ import importlib.metadata
 import re
 from dataclasses import dataclass
 
-from ftforensics.errors import EngineError
+from ftforensics.errors import EngineError, UsageError
 
 Capability = tuple[int, int]
 
@@ -106,20 +106,20 @@ def parse_targets(texts: tuple[str, ...], flavour: Flavour) -> tuple[str, ...]:
     """Targets such as ``sm_89``, sorted by capability and each once.
 
     Raises:
-        EngineError: A target that the flavour does not build for, none, or several where it builds for one GPU only.
+        UsageError: A target that the flavour does not build for, none, or several where it builds for one GPU only.
     """
     known = {target: at for at, target in enumerate(flavour.targets)}
     for text in texts:
         if text not in known:
-            raise EngineError(
+            raise UsageError(
                 f"{flavour.name} builds no plans for the target {text[:40]!a}",
                 remedy=f"use {', '.join(flavour.targets)}",
             )
     if not texts:
-        raise EngineError("no target was given", remedy=f"use {', '.join(flavour.targets)}")
+        raise UsageError("no target was given", remedy=f"use {', '.join(flavour.targets)}")
     found = tuple(sorted(set(texts), key=known.__getitem__))
     if flavour.needs_gpu and len(found) > 1:
-        raise EngineError(
+        raise UsageError(
             f"{flavour.name} builds for one kind of GPU at a time, the one that is in this machine",
             remedy="give that one target",
         )

@@ -24,7 +24,7 @@ from ftforensics.engine.plans.manifest import (
     parse_manifest,
     parse_payload,
 )
-from ftforensics.errors import EngineError, FtfError, PlanRefused, TrustError, WriteFailed
+from ftforensics.errors import EngineError, FtfError, NotFound, PlanRefused, TrustError, UsageError, WriteFailed
 from ftforensics.trust.fields import SHA256_HEX
 from ftforensics.trust.private_file import replace_file
 
@@ -69,7 +69,8 @@ class PlanFolder:
             reference: Its name, the start of it, or the start of its key (the digits at the name's end).
 
         Raises:
-            EngineError: There is no such plan, or there are several.
+            NotFound: There is no such plan.
+            UsageError: Several begin like that.
         """
         names = self.names()
         if reference in names:
@@ -80,8 +81,8 @@ class PlanFolder:
         if len(found) == 1:
             return found[0]
         if found:
-            raise EngineError(f"several plans are called that ({', '.join(found[:8])})", subject=reference[:80])
-        raise EngineError(
+            raise UsageError(f"several plans are called that ({', '.join(found[:8])})", subject=reference[:80])
+        raise NotFound(
             f"no such plan: {reference[:200]!a}, looked in", subject=str(self.path), remedy="see 'ftf engine list'"
         )
 

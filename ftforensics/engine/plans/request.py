@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ftforensics.domain.model import ModelCard
-from ftforensics.errors import EngineError
+from ftforensics.errors import EngineError, UsageError
 from ftforensics.trust.canonical import canonical_json
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -84,10 +84,10 @@ def reader_shapes(card: ModelCard, *, batch: int, max_batch: int) -> tuple[Input
     """The shapes of a reader's one input, for batches from 1 to ``max_batch``, tuned for ``batch``.
 
     Raises:
-        EngineError: The batches are out of order or range.
+        UsageError: The batches are out of order or range.
     """
     if not 1 <= batch <= max_batch <= MAX_BATCH:
-        raise EngineError(
+        raise UsageError(
             f"the batch {batch} and the largest batch {max_batch} do not go together",
             remedy=f"give 1 <= batch <= largest batch <= {MAX_BATCH}",
         )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.domain.tag import DecodedTag, MatchedTag
+from ftforensics.engine.plans.agreeing import LEAST_READS, agrees
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.reading import SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book, build_book
@@ -28,7 +29,6 @@ from ftforensics.flows.bench.setup import Bench
 from ftforensics.imaging.resample import Floats, Pixels, resize
 
 RECORDS = 20_000
-LEAST_READS = 200
 BATCH = 16
 # Manipulations that a direct read can survive, so that identities are at stake and not only noise.
 MANIPULATIONS = (
@@ -41,7 +41,6 @@ MANIPULATIONS = (
     "face-like swap, 50 %",
     "swap, 480 px, JPEG 60",
 )
-LEAST_AGREEMENT = {"fp32": 0.9999, "fp16": 0.999, "bf16": 0.999, "int8": 0.999}
 
 
 class Projects(Protocol):
@@ -97,8 +96,12 @@ class Parity:
 
     def holds(self, precision: str) -> bool:
         """Whether a reader of this precision agrees well enough to be used in its stead, on reads enough to say so."""
-        least = LEAST_AGREEMENT.get(precision, LEAST_AGREEMENT["fp32"])
-        return self.reads >= LEAST_READS and self.sign_agreement >= least and self.identical_identities == self.reads
+        return agrees(
+            precision,
+            reads=self.reads,
+            sign_agreement=self.sign_agreement,
+            identical_identities=self.identical_identities,
+        )
 
 
 def build_exam(

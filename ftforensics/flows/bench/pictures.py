@@ -52,8 +52,10 @@ def load_set(folder: Path, limit: int | None) -> PictureSet:
     Files that are no such photographs, and copies of one already in the set, are counted as skipped.
 
     Raises:
-        EvidenceUnreadable: There are fewer than two.
+        EvidenceUnreadable: There are fewer than two, or no such folder.
     """
+    if not os.path.lexists(folder):
+        raise EvidenceUnreadable("there are no photographs to measure on", subject=str(folder), remedy="check the path")
     found: dict[str, BenchPicture] = {}
     skipped = 0
     for path in walk_evidence([folder]):

@@ -15,8 +15,9 @@ import numpy as np
 from ftforensics.domain.model import ModelCard
 from ftforensics.engine.models import load_graph
 from ftforensics.engine.onnx import build_session
+from ftforensics.engine.plans.agreeing import LEAST_READS
 from ftforensics.engine.quantise import Choice, Trial, choose_graph
-from ftforensics.flows.bench.parity import LEAST_READS, Parity, build_exam, compare_answers, describe_reader, take_exam
+from ftforensics.flows.bench.parity import Parity, build_exam, compare_answers, describe_reader, take_exam
 from ftforensics.flows.bench.peers import race_graphs
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.racing import ratio, ratio_spread

@@ -73,9 +73,7 @@ def choose_reader(
         engines=engines or settings.engines_folder,
         fingerprints=lambda: _plan_signers(settings),
     )
-    output.note(describe_choice(reader, passed_over))
-    for trouble in reader_troubles(reader):
-        output.warn(f"{trouble}.")
+    tell_choice(output, reader, passed_over)
     return reader
 
 
@@ -103,6 +101,13 @@ def reader_troubles(reader: Reader) -> tuple[str, ...]:
     from ftforensics.engine.reader import OnDevices
 
     return reader.troubles() if isinstance(reader, OnDevices) else ()
+
+
+def tell_choice(output: Output, reader: Reader, passed_over: Sequence[BackendStatus] = ()) -> None:
+    """Say what reads and why nothing faster, and warn of what speaks against its plan and of devices done without."""
+    output.note(describe_choice(reader, passed_over))
+    for trouble in reader_troubles(reader):
+        output.warn(f"{trouble}.")
 
 
 def describe_choice(reader: Reader, passed_over: Sequence[BackendStatus]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from ftforensics.cli.doctor import render_lines
 from ftforensics.cli.main import run_command
-from ftforensics.cli.opening import choose_reader, trouble_facts
+from ftforensics.cli.opening import choose_reader, tell_choice, trouble_facts
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import load_settings
 from ftforensics.engine.cuda.driver import check_driver
@@ -107,6 +107,16 @@ class Limping(OnnxReader):
 def test_what_a_reader_does_without_stands_among_the_machines_facts(model_folder: Path) -> None:
     assert trouble_facts(Limping(model_folder, threads=1)) == {"troubles": "GPU 0 is done without: it failed"}
     assert trouble_facts(OnnxReader(model_folder, threads=1)) == {}
+
+
+def test_what_a_reader_does_without_is_warned_of_where_the_choice_is_told(
+    model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_choice(Output(), Limping(model_folder, threads=1))
+    assert capsys.readouterr().err.splitlines() == [
+        "Reading with onnxruntime-cpu, fp32.",
+        "ftf: warning: GPU 0 is done without: it failed.",
+    ]
 
 
 @pytest.mark.parametrize("option", [("--engine", "openvino"), ("--precision", "fp8")])

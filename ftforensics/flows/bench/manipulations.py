@@ -266,7 +266,7 @@ BATTERY: tuple[Manipulation, ...] = (
     ),
     Manipulation(
         name="attribute edit: skin colour",
-        definition="hue ±20°, saturation and lightness x e^±0.4 within such an ellipse, larger by a fifth, on skin's hues",
+        definition="hue ±20°, saturation and lightness x e^±0.4 within such an ellipse, 20 % larger, on skin's hues",
         apply=lambda p, m: attributes.recolour_skin(p, 1.0, m.random),
     ),
     Manipulation(

@@ -1,6 +1,7 @@
 """Fill marked blocks of README.md, the validation report and the model cards, so that no number is typed by hand.
 
-In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md) and ``model.json``. Out: the
+In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md), ``model.json`` and
+``bench/peers.json`` (from ``bench/peers.py``). Out: the
 text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with
 ``--check``: then nothing is written, and the exit code is 1 if a block does not equal what its files say.
 """
@@ -14,10 +15,12 @@ from pathlib import Path
 from ftforensics.engine.models import load_card
 from ftforensics.errors import FtfError
 from ftforensics.flows.bench.requirements import render_requirements
-from ftforensics.flows.bench.results import Table, load_tables, render_markdown
+from ftforensics.flows.bench.results import Row, Table, load_tables, render_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 README_MODEL = "ftf-1"
+PEERS_FILE = Path("bench") / "peers.json"
+OURS = "ftforensics"
 README_TABLES = ("robustness", "false-positives", "quality", "scan-speed")
 NOTHING_YET = "_No measurement has been recorded yet._"
 
@@ -58,7 +61,9 @@ def render_files(root: Path) -> dict[Path, str]:
     texts = {readme: fill_block(_read(readme), "numbers", render_numbers(shown), readme)}
     report = root / "docs" / "validation.md"
     asked = render_requirements(list(by_name.values()))
-    texts[report] = fill_block(_read(report), "requirements", asked, report)
+    text = fill_block(_read(report), "requirements", asked, report)
+    compared = render_peers(root / PEERS_FILE, by_name)
+    texts[report] = fill_block(text, "peers", compared, report)
     for card in sorted((root / "engines").glob("*/card.md")):
         text = fill_block(_read(card), "facts", render_facts(card.parent), card)
         texts[card] = fill_block(text, "numbers", render_numbers(load_measurements(card.parent)), card)
@@ -99,6 +104,59 @@ def load_measurements(folder: Path) -> list[Table]:
 def render_numbers(tables: list[Table]) -> str:
     """Tables in Markdown, each with how it was made."""
     return "\n".join(render_markdown(table) for table in tables) if tables else NOTHING_YET
+
+
+def render_peers(path: Path, ours: dict[str, Table]) -> str:
+    """What ``bench/peers.py`` measured, a column a method; ours beside it if measured on the same pictures and seed.
+
+    Raises:
+        FtfError: The results file cannot be read.
+    """
+    if not path.exists():
+        return NOTHING_YET
+    table = next((one for one in load_tables(path) if one.name == "peers"), None)
+    if table is None:
+        return NOTHING_YET
+    cells, losses, names, notes = {}, {}, [], list(table.notes)
+    for row in table.rows:
+        method, name = str(row["method"]), str(row["manipulation"])
+        names += [name] if name not in names else []
+        cells[method, name] = _render_rates(row)
+        losses[method] = f"{row['psnr_db']:.1f} dB ({row['pictures']} pictures)"
+    robustness, quality = ours.get("robustness"), ours.get("quality")
+    methods = list(losses)
+    if robustness is not None and (robustness.data.sha256, robustness.seed) == (table.data.sha256, table.seed):
+        methods.insert(0, OURS)
+        cells |= {(OURS, str(row.get("manipulation"))): _render_rates(row) for row in robustness.rows}
+        losses[OURS] = _render_loss(quality, table)
+        notes.append(f"{OURS}: the tables of `ftf bench` on the same pictures, all draws, blind search included")
+    else:
+        notes.append(f"{OURS} was not measured on these pictures with this seed, and is left out")
+    lines = [f"| bits right / right record of all | {' | '.join(methods)} |", "| --- |" + " ---: |" * len(methods)]
+    lines.append("| PSNR, mean | " + " | ".join(losses[method] for method in methods) + " |")
+    for name in names:
+        lines.append(f"| {name} | " + " | ".join(cells.get((method, name), "-") for method in methods) + " |")
+    packages = ", ".join(f"{package} {version}" for package, version in table.settings.items())
+    notes.append(
+        f"`{table.command}`, {table.data.count} pictures (SHA-256 of their hashes {table.data.sha256[:16]}…), "
+        f"{packages}; intervals are in `{PEERS_FILE.as_posix()}`"
+    )
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)])
+
+
+def _render_rates(row: Row) -> str:
+    values = [row.get(key) for key in ("bits", "identified")]
+    return " / ".join(f"{100.0 * value:.1f} %" if isinstance(value, int | float) else "-" for value in values)
+
+
+def _render_loss(quality: Table | None, peers: Table) -> str:
+    """The mean PSNR of our tags alone, if measured on the same pictures."""
+    if quality is None or quality.data.sha256 != peers.data.sha256:
+        return "not measured"
+    wanted = {"compared": "tag alone, before the file is coded", "statistic": "mean"}
+    row = next((row for row in quality.rows if wanted.items() <= row.items()), {})
+    value = row.get("psnr_db")
+    return f"{value:.1f} dB" if isinstance(value, int | float) else "not measured"
 
 
 def render_facts(folder: Path) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -45,7 +46,8 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "README.md").write_text(f"# Title\n\n{block}\nafter\n")
     (tmp_path / "docs").mkdir()
     asked = "<!-- requirements:begin -->\n<!-- requirements:end -->\n"
-    (tmp_path / "docs" / "validation.md").write_text(f"# Report\n\n{asked}")
+    peers = "<!-- peers:begin -->\n<!-- peers:end -->\n"
+    (tmp_path / "docs" / "validation.md").write_text(f"# Report\n\n{asked}\n{peers}")
     (folder / "card.md").write_text(f"# Card\n\n<!-- facts:begin -->\nold\n<!-- facts:end -->\n\n{block}")
     return tmp_path
 
@@ -146,3 +148,67 @@ def test_refuses_a_document_without_its_block(script: ModuleType, root: Path, te
 
 def test_the_blocks_of_this_repository_are_right(script: ModuleType) -> None:
     assert script.main(["--check"]) == 0
+
+
+def measure_peers(root: Path, **changes: Any) -> None:
+    row = {"pictures": 9, "psnr_db": 40.25, "bits": 0.8125, "identified": 0.5}
+    values: dict[str, Any] = {
+        "name": "peers",
+        "title": "Others",
+        "columns": (Column(key="method", label="method"),),
+        "rows": tuple(row | {"method": "other", "manipulation": name} for name in ("none", "JPEG 50")),
+        "command": "python bench/peers.py --images DIR",
+        "seed": 7,
+        "data": DataInfo(count=1200, sha256="cd" * 32),
+        "machine": {},
+        "tool_version": "0.1.0",
+        "weights_sha256": "",
+        "settings": {"other-package": "1.2"},
+    }
+    (root / "bench").mkdir(exist_ok=True)
+    save_tables(root / "bench" / "peers.json", [Table(**(values | changes))])
+
+
+def read_peers(root: Path) -> str:
+    return (root / "docs" / "validation.md").read_text().split("<!-- peers:begin -->")[1]
+
+
+def test_peers_stand_beside_our_own_figures_of_the_same_pictures(script: ModuleType, root: Path) -> None:
+    measure(root, rows=({"manipulation": "JPEG 50", "bits": 0.9925, "identified": 1.0},))
+    measure_peers(root)
+    assert script.main([], root) == 0
+    shown = read_peers(root)
+    assert "| bits right / right record of all | ftforensics | other |" in shown
+    assert "| PSNR, mean | not measured | 40.2 dB (9 pictures) |" in shown
+    assert "| none | - | 81.2 % / 50.0 % |" in shown
+    assert "| JPEG 50 | 99.2 % / 100.0 % | 81.2 % / 50.0 % |" in shown
+    assert "other-package 1.2" in shown
+    assert script.main(["--check"], root) == 0
+
+
+@pytest.mark.parametrize("changes", [{"seed": 8}, {"data": DataInfo(count=1200, sha256="ef" * 32)}])
+def test_our_figures_of_other_pictures_or_draws_are_left_out(
+    script: ModuleType, root: Path, changes: dict[str, Any]
+) -> None:
+    measure(root)
+    measure_peers(root, **changes)
+    assert script.main([], root) == 0
+    assert "| bits right / right record of all | other |" in read_peers(root)
+    assert "left out" in read_peers(root)
+
+
+def test_the_psnr_beside_peers_is_that_of_the_tag_alone(script: ModuleType, root: Path) -> None:
+    measure(root)
+    table = script.load_measurements(root / "engines" / "ftf-1")[0]
+    fields = {"compared": "tag alone, before the file is coded", "psnr_db": 45.31}
+    rows = ({**fields, "statistic": "worst", "psnr_db": 44.0}, {**fields, "statistic": "mean"})
+    save_tables(root / "engines" / "ftf-1" / "bench.json", [dataclasses.replace(table, name="quality", rows=rows)])
+    measure_peers(root)
+    assert script.main([], root) == 0
+    assert "| PSNR, mean | 45.3 dB | 40.2 dB (9 pictures) |" in read_peers(root)
+
+
+def test_without_peers_it_says_so(script: ModuleType, root: Path) -> None:
+    measure(root)
+    assert script.main([], root) == 0
+    assert script.NOTHING_YET in read_peers(root)

@@ -41,18 +41,16 @@ def open_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxReader:
 
 def choose_reader(
     settings: Settings,
-    output: Output,
     *,
     engine: str = "auto",
     precision: str | None = None,
     engines: Path | None = None,
     model: str = DEFAULT_MODEL,
-) -> Reader:
-    """The reader of a model on the engine asked for, or on the best that works here; says which, and why no better one.
+) -> tuple[Reader, tuple[BackendStatus, ...]]:
+    """The reader of a model on the engine asked for, or on the best that works here, and what was passed over.
 
     Args:
         settings: Where the model, the built engines and the pinned keys are.
-        output: Told the choice.
         engine: Of ``--engine``.
         precision: Of ``--precision``.
         engines: Of ``--engines``.
@@ -66,15 +64,13 @@ def choose_reader(
     from ftforensics.engine.backends import open_reader
 
     check_engine(engine, precision)
-    reader, passed_over = open_reader(
+    return open_reader(
         engine,
         find_model_folder(settings, model),
         precision=precision,
         engines=engines or settings.engines_folder,
         fingerprints=lambda: _plan_signers(settings),
     )
-    tell_choice(output, reader, passed_over)
-    return reader
 
 
 def check_engine(engine: str, precision: str | None = None, *, measured: bool = False) -> None:

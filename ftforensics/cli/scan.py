@@ -26,6 +26,7 @@ from ftforensics.cli.opening import (
     open_registries,
     reader_troubles,
     require_carrier,
+    tell_choice,
     trouble_facts,
     warn_about_unread_records,
 )
@@ -57,6 +58,7 @@ from ftforensics.errors import UsageError
 from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
+    from ftforensics.engine.backends import BackendStatus
     from ftforensics.engine.reader import Reader
     from ftforensics.engine.ring import RingKey
     from ftforensics.flows.scan import RunFacts, ScanSummary
@@ -171,13 +173,13 @@ def scan(
         )
         carriers = open_carriers(settings, output, carrier, passphrases)
         require_carrier(carriers, settings)
-        reader = choose_reader(settings, output, engine=engine, precision=precision, engines=engines)
+        reader, passed_over = choose_reader(settings, engine=engine, precision=precision, engines=engines)
         ring = build_ring(carriers, reader.card.model_id)
         with closing(reader), open_registries(settings, registry) as registries:
             if not registries:
                 output.warn("no registry at hand: tags can be decoded but not linked to records")
             warn_about_unread_records(output, registries, ring)
-            job = _Job(settings, output, signer, reader, ring, registries, load_trust(settings))
+            job = _Job(settings, output, signer, reader, passed_over, ring, registries, load_trust(settings))
             summary = job.run(
                 case_folder(settings, cases, case),
                 paths,
@@ -208,12 +210,14 @@ class _Job:
         output: Output,
         signer: NamedSigner,
         reader: Reader,
+        passed_over: Sequence[BackendStatus],
         ring: Sequence[RingKey],
         registries: Sequence[Registry],
         trust: TrustList,
     ) -> None:
         self._settings, self._output, self._signer = settings, output, signer
         self._reader, self._ring, self._registries, self._trust = reader, ring, registries, trust
+        self._passed_over = passed_over
 
     def run(
         self,
@@ -238,6 +242,7 @@ class _Job:
         with Case.open(folder, signer=self._signer, read_only=False) as case:
             for note in case.verify().notes:
                 self._output.detail(note)
+            tell_choice(self._output, self._reader, self._passed_over)
             tag_reader = TagReader(
                 self._reader,
                 build_books(self._ring, self._registries),

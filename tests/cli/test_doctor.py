@@ -90,7 +90,7 @@ def test_a_broken_trust_list_is_a_line_and_not_the_end(
     told = capsys.readouterr().out
     assert "trust.json" in told
     assert "  onnx          works: reads on the processor" in told
-    reader = choose_reader(load_settings({"FTF_HOME": str(tmp_path)}), Output(quiet=True))
+    reader, _ = choose_reader(load_settings({"FTF_HOME": str(tmp_path)}))
     reader.close()
 
 
@@ -129,7 +129,8 @@ def test_scan_refuses_engines_that_do_not_exist_before_it_opens_keys(
 
 
 def test_the_choice_is_told_with_the_reasons(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    reader = choose_reader(load_settings({"FTF_HOME": str(tmp_path)}), Output())
+    reader, passed_over = choose_reader(load_settings({"FTF_HOME": str(tmp_path)}))
+    tell_choice(Output(), reader, passed_over)
     reader.close()
     told = capsys.readouterr().err
     assert told.startswith(f"Reading with {reader.backend}, fp32.")
@@ -143,4 +144,4 @@ def test_the_choice_is_told_with_the_reasons(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize("options", [{"engine": "openvino"}, {"precision": "fp8"}])
 def test_engines_and_precisions_that_do_not_exist_are_usage_errors(options: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="choose one of"):
-        choose_reader(load_settings({"FTF_HOME": str(tmp_path)}), Output(quiet=True), **options)  # type: ignore[arg-type]
+        choose_reader(load_settings({"FTF_HOME": str(tmp_path)}), **options)  # type: ignore[arg-type]

@@ -63,12 +63,15 @@ class Survival:
     """Local correlation of the residual map with the re-encoded tag.
 
     ``inside`` and ``outside`` are mean correlations in and out of the changed region, None where there is no such
-    region. ``surviving_fraction`` is the share of the frame where the tag is present.
+    region. ``surviving_fraction`` is the share of the part of the frame in which a tag can be seen where this one is;
+    ``visible_fraction`` says how much of the frame that part is, None where the source is not known well enough to
+    tell (then ``surviving_fraction`` is of the whole frame, and a hole in it shows nothing).
     """
 
     surviving_fraction: float
     inside: float | None
     outside: float | None
+    visible_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

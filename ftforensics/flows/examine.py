@@ -20,7 +20,7 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Finding, ReadingInfo, Registration, SourceRef, Survival
 from ftforensics.domain.record import RegisteredRecord
-from ftforensics.domain.tag import MatchedTag, TagOutcome
+from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag, TagOutcome
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import FtfError, LinkError
@@ -29,6 +29,7 @@ from ftforensics.flows.frames import frame_of, seen_cells, tag_frame
 from ftforensics.flows.pictures import Picture, as_jpeg, as_png, stored_jpeg
 from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
+from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.link import difference, fingerprint, register, render, survival, verdict
 from ftforensics.link.features import Features, detect_features
@@ -284,13 +285,14 @@ class Examiner:
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
         seen = seen_cells(reading, local.correlation.shape[0])
-        summary = survival.summarise(local, changed, seen)
+        holes = self._find_holes(row, expected, local, seen)
+        summary = survival.summarise(local, changed, seen, holes)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, tag_frame(tag))
             inside, outside = read_apart(view, changed, seen, expected, self._reader.reader)
             summary = replace(summary, inside=inside, outside=outside)
         frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
-        overlay = as_png("survival", render.render_survival(pixels, local, frame))
+        overlay = as_png("survival", render.render_survival(pixels, local, frame, holes))
         return _Linked(
             registration=registration,
             survival=summary,
@@ -301,6 +303,24 @@ class Examiner:
             change_similarity=similarity,
             pictures=(*pictures, overlay),
         )
+
+    def _find_holes(
+        self,
+        row: RegisteredRecord,
+        expected: NDArray[np.float32],
+        local: survival.SurvivalMap,
+        seen: NDArray[np.bool_] | None,
+    ) -> survival.Holes | None:
+        """Where the tag is gone that shows in the source's preview, tagged anew; None without a preview."""
+        if row.preview is None:
+            return None
+        try:
+            preview = fingerprint.decode_preview(row.preview)
+        except LinkError:
+            return None
+        tagged = add_residual(preview, expected, build_mask(preview), DEFAULT_PSNR_DB)
+        source = survival.build_survival(self._reader.residuals([tagged])[0], expected)
+        return survival.find_holes(local, source, seen)
 
     def _rivals(self, row: RegisteredRecord, reading: Reading, tag: MatchedTag) -> tuple[SourceRef, ...]:
         """Other verified records that claim this picture: a second tag in its pixels, or the same source content."""

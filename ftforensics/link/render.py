@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ftforensics.link.agreement import F32, U8, Mask
 from ftforensics.link.difference import Difference
 from ftforensics.link.homography import Reals
-from ftforensics.link.survival import SurvivalMap
+from ftforensics.link.survival import Holes, SurvivalMap
 
 RENDER_PX = 768
 
@@ -63,7 +63,9 @@ def render_difference(suspect: U8, difference: Difference) -> bytes:
     return _with_legend(picture, cv2.COLORMAP_INFERNO, ("agrees", "differs"), notes)
 
 
-def render_survival(suspect: U8, survival: SurvivalMap, frame: Reals | None = None) -> bytes:
+def render_survival(
+    suspect: U8, survival: SurvivalMap, frame: Reals | None = None, holes: Holes | None = None
+) -> bytes:
     """The suspect in grey under the survival map: bright where the tag is present, dark where it is gone.
 
     Args:
@@ -71,6 +73,7 @@ def render_survival(suspect: U8, survival: SurvivalMap, frame: Reals | None = No
         survival: As ``build_survival`` made it, over the tagged frame.
         frame: 3 x 3, unit coordinates of the tagged frame to those of the suspect; None if the frame is the whole
             suspect.
+        holes: Where the tag is gone that could be seen there; None where that is not known, and nothing is outlined.
 
     Returns:
         PNG, long side 768 px without the legend.
@@ -84,9 +87,16 @@ def render_survival(suspect: U8, survival: SurvivalMap, frame: Reals | None = No
     colours = _colours(np.asarray(share, np.float32), cv2.COLORMAP_VIRIDIS)
     canvas = np.where(inside[..., None], _grey(base) * 0.45 + colours * 0.55, _grey(base))
     picture = np.clip(_veil(canvas, ~inside), 0, 255).astype(np.uint8)
-    _outline(picture, inside & (level < survival.present_from))
-    present = float((level >= survival.present_from)[inside].mean()) if inside.any() else 0.0
-    notes = [f"Outlined: no tag found here. Tag present in {100 * present:.0f} % of the tagged frame in view"]
+    if holes is None:
+        notes = ["Dark: no tag seen. Whether one could be seen there is not known, so nothing is outlined"]
+    else:
+        gone = _carry(holes.gone.astype(np.float32), matrix, size)[0] > 0.5
+        _outline(picture, inside & gone)
+        missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
+        notes = [
+            f"Outlined: the tag is gone, {100 * missing:.0f} % of where it can be seen",
+            "Dark but not outlined: too busy or too plain to see a tag, gone or not",
+        ]
     if not inside.all():
         notes.append("Hatched: outside the tagged frame")
     return _with_legend(picture, cv2.COLORMAP_VIRIDIS, ("tag gone", "tag present"), notes)

@@ -78,7 +78,12 @@ def describe_change(registration: Registration) -> str:
 
 def describe_survival(survival: Survival) -> str:
     """Where the tag is left, in words."""
-    text = f"The tag is present in {percent(survival.surviving_fraction)} of the frame"
+    present = percent(survival.surviving_fraction)
+    if survival.visible_fraction is None:
+        text = f"The tag shows in {present} of the frame; how much of the rest could show one is not known"
+    else:
+        seen = percent(survival.visible_fraction)
+        text = f"Where a tag can be seen at all, {seen} of the frame, it is present in {present}"
     if survival.inside is not None and survival.outside is not None:
         levels = f"{survival.inside:.2f} inside the changed region and {survival.outside:.2f} outside"
         text += f"; its local correlation is {levels}"

@@ -3,9 +3,11 @@
 In: the reader's residual map and the re-encoded tag, float32 (3, G, G) over the tagged frame (the whole source picture
 squeezed to a square). Out: a map of their local correlation, and its summary in and out of the changed region.
 
-Where pixels were replaced, the tag is gone: that hole is what a deepfake leaves. A tag that is as strong inside the
-replaced region as outside was put there after the replacement. The levels are judged against the correlation of the
-same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
+Where pixels were replaced, the tag is gone: that hole is what a deepfake leaves. But a reader does not see a tag
+everywhere even in an untouched photograph: in busy or plain places there is none to be found. So a place counts as a
+hole only where the source itself, tagged anew and read in the same way, shows the tag. A tag that is as strong inside
+the replaced region as outside was put there after the replacement. The levels are judged against the correlation of
+the same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ WINDOW_SIGMA_CELLS = 3.0
 PRESENT_NOISE_MULTIPLE = 2.5
 MIN_PRESENT_CORRELATION = 0.12
 MIN_CELLS = 24
+KEPT_QUANTILE = 0.6
+GONE_SHARE = 0.5
 EDGE_CELLS = 3
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
@@ -70,13 +74,54 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
     )
 
 
-def summarise(survival: SurvivalMap, changed: Mask | None, seen: Mask | None = None) -> Survival:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holes:
+    """bool (G, G) each: ``visible``, where the tag must show if it is there, and ``gone``, where it does not."""
+
+    visible: Mask
+    gone: Mask
+
+
+def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = None) -> Holes:
+    """Where a tag is gone that could be seen there.
+
+    Args:
+        survival: Of the suspect, as ``build_survival`` made it.
+        source: The same of the source picture, tagged anew.
+        seen: bool (G, G), the part of the tagged frame that the suspect shows, or None for all of it.
+
+    Returns:
+        The masks. What weakens the tag all over, such as compression, makes less of the frame visible, not more of it
+        a hole.
+
+    Raises:
+        LinkError: Maps or mask of different shapes.
+    """
+    shape = survival.correlation.shape
+    frame = np.ones(shape, np.bool_) if seen is None else seen
+    if frame.shape != shape or source.correlation.shape != shape:
+        raise LinkError(f"Survival maps of shapes {shape} and {source.correlation.shape} do not fit together")
+    clear = frame & (source.correlation >= source.present_from)
+    if not clear.any():
+        return Holes(visible=np.zeros(shape, np.bool_), gone=np.zeros(shape, np.bool_))
+    # Half the frame may have been replaced, so the weakening is judged where the tag is left.
+    kept = float(np.quantile(survival.correlation[clear] / source.correlation[clear], KEPT_QUANTILE))
+    due = np.clip(kept, 0.0, 1.0) * source.correlation
+    visible = clear & (due >= survival.present_from)
+    gone = visible & (survival.correlation < survival.present_from) & (survival.correlation < GONE_SHARE * due)
+    return Holes(visible=visible, gone=gone)
+
+
+def summarise(
+    survival: SurvivalMap, changed: Mask | None, seen: Mask | None = None, holes: Holes | None = None
+) -> Survival:
     """Mean correlation in and out of the changed region.
 
     Args:
         survival: As ``build_survival`` made it.
         changed: bool (G, G), the changed region in the tagged frame, or None where none was measured.
         seen: bool (G, G), the part of the tagged frame that the suspect shows, or None for all of it.
+        holes: As ``find_holes`` made it, or None where the source's pixels are not known.
 
     Returns:
         The summary; ``inside`` and ``outside`` are None where fewer than 24 cells are left to judge by once a margin of
@@ -91,9 +136,15 @@ def summarise(survival: SurvivalMap, changed: Mask | None, seen: Mask | None = N
     if frame.shape != shape or region.shape != shape:
         raise LinkError(f"A mask of shape {region.shape} does not fit a survival map of shape {shape}")
     cells = int(frame.sum())
-    present = float((frame & (survival.correlation >= survival.present_from)).sum()) / cells if cells else 0.0
+    if holes is None:
+        present = float((frame & (survival.correlation >= survival.present_from)).sum()) / cells if cells else 0.0
+        visible = None
+    else:
+        least = int(holes.visible.sum())
+        present = 1.0 - float(holes.gone.sum()) / least if least else 0.0
+        visible = least / cells if cells else 0.0
     if changed is None or not region.any():
-        return Survival(surviving_fraction=present, inside=None, outside=None)
+        return Survival(surviving_fraction=present, inside=None, outside=None, visible_fraction=visible)
     kernel = np.ones((2 * EDGE_CELLS + 1, 2 * EDGE_CELLS + 1), np.uint8)
     core = cv2.erode(region.astype(np.uint8), kernel, borderValue=1) > 0
     rest = cv2.dilate(region.astype(np.uint8), kernel) == 0
@@ -101,6 +152,7 @@ def summarise(survival: SurvivalMap, changed: Mask | None, seen: Mask | None = N
         surviving_fraction=present,
         inside=_mean(survival.correlation, core & frame),
         outside=_mean(survival.correlation, rest & frame),
+        visible_fraction=visible,
     )
 
 

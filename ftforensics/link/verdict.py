@@ -27,7 +27,6 @@ COARSE_LIKENESS_BITS = 12
 # Correlations of the region and of the rest, each read by itself: 0.3 at most in honest swaps, 0.33 and up in overlays.
 TRANSPLANT_RATIO = 0.45
 TRANSPLANT_MIN_OUTSIDE = 0.15
-SURVIVAL_HOLE = 0.80
 MAX_CHANGED_FRACTION = 0.60
 
 
@@ -260,23 +259,15 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     registration = facts.registration
     if registration is None:
         return None
-    measured = registration.changed_fraction is not None
-    if measured and (registration.changed_fraction or 0.0) > MAX_CHANGED_FRACTION:
+    # A tag that is missing somewhere does not show a change by itself: readers miss it in untouched pictures too.
+    if registration.changed_fraction is None or not registration.changed_regions:
         return None
-    hole = facts.survival is not None and facts.survival.surviving_fraction < SURVIVAL_HOLE
-    if measured and not registration.changed_regions:
+    if registration.changed_fraction > MAX_CHANGED_FRACTION:
         return None
-    if not measured and not hole:
-        return None
-    change = (
-        say.describe_change(registration)
-        if measured
-        else "The tag is missing in a part of the frame, which is where content was replaced or destroyed."
-    )
     return Judgement(
         verdict=Verdict.VERIFIED_DERIVATIVE,
-        reasons=(*_verified_reasons(facts, tag), change, *_survival_reason(facts)),
-        limitations=(*_verified_limitations(facts), say.CHANGE_LIMITS if measured else say.NO_PREVIEW),
+        reasons=(*_verified_reasons(facts, tag), say.describe_change(registration), *_survival_reason(facts)),
+        limitations=(*_verified_limitations(facts), say.CHANGE_LIMITS),
     )
 
 

@@ -215,12 +215,21 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
     return rows
 
 
+def _survival_meaning(survival: Survival) -> str:
+    if survival.visible_fraction is None:
+        return "Share of the tagged frame in which the tag shows. How much of the rest could show one is not known."
+    return (
+        "Share that still shows the tag, of the part of the frame in which the registered photograph itself would show "
+        f"one ({percent(survival.visible_fraction)} of it)."
+    )
+
+
 def _survival_rows(survival: Survival) -> list[Statistic]:
     rows = [
         Statistic(
             name="Tag surviving",
             value=percent(survival.surviving_fraction),
-            meaning="Share of the tagged frame in which the tag can still be measured.",
+            meaning=_survival_meaning(survival),
         )
     ]
     if survival.inside is not None and survival.outside is not None:

@@ -9,7 +9,7 @@ from ftforensics.link import fingerprint
 from ftforensics.link.difference import compare
 from ftforensics.link.register import matrix_of, register
 from ftforensics.link.render import render_difference, render_survival
-from ftforensics.link.survival import SurvivalMap
+from ftforensics.link.survival import Holes, SurvivalMap
 
 
 def _open(png):
@@ -62,6 +62,19 @@ def test_the_survival_map_is_laid_on_the_mirrored_suspect():
     left, right = picture[:768, 100:400].mean(axis=(0, 1)), picture[:768, 600:740].mean(axis=(0, 1))
     assert left[1] > right[1] + 30
     assert right[2] > right[1]
+
+
+def test_only_holes_are_outlined_not_every_dark_place():
+    level = np.full((64, 64), 0.6, np.float32)
+    level[:, :20] = 0.0
+    survival, none = SurvivalMap(correlation=level, present_from=0.2), np.zeros((64, 64), np.bool_)
+    dark = _open(render_survival(photograph(), survival, None, Holes(visible=level > 0.2, gone=none)))
+    unknown = _open(render_survival(photograph(), survival))
+    gone = _open(render_survival(photograph(), survival, None, Holes(visible=~none, gone=level < 0.2)))
+    edge = np.abs(gone[:760, :760].astype(int) - dark[:760, :760]).sum(axis=2) > 60
+    assert edge[:, 200:280].any(axis=1).mean() > 0.9
+    assert not edge[:, 300:].any()
+    assert (unknown[:760, :760] == dark[:760, :760]).all()
 
 
 def test_the_same_input_gives_the_same_bytes():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ftforensics.errors import LinkError
-from ftforensics.link.survival import build_survival, summarise
+from ftforensics.link.survival import build_survival, find_holes, summarise
 
 GRID = 64
 
@@ -103,3 +103,63 @@ def test_masks_that_do_not_fit_are_refused():
     survival = build_survival(_tag(), _tag())
     with pytest.raises(LinkError):
         summarise(survival, np.zeros((8, 8), np.bool_))
+
+
+def _busy():
+    mask = np.zeros((GRID, GRID), np.bool_)
+    mask[:, :20] = True
+    return mask
+
+
+def _reading(tag, present, noise, seed):
+    """A residual that holds the tag where it is present and can be seen: never in the busy part."""
+    return (tag * present * ~_busy() + noise * _tag(seed)).astype(np.float32)
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.8, 1.5])
+def test_where_the_source_shows_no_tag_either_there_is_no_hole(noise):
+    tag = _tag()
+    source = build_survival(_reading(tag, True, 0.5, 100), tag)
+    holes = find_holes(build_survival(_reading(tag, True, noise, 200), tag), source)
+    assert (holes.visible & _busy())[:, :14].mean() < 0.01
+    assert holes.gone.mean() < 0.03
+    summary = summarise(build_survival(_reading(tag, True, noise, 200), tag), None, None, holes)
+    assert summary.surviving_fraction > 0.96
+    assert summary.visible_fraction == pytest.approx(holes.visible.mean())
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.8])
+def test_a_replaced_region_is_a_hole_where_it_can_be_seen(noise):
+    tag, hole = _tag(), _hole()
+    source = build_survival(_reading(tag, True, 0.5, 100), tag)
+    survival = build_survival(_reading(tag, ~hole, noise, 200), tag)
+    holes = find_holes(survival, source)
+    overlap = (holes.gone & hole).sum() / (holes.gone | hole).sum()
+    assert overlap > 0.5
+    assert summarise(survival, hole, None, holes).surviving_fraction < 0.9
+
+
+def test_a_tag_that_is_weak_everywhere_is_seen_nowhere_and_gone_nowhere():
+    tag = _tag()
+    source = build_survival(_read(tag, 0.5), tag)
+    for residual in (_tag(9), np.zeros_like(tag)):
+        holes = find_holes(build_survival(residual, tag), source)
+        assert holes.visible.mean() < 0.1
+        assert not (holes.gone & ~holes.visible).any()
+
+
+def test_what_is_not_in_view_is_no_hole():
+    tag, seen = _tag(), np.zeros((GRID, GRID), np.bool_)
+    seen[:, 32:] = True
+    source = build_survival(_read(tag, 0.5), tag)
+    holes = find_holes(build_survival(_read(tag * seen, 0.3), tag), source, seen)
+    assert not holes.gone[:, :32].any()
+    assert not holes.visible[:, :32].any()
+    assert holes.gone.mean() < 0.02
+
+
+def test_holes_of_maps_that_do_not_fit_are_refused():
+    tag = _tag()
+    survival = build_survival(tag, tag)
+    with pytest.raises(LinkError, match="do not fit"):
+        find_holes(survival, build_survival(tag[:, :32, :32], tag[:, :32, :32]))

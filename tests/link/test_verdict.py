@@ -238,12 +238,13 @@ def test_an_unreadable_file_says_nothing_about_its_content():
     assert "truncated after 12 bytes." in judgement.reasons[0]
 
 
-def test_without_a_preview_a_hole_in_the_tag_shows_a_change_but_nothing_shows_its_absence():
-    hole = Survival(surviving_fraction=0.6, inside=None, outside=None)
-    assert _verdict(registration=UNMEASURED, survival=hole) == Verdict.VERIFIED_DERIVATIVE
-    judgement = judge(replace(GOOD, registration=UNMEASURED))
+@pytest.mark.parametrize("present", [1.0, 0.6, 0.0])
+def test_without_a_preview_neither_a_change_nor_its_absence_is_claimed(present: float):
+    survival = Survival(surviving_fraction=present, inside=None, outside=None)
+    judgement = judge(replace(GOOD, registration=UNMEASURED, survival=survival))
     assert judgement.verdict == Verdict.TAG_UNCONFIRMED
     assert any("keeps no preview" in text for text in judgement.limitations)
+    assert not any("replaced or destroyed" in text for text in judgement.reasons)
 
 
 PRECEDENCE = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +39,22 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def file_size_limit() -> Iterator[Callable[[int], None]]:
-    """Let no file be written beyond so many bytes, root included: file_size_limit(1000). Like a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda limit_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
+    """Let no file be written beyond so many bytes, root included: with file_size_limit(1000). Like a full disk.
+
+    Only inside the block: the report of a test run may be such a file itself.
+    """
+
+    @contextmanager
+    def limited(limit_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

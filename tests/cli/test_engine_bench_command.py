@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -71,12 +72,13 @@ def test_quantise_finds_out_that_it_cannot_write_before_it_looks_at_pictures(
     model_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    file_size_limit: Callable[[int], None],
+    file_size_limit: Callable[[int], AbstractContextManager[None]],
 ) -> None:
     shutil.copytree(model_folder, tmp_path / "engines" / model_folder.name)
     monkeypatch.setenv("FTF_ENGINES", str(tmp_path / "engines"))
-    file_size_limit(0)
-    assert "cannot be written" in ftf("engine", "quantise", "--images", "nowhere", expect=7).err
+    with file_size_limit(0):
+        told = ftf("engine", "quantise", "--images", "nowhere", expect=7).err
+    assert "cannot be written" in told
 
 
 def test_bench_writes_tables_and_a_plot(ftf: Ftf, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:

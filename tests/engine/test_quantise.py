@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -162,13 +163,12 @@ def test_changed_bytes_are_refused(model: Path) -> None:
 
 @pytest.mark.parametrize(("graph_bytes", "limit_bytes"), [(50_000, 20_000), (10, 1_000)])
 def test_a_disk_that_fills_up_leaves_reader_and_card_as_they_were(
-    model: Path, file_size_limit: Callable[[int], None], graph_bytes: int, limit_bytes: int
+    model: Path, file_size_limit: Callable[[int], AbstractContextManager[None]], graph_bytes: int, limit_bytes: int
 ) -> None:
     """Once the graph does not fit, and once the card does not."""
     save_quantised(model, b"the first", {"speed_up": 2.0, "runs": ["x" * 2_000]})
     before = {path.name: path.read_bytes() for path in model.iterdir()}
-    file_size_limit(limit_bytes)
-    with pytest.raises(WriteFailed, match="cannot be written"):
+    with file_size_limit(limit_bytes), pytest.raises(WriteFailed, match="cannot be written"):
         save_quantised(model, b"." * graph_bytes, {"runs": ["x" * 2_000]})
     assert {path.name: path.read_bytes() for path in model.iterdir()} == before
     assert load_quantised(model) == b"the first"
@@ -181,13 +181,12 @@ def test_others_may_still_read_what_they_could(model: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_known_beforehand(
-    model: Path, tmp_path: Path, file_size_limit: Callable[[int], None]
+    model: Path, tmp_path: Path, file_size_limit: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     before = sorted(path.name for path in model.iterdir())
     check_writable(model)
     assert sorted(path.name for path in model.iterdir()) == before
     with pytest.raises(WriteFailed):
         check_writable(tmp_path / "nowhere")
-    file_size_limit(0)
-    with pytest.raises(WriteFailed):
+    with file_size_limit(0), pytest.raises(WriteFailed):
         check_writable(model)

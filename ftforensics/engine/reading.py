@@ -7,7 +7,7 @@ hypotheses of the chosen search mode, spent or not, so that stopping early buys 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -85,13 +85,23 @@ class Reading:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Try:
-    """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched."""
+    """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched.
+
+    ``soft`` keeps its soft bits by carrier key, since a hypothesis that does not match is decoded blind later.
+    """
 
     residual: Floats
     frame: geometry.Affine
     mode: SearchMode
     peak: float | None
     best_z: float | None = None
+    soft: dict[str, Floats] = field(default_factory=dict)
+
+    def soft_bits(self, book: Book) -> Floats:
+        """As ``soft_bits`` of the residual, projected once a key."""
+        if book.key.key_id not in self.soft:
+            self.soft[book.key.key_id] = soft_bits(self.residual, book)
+        return self.soft[book.key.key_id]
 
 
 class _Candidate:
@@ -282,7 +292,7 @@ class TagReader:
         return sorted(accepted, key=lambda tag: (-tag.z, tag.carrier_key_id))
 
     def _match_book(self, tried: _Try, book: Book) -> MatchedTag | None:
-        soft = soft_bits(tried.residual, book)
+        soft = tried.soft_bits(book)
         found = matching.match(soft, book.words)
         tried.best_z = max(0.0 if found is None else found.z, 0.0 if tried.best_z is None else tried.best_z)
         if found is None:
@@ -314,7 +324,7 @@ class TagReader:
         trials = self.pictures * max(1, len(self.books)) * self.budget.hypotheses
         for tried in tries:
             for book in self.books:
-                blind = matching.decode_blind(soft_bits(tried.residual, book), book.key.channel, trials=trials)
+                blind = matching.decode_blind(tried.soft_bits(book), book.key.channel, trials=trials)
                 # A registered id that did not match well enough must not be called unregistered.
                 if blind is not None and not _is_registered(blind.correction.tag_id, book):
                     decoded = DecodedTag(

@@ -115,6 +115,7 @@ class Examiner:
         self._checks = RecordChecks(trust, checked_at)
         self._keys = {key.key_id: key for key in keys}
         self._content_rivals = lru_cache(maxsize=RIVALS_KEPT)(self._find_content_rivals)
+        self._source_survival = lru_cache(maxsize=RIVALS_KEPT)(self._measure_source)
         self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
 
     def unreadable(self, result: IntakeResult, place: Place) -> Examined:
@@ -270,8 +271,7 @@ class Examiner:
         plain, mirrored = fingerprint.phash_pair(pixels)
         core_phash = int(source_phash(row), 16)
         coarse = min((plain ^ core_phash).bit_count(), (mirrored ^ core_phash).bit_count())
-        key = self._keys[tag.carrier_key_id]
-        expected = build_tag_planes(channel.encode(tag.tag_id, key.channel), key.carriers, self._sync)
+        expected = self._tag_planes(tag.tag_id, tag.carrier_key_id)
         local = survival.build_survival(reading.residual, expected)
         registration = attempt.registration
         pictures: tuple[Picture, ...] = ()
@@ -285,7 +285,8 @@ class Examiner:
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
         seen = seen_cells(reading, local.correlation.shape[0])
-        holes = self._find_holes(row, expected, local, seen)
+        source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
+        holes = None if source is None else survival.find_holes(local, source, seen)
         summary = survival.summarise(local, changed, seen, holes)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, tag_frame(tag))
@@ -304,23 +305,20 @@ class Examiner:
             pictures=(*pictures, overlay),
         )
 
-    def _find_holes(
-        self,
-        row: RegisteredRecord,
-        expected: NDArray[np.float32],
-        local: survival.SurvivalMap,
-        seen: NDArray[np.bool_] | None,
-    ) -> survival.Holes | None:
-        """Where the tag is gone that shows in the source's preview, tagged anew; None without a preview."""
-        if row.preview is None:
+    def _tag_planes(self, tag_id: str, carrier_key_id: str) -> NDArray[np.float32]:
+        key = self._keys[carrier_key_id]
+        return build_tag_planes(channel.encode(tag_id, key.channel), key.carriers, self._sync)
+
+    def _measure_source(
+        self, row: RegisteredRecord, tag_id: str, carrier_key_id: str
+    ) -> survival.SurvivalMap | None:
+        """Where the tag shows in the source's preview, tagged anew; None without one. Remembered as the rivals are."""
+        preview = _preview_of(row)
+        if preview is None:
             return None
-        try:
-            preview = fingerprint.decode_preview(row.preview)
-        except LinkError:
-            return None
-        tagged = add_residual(preview, expected, build_mask(preview), DEFAULT_PSNR_DB)
-        source = survival.build_survival(self._reader.residuals([tagged])[0], expected)
-        return survival.find_holes(local, source, seen)
+        planes = self._tag_planes(tag_id, carrier_key_id)
+        tagged = add_residual(preview, planes, build_mask(preview), DEFAULT_PSNR_DB)
+        return survival.build_survival(self._reader.residuals([tagged])[0], planes)
 
     def _rivals(self, row: RegisteredRecord, reading: Reading, tag: MatchedTag) -> tuple[SourceRef, ...]:
         """Other verified records that claim this picture: a second tag in its pixels, or the same source content."""
@@ -335,11 +333,8 @@ class Examiner:
 
     def _find_content_rivals(self, row: RegisteredRecord, tag_id: str, carrier_key_id: str) -> tuple[SourceRef, ...]:
         """Other verified records of the same content as a source; remembered, for many suspects can share a source."""
-        if row.preview is None:
-            return ()
-        try:
-            preview = fingerprint.decode_preview(row.preview)
-        except LinkError:
+        preview = _preview_of(row)
+        if preview is None:
             return ()
         rivals: list[SourceRef] = []
         features = _Lazy(preview)
@@ -377,6 +372,16 @@ def _enlarge_to(least_px: int, pixels: Pixels) -> Pixels:
     if min(height, width) >= least_px:
         return pixels
     return np.asarray(resize(pixels, max(width, least_px), max(height, least_px)))
+
+
+def _preview_of(row: RegisteredRecord) -> Pixels | None:
+    """The source as the record keeps it; None where it keeps none, or one that does not parse."""
+    if row.preview is None:
+        return None
+    try:
+        return fingerprint.decode_preview(row.preview)
+    except LinkError:
+        return None
 
 
 def _attempt(pixels: Pixels, row: RegisteredRecord, features: _Lazy) -> register.Attempt:

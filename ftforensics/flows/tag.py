@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec import channel
-from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.record import BindingStatement, RecordCore, SignedEnvelope
-from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
-from ftforensics.engine.informed import InformedSettings, shape_tag
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
+from ftforensics.engine.informed import InformedSettings
 from ftforensics.engine.reader import Embedder, Reader
-from ftforensics.engine.reading import Reading, SearchBudget, TagReader
-from ftforensics.engine.ring import RingKey, build_book
+from ftforensics.engine.ring import RingKey
 from ftforensics.errors import AlreadyExists, EvidenceError, EvidenceUnreadable, ModeUnsupported, WriteFailed
+from ftforensics.flows.embedding import make_planes, read_back
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import Quality, compare
 from ftforensics.imaging.resample import Pixels, fit_within
@@ -217,7 +217,7 @@ class Tagger:
             tagged = add_residual(photo.pixels, self._planes(photo.pixels, signs, tag_id, psnr_db), mask, psnr_db)
             saved = save_like(photo, tagged, temporary, clobber=True)
             again = load_photo(temporary)
-            z = self._read_back(again, tag_id)
+            z = read_back(fit_within(again.srgb, READ_PX), tag_id, self._key, self._reader)
             if z >= KEEP_Z:
                 if step_db:
                     warnings.append(f"embedded {-step_db:.1f} dB stronger than asked, or the tag would not read back")
@@ -229,26 +229,16 @@ class Tagger:
         )
 
     def _planes(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float) -> NDArray[np.float32]:
-        if self._embedder is None or self._settings.informed is None:
-            return build_tag_planes(signs, self._key.carriers, self._sync)
-        return shape_tag(
+        return make_planes(
             pixels,
             signs,
-            self._key.carriers,
-            self._sync,
-            self._embedder,
-            target_psnr_db=psnr_db,
-            random=np.random.default_rng(int(tag_id, 16)),
-            settings=self._settings.informed,
+            tag_id,
+            key=self._key,
+            sync=self._sync,
+            embedder=self._embedder,
+            informed=self._settings.informed,
+            psnr_db=psnr_db,
         )
-
-    def _read_back(self, photo: Photo, tag_id: str) -> float:
-        """The z of the written file's tag, read as a scan would read it; 0 where another id came out."""
-        book = build_book(self._key, np.array([int(tag_id, 16)], dtype=np.uint64))
-        tag_reader = TagReader(self._reader, [book], budget=SearchBudget(mode="direct"))
-        pixels = fit_within(photo.srgb, READ_PX)
-        reading: Reading = tag_reader.identify(pixels, tag_reader.residuals([pixels])[0])
-        return reading.outcome.z if isinstance(reading.outcome, MatchedTag) else 0.0
 
     def _sign_binding(self, tag_id: str, envelope: SignedEnvelope, saved: SavedFile, again: Photo) -> SignedEnvelope:
         statement = BindingStatement(

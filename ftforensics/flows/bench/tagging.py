@@ -19,9 +19,9 @@ from ftforensics.attacks import handling, regions
 from ftforensics.codec import carriers, channel
 from ftforensics.engine import informed
 from ftforensics.engine.reader import Embedder, Reader
-from ftforensics.engine.reading import SearchBudget, TagReader
-from ftforensics.engine.ring import RingKey, build_book
+from ftforensics.engine.ring import RingKey
 from ftforensics.errors import EvidenceUnreadable
+from ftforensics.flows.embedding import make_planes, read_back
 from ftforensics.flows.tag import KEEP_Z, PSNR_STEPS_DB, READ_PX, TagSettings
 from ftforensics.imaging import perceptual, resample
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
@@ -124,32 +124,23 @@ class BenchTagger:
             planes = self._planes(photo.pixels, signs, tag_id, psnr_db)
             added = perceptual.add_residual(photo.pixels, planes, mask, psnr_db)
             save_like(photo, added, file, clobber=True)
-            z = self._read_back(load_photo(file), tag_id)
+            z = read_back(fit_within(load_photo(file).srgb, READ_PX), tag_id, self._key, self._reader)
             if z >= KEEP_Z:
                 Image.fromarray(added).save(self._work / f"{name}.png", compress_level=1)
                 return {"refused": False, "stronger_db": -step_db, "z": z}
         return {"refused": True, "stronger_db": -PSNR_STEPS_DB[-1], "z": z}
 
     def _planes(self, pixels: Pixels, signs: Floats, tag_id: str, psnr_db: float) -> Floats:
-        if self._embedder is None or self._settings.informed is None:
-            return carriers.build_tag_planes(signs, self._key.carriers, self._sync)
-        return informed.shape_tag(
+        return make_planes(
             pixels,
             signs,
-            self._key.carriers,
-            self._sync,
-            self._embedder,
-            target_psnr_db=psnr_db,
-            random=np.random.default_rng(int(tag_id, 16)),
-            settings=self._settings.informed,
+            tag_id,
+            key=self._key,
+            sync=self._sync,
+            embedder=self._embedder,
+            informed=self._settings.informed,
+            psnr_db=psnr_db,
         )
-
-    def _read_back(self, photo: Photo, tag_id: str) -> float:
-        book = build_book(self._key, np.array([int(tag_id, 16)], dtype=np.uint64))
-        tag_reader = TagReader(self._reader, [book], budget=SearchBudget(mode="direct"))
-        pixels = fit_within(photo.srgb, READ_PX)
-        reading = tag_reader.identify(pixels, tag_reader.residuals([pixels])[0])
-        return float(getattr(reading.outcome, "z", 0.0))
 
 
 def load_exhibit(path: Path) -> Pixels:

@@ -309,9 +309,7 @@ class Examiner:
         key = self._keys[carrier_key_id]
         return build_tag_planes(channel.encode(tag_id, key.channel), key.carriers, self._sync)
 
-    def _measure_source(
-        self, row: RegisteredRecord, tag_id: str, carrier_key_id: str
-    ) -> survival.SurvivalMap | None:
+    def _measure_source(self, row: RegisteredRecord, tag_id: str, carrier_key_id: str) -> survival.SurvivalMap | None:
         """Where the tag shows in the source's preview, tagged anew; None without one. Remembered as the rivals are."""
         preview = _preview_of(row)
         if preview is None:

@@ -62,7 +62,7 @@ class View:
 
 
 @lru_cache(maxsize=1)
-def _enlarge() -> Floats:
+def enlarge_matrix() -> Floats:
     """The matrix (128, 64) of cubic enlargement along one side."""
     eye = np.eye(GRID, dtype=np.float32)
     return np.asarray(cv2.resize(eye, (GRID, VIEW_PX), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
@@ -70,12 +70,12 @@ def _enlarge() -> Floats:
 
 def _to_view(planes: Floats) -> Floats:
     """Planes (3, 64, 64) enlarged to (3, 128, 128)."""
-    return np.asarray(_enlarge() @ planes @ _enlarge().T)
+    return np.asarray(enlarge_matrix() @ planes @ enlarge_matrix().T)
 
 
 def _from_view(gradient: Floats) -> Floats:
     """Adjoint of ``_to_view``."""
-    return np.asarray(_enlarge().T @ gradient @ _enlarge())
+    return np.asarray(enlarge_matrix().T @ gradient @ _enlarge())
 
 
 def _replaced(picture: Floats, random: np.random.Generator) -> View:
@@ -130,6 +130,18 @@ def _blurred(planes: Floats, sigma_px: float) -> Floats:
 
 
 _VIEWS = (_replaced, _cropped, _squeezed, _recompressed, _recoloured, _noisy, _replaced)
+
+
+def draw_view(picture: Floats, random: np.random.Generator) -> View:
+    """One light manipulation of a picture (3, 128, 128), or now and then none."""
+    kind = int(random.integers(0, len(_VIEWS) + 1))
+    return _VIEWS[kind](picture, random) if kind < len(_VIEWS) else View(picture, np.ones_like(picture))
+
+
+def spread_gradient(view: View, gradient: Floats) -> Floats:
+    """A gradient (3, 128, 128) with respect to a view as one with respect to what was manipulated."""
+    passed = gradient if view.blur_px == 0.0 else _blurred(gradient, view.blur_px)
+    return np.asarray(passed * view.gain)
 
 
 def _draw_views(picture: Floats, count: int, step: int, random: np.random.Generator) -> list[View]:
@@ -241,8 +253,7 @@ def shape_tag(
         _, gradients = embedder.gradient(batch, rows, weights, settings.margin, settings.sharpness)
         total = np.zeros_like(host)
         for view, gradient in zip(views, gradients, strict=True):
-            passed = gradient if view.blur_px == 0.0 else _blurred(gradient, view.blur_px)
-            total += passed * view.gain
+            total += spread_gradient(view, gradient)
         for _ in range(settings.moved_views):
             frame = _draw_frame(random)
             total += _moved_gradient(image, shaped * scale, sync, embedder, frame, settings.moved_weight)

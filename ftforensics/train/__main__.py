@@ -1,4 +1,4 @@
-"""``python -m ftforensics.train simulator|reader|export|calibrate``."""
+"""``python -m ftforensics.train simulator|reader|informed|export|calibrate``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument("--workers", type=int, default=2)
     reader.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     reader.add_argument("--model-id", default="ftf-1")
+    informed = commands.add_parser("informed", help="train a reader on, with tags that are shaped to it")
+    informed.add_argument("--images", type=Path, required=True)
+    informed.add_argument("--start", type=Path, required=True, help="a reader's checkpoint, or a model folder")
+    informed.add_argument("--out", type=Path, required=True)
+    informed.add_argument("--simulator", type=Path, help="checkpoint of the GAN simulator to train through")
+    informed.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
+    informed.add_argument("--steps", type=int, default=4000)
+    informed.add_argument("--seed", type=int, default=1)
+    informed.add_argument("--batch", type=int, default=32)
+    informed.add_argument("--peak", type=float, default=4e-4, help="highest learning rate")
+    informed.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
+    informed.add_argument("--model-id", default="ftf-1")
     export = commands.add_parser("export", help="write a model folder from checkpoints")
     export.add_argument("--reader", type=Path, required=True)
     export.add_argument("--simulator", type=Path, required=True)
@@ -88,6 +100,25 @@ def _reader(arguments: argparse.Namespace) -> None:
     )
 
 
+def _informed(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.informed import train_informed
+
+    train_informed(
+        arguments.images,
+        arguments.out,
+        start=arguments.start,
+        simulator=arguments.simulator,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        batch=arguments.batch,
+        peak=arguments.peak,
+        decay=arguments.decay,
+        stop_after_s=arguments.stop_after_s,
+        model_id=arguments.model_id,
+        report=_say,
+    )
+
+
 def _export(arguments: argparse.Namespace) -> None:
     from ftforensics.train.export import export_model
 
@@ -104,7 +135,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Run one training command."""
     arguments = _parser().parse_args()
-    run = {"simulator": _simulator, "reader": _reader, "export": _export, "calibrate": _calibrate}
+    run = {"simulator": _simulator, "reader": _reader, "informed": _informed, "export": _export, "calibrate": _calibrate}
     run[arguments.command](arguments)
 
 

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 
-from ftforensics.codec.carriers import MESSAGE_BITS, OPPONENT_AXES, SYNC_ENERGY, VALUES, dct_matrix, spectral_envelope
+from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES
 from ftforensics.nets.reader import Reader, build_reader, update_average
+from ftforensics.train.band import BandTransform, warp
 from ftforensics.train.data import load_pictures
 from ftforensics.train.samples import TaggedBatches
 from ftforensics.train.simulator import load_simulator
@@ -29,36 +30,17 @@ REGRESSION_WEIGHT = 0.3
 SAVE_EVERY_S = 150.0
 
 
-def warp(planes: Tensor, maps: Tensor) -> Tensor:
-    """Planes seen through affine maps (B, 2, 3) in [-1, 1] coordinates; zero outside."""
-    grid = functional.affine_grid(maps, list(planes.shape), align_corners=False)
-    return functional.grid_sample(planes, grid, align_corners=False)
-
-
-class BandTransform:
-    """Planes (B, 3, 64, 64) to band coefficients (B, D), where carriers are short rows.
-
-    The adjoint of ``codec.carriers.planes_from_rows``.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.dct = torch.from_numpy(dct_matrix()).float().to(device)
-        self.axes = torch.from_numpy(OPPONENT_AXES).float().to(device)
-        self.inside = torch.from_numpy(np.flatnonzero(spectral_envelope() > 0)).to(device)
-
-    def __call__(self, planes: Tensor) -> Tensor:
-        """Coefficients inside the band, in the order of codec.carriers."""
-        opponent = torch.einsum("ac,bcyx->bayx", self.axes, planes)
-        return (self.dct @ opponent @ self.dct.T).flatten(1)[:, self.inside]
+def as_input(pictures: Tensor) -> Tensor:
+    """Pixels uint8 (B, 128, 128, 3) as the reader takes them."""
+    return (pictures.permute(0, 3, 1, 2).float() / 255.0).contiguous(memory_format=torch.channels_last)
 
 
 def losses(
-    net: Reader, to_band: BandTransform, sharpness: Tensor, batch: dict[str, Tensor]
+    net: Reader, to_band: BandTransform, sharpness: Tensor, pictures: Tensor, batch: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy of the bits, regression error and bit accuracy of a batch."""
-    pictures = batch["pictures"].permute(0, 3, 1, 2).float() / 255.0
     with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
-        estimate = net(pictures.contiguous(memory_format=torch.channels_last)).float()
+        estimate = net(pictures).float()
     target = warp(batch["planes"], batch["to_source"]) * batch["present"][:, None]
     regression = functional.mse_loss(estimate, target)
     weight = (VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS) ** 0.5
@@ -157,7 +139,7 @@ def train_reader(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
         content = {name: value.to(place, non_blocking=True) for name, value in content.items()}
-        bits, regression, accuracy = losses(net, to_band, sharpness, content)
+        bits, regression, accuracy = losses(net, to_band, sharpness, as_input(content["pictures"]), content)
         optimiser.zero_grad()
         (bits + REGRESSION_WEIGHT * regression).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

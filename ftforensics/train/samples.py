@@ -5,6 +5,7 @@ No gradient passes through a manipulation: the carriers are fixed, so codecs, bl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,6 +165,46 @@ def _for_grid_sample(affine: geometry.Affine) -> NDArray[np.float32]:
     return geometry.compose(from_unit, geometry.compose(affine, to_unit)).astype(np.float32)
 
 
+class CarrierDraw:
+    """Fresh message carriers for training."""
+
+    def __init__(self, model_id: str) -> None:
+        self.sync = sync_row(model_id)
+        self._pool = [carrier_rows(b"training carriers %d" % index, model_id) for index in range(CARRIER_POOL)]
+
+    def draw(self, random: np.random.Generator) -> NDArray[np.float64]:
+        """New orthonormal carriers (128, D): a base set with every coefficient's sign redrawn.
+
+        That is far cheaper than orthonormalising anew, and they differ from the base as much as two keys' do.
+        """
+        rows = self._pool[int(random.integers(0, CARRIER_POOL))]
+        rows = rows * random.choice(np.array([-1.0, 1.0]), rows.shape[1])
+        return np.asarray(rows - (rows @ self.sync.T) @ self.sync)
+
+
+def manipulate(
+    tagged: Pixels, pictures: Pictures, simulator: Simulator | None, hard: Hardness, random: np.random.Generator
+) -> tuple[Sample, Pixels]:
+    """A tagged picture after an edit, a move and handling, and the reader's view of it."""
+    sample = Sample(tagged, np.ones((GRID, GRID), np.float32), geometry.IDENTITY, geometry.IDENTITY)
+    edit(sample, pictures, simulator, hard, random)
+    move(sample, hard, random)
+    handle(sample, hard, random)
+    return sample, see(sample, random)
+
+
+def stack_samples(seen: Sequence[tuple[Sample, Pixels]]) -> dict[str, torch.Tensor]:
+    """Views uint8 (B, 128, 128, 3), where tags survive (B, 64, 64), and the maps (B, 2, 3) for ``grid_sample``."""
+    samples = [sample for sample, _ in seen]
+    present = np.stack([np.clip(sample.present, 0.0, 1.0) for sample in samples]).astype(np.float32)
+    return {
+        "pictures": torch.from_numpy(np.stack([view for _, view in seen])),
+        "present": torch.from_numpy(present),
+        "to_source": torch.from_numpy(np.stack([_for_grid_sample(sample.to_source) for sample in samples])),
+        "from_source": torch.from_numpy(np.stack([_for_grid_sample(sample.from_source) for sample in samples])),
+    }
+
+
 class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
     """Batch ``step`` of a training run, a pure function of (seed, step).
 
@@ -176,17 +217,7 @@ class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
     ) -> None:
         self.pictures, self.simulator = pictures, simulator
         self.seed, self.batch, self.steps = seed, batch, steps
-        self.sync = sync_row(model_id)
-        self.pool = [carrier_rows(b"training carriers %d" % index, model_id) for index in range(CARRIER_POOL)]
-
-    def fresh_carriers(self, random: np.random.Generator) -> NDArray[np.float64]:
-        """New orthonormal carriers (128, D): a base set with every coefficient's sign redrawn.
-
-        That is far cheaper than orthonormalising anew, and they differ from the base as much as two keys' do.
-        """
-        rows = self.pool[int(random.integers(0, CARRIER_POOL))]
-        rows = rows * random.choice(np.array([-1.0, 1.0]), rows.shape[1])
-        return np.asarray(rows - (rows @ self.sync.T) @ self.sync)
+        self.keys = CarrierDraw(model_id)
 
     def __len__(self) -> int:
         """Steps of the whole run."""
@@ -196,27 +227,17 @@ class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
         """Batch number ``step``."""
         random = np.random.default_rng([self.seed, step])
         hard = hardness_at(step / self.steps)
-        carriers = self.fresh_carriers(random)
+        carriers = self.keys.draw(random)
         signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (self.batch, MESSAGE_BITS))
         rows = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
         # Either sign of the sync carrier, or the reader would learn to see it in every picture, tagged or not.
         poles = random.choice(np.array([-1.0, 1.0]), (self.batch, 1))
-        planes = planes_from_rows(rows + poles * self.sync * np.sqrt(VALUES * SYNC_ENERGY))
-        views, present, back, forth = [], [], [], []
-        for item in range(self.batch):
-            sample, view = self._one(planes[item], hard, random)
-            views.append(view)
-            present.append(np.clip(sample.present, 0.0, 1.0))
-            back.append(_for_grid_sample(sample.to_source))
-            forth.append(_for_grid_sample(sample.from_source))
-        return {
-            "pictures": torch.from_numpy(np.stack(views)),
+        planes = planes_from_rows(rows + poles * self.keys.sync * np.sqrt(VALUES * SYNC_ENERGY))
+        batch = stack_samples([self._one(planes[item], hard, random) for item in range(self.batch)])
+        return batch | {
             "signs": torch.from_numpy(signs),
             "carriers": torch.from_numpy(carriers.astype(np.float32)),
             "planes": torch.from_numpy(planes),
-            "present": torch.from_numpy(np.stack(present).astype(np.float32)),
-            "to_source": torch.from_numpy(np.stack(back)),
-            "from_source": torch.from_numpy(np.stack(forth)),
         }
 
     def _one(self, planes: Floats, hard: Hardness, random: np.random.Generator) -> tuple[Sample, Pixels]:
@@ -224,8 +245,4 @@ class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
         host = random_view(self.pictures.draw(random), side, random)
         psnr_db = float(random.uniform(*hard.psnr_db))
         tagged = perceptual.add_residual(host, planes, perceptual.build_mask(host), psnr_db)
-        sample = Sample(tagged, np.ones((GRID, GRID), np.float32), geometry.IDENTITY, geometry.IDENTITY)
-        edit(sample, self.pictures, self.simulator, hard, random)
-        move(sample, hard, random)
-        handle(sample, hard, random)
-        return sample, see(sample, random)
+        return manipulate(tagged, self.pictures, self.simulator, hard, random)

@@ -75,7 +75,7 @@ def _to_view(planes: Floats) -> Floats:
 
 def _from_view(gradient: Floats) -> Floats:
     """Adjoint of ``_to_view``."""
-    return np.asarray(enlarge_matrix().T @ gradient @ _enlarge())
+    return np.asarray(enlarge_matrix().T @ gradient @ enlarge_matrix())
 
 
 def _replaced(picture: Floats, random: np.random.Generator) -> View:

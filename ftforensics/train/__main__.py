@@ -135,7 +135,13 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Run one training command."""
     arguments = _parser().parse_args()
-    run = {"simulator": _simulator, "reader": _reader, "informed": _informed, "export": _export, "calibrate": _calibrate}
+    run = {
+        "simulator": _simulator,
+        "reader": _reader,
+        "informed": _informed,
+        "export": _export,
+        "calibrate": _calibrate,
+    }
     run[arguments.command](arguments)
 
 

@@ -145,4 +145,3 @@ def through_manipulation(slope: Tensor, batch: dict[str, Tensor]) -> Tensor:
     there = functional.interpolate(batch["present"][:, None], size=(VIEW_PX, VIEW_PX), mode="bilinear")
     area = batch["to_source"][:, :, :2].det().abs().clamp_min(0.05)[:, None, None, None]
     return warp(slope * there, batch["from_source"]) / area
-

@@ -1,4 +1,4 @@
-"""The process that keeps slots: it shapes their tags, adds them, manipulates pictures, and hands batches to the trainer.
+"""The process that keeps slots: it shapes and adds their tags, manipulates pictures, and gives the trainer batches.
 
 Enters: the reader's weights as they are and the gradient that the last batch of a slot gave. Leaves: that slot's next
 batch, as arrays. Everything is a function of the arguments in their order, so runs repeat.

@@ -15,8 +15,9 @@ from ftforensics.codec.carriers import SYNC_ENERGY, VALUES, rows_from_planes, sy
 from ftforensics.imaging import geometry
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train import samples
+from ftforensics.train.band import BandTransform, warp
 from ftforensics.train.data import Pictures, load_pictures
-from ftforensics.train.reader import BandTransform, learning_rate, losses, warp
+from ftforensics.train.reader import as_input, learning_rate, losses
 
 Batch = dict[str, torch.Tensor]
 
@@ -75,11 +76,11 @@ def test_shapes_types_and_ranges(data: samples.TaggedBatches) -> None:
 
 
 def test_redrawn_carriers_are_nearly_orthonormal_and_miss_the_sync_carrier(data: samples.TaggedBatches) -> None:
-    rows = data.fresh_carriers(np.random.default_rng(0))
-    np.testing.assert_allclose(rows @ data.sync.T, 0.0, atol=1e-12)
+    rows = data.keys.draw(np.random.default_rng(0))
+    np.testing.assert_allclose(rows @ data.keys.sync.T, 0.0, atol=1e-12)
     gram = rows @ rows.T - np.eye(128)
     assert np.abs(gram).max() < 0.02
-    again = data.fresh_carriers(np.random.default_rng(1))
+    again = data.keys.draw(np.random.default_rng(1))
     assert np.abs(rows @ again.T).max() < 0.15
 
 
@@ -93,7 +94,7 @@ def test_the_sync_carrier_comes_with_either_sign_so_that_no_picture_is_expected_
     data: samples.TaggedBatches,
 ) -> None:
     planes = torch.cat([data[step]["planes"] for step in range(4)]).double().numpy()
-    strength = rows_from_planes(planes) @ data.sync[0] / np.sqrt(VALUES * SYNC_ENERGY)
+    strength = rows_from_planes(planes) @ data.keys.sync[0] / np.sqrt(VALUES * SYNC_ENERGY)
     np.testing.assert_allclose(np.abs(strength), 1.0, atol=1e-4)
     assert 0 < (strength > 0).sum() < len(strength)
 
@@ -121,11 +122,11 @@ def test_torch_and_opencv_warp_alike() -> None:
 def test_an_oracle_that_returns_the_target_has_no_loss_to_speak_of(pictures: Pictures) -> None:
     batch = batches(pictures, batch=4)[0]
     target = warp(batch["planes"], batch["to_source"]) * batch["present"][:, None]
-    sharpness = torch.tensor(1.0)
-    bits, regression, accuracy = losses(lambda _: target, BandTransform(torch.device("cpu")), sharpness, batch)  # type: ignore[arg-type]
+    sharpness, to_band, seen = torch.tensor(1.0), BandTransform(torch.device("cpu")), as_input(batch["pictures"])
+    bits, regression, accuracy = losses(lambda _: target, to_band, sharpness, seen, batch)  # type: ignore[arg-type]
     assert float(regression) == 0.0
     assert float(accuracy) > 0.97
-    silent, missed, _ = losses(lambda _: 0 * target, BandTransform(torch.device("cpu")), sharpness, batch)  # type: ignore[arg-type]
+    silent, missed, _ = losses(lambda _: 0 * target, to_band, sharpness, seen, batch)  # type: ignore[arg-type]
     assert float(silent) == pytest.approx(np.log(2.0))
     assert float(bits) < 0.3
     assert float(missed) > 0.3

@@ -8,6 +8,7 @@ versions of what pictures go through. The idea is Costa's dirty-paper coding (19
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,7 +28,7 @@ from ftforensics.codec.carriers import (
 )
 from ftforensics.engine.reader import Embedder
 from ftforensics.imaging import geometry
-from ftforensics.imaging.perceptual import build_mask, residual_rms
+from ftforensics.imaging.perceptual import build_mask, residual_rms, round_pixels
 from ftforensics.imaging.resample import Floats, Pixels, resize
 
 VIEW_PX = 128
@@ -59,6 +60,10 @@ class View:
     pixels: Floats
     gain: Floats
     blur_px: float = 0.0
+
+
+Draw = Callable[[Floats, np.random.Generator], View]
+Regenerate = Callable[[Pixels], Pixels]
 
 
 @lru_cache(maxsize=1)
@@ -118,10 +123,17 @@ def _squeezed(picture: Floats, random: np.random.Generator) -> View:
 
 def _recompressed(picture: Floats, random: np.random.Generator) -> View:
     """Real JPEG at twice the size, differentiated as if it were the identity."""
-    pixels = np.clip(np.rint(picture.transpose(1, 2, 0) * 255), 0, 255).astype(np.uint8)
+    pixels = round_pixels(picture.transpose(1, 2, 0) * np.float32(255.0))
     large = handling.jpeg(resize(pixels, 2 * VIEW_PX, 2 * VIEW_PX), int(random.integers(30, 80)))
     small = resize(large, VIEW_PX, VIEW_PX).astype(np.float32).transpose(2, 0, 1) / np.float32(255.0)
     return View(small, np.ones_like(picture))
+
+
+def _regenerated(picture: Floats, regenerate: Regenerate) -> View:
+    """Through the model's generator at twice the size; what that does to a small change is taken for a blur."""
+    large = regenerate(resize(round_pixels(picture.transpose(1, 2, 0) * np.float32(255.0)), 2 * VIEW_PX, 2 * VIEW_PX))
+    small = resize(large, VIEW_PX, VIEW_PX).astype(np.float32).transpose(2, 0, 1) / np.float32(255.0)
+    return View(small, np.ones_like(picture), 1.0)
 
 
 def _blurred(planes: Floats, sigma_px: float) -> Floats:
@@ -129,7 +141,14 @@ def _blurred(planes: Floats, sigma_px: float) -> Floats:
     return np.asarray(blurred.transpose(2, 0, 1), dtype=np.float32)
 
 
-_VIEWS = (_replaced, _cropped, _squeezed, _recompressed, _recoloured, _noisy, _replaced)
+_VIEWS: tuple[Draw, ...] = (_replaced, _cropped, _squeezed, _recompressed, _recoloured, _noisy, _replaced)
+
+
+def _kinds(regenerate: Regenerate | None) -> tuple[Draw, ...]:
+    """The manipulations that are taken in turn."""
+    if regenerate is None:
+        return _VIEWS
+    return (*_VIEWS, lambda picture, _: _regenerated(picture, regenerate))
 
 
 def draw_view(picture: Floats, random: np.random.Generator) -> View:
@@ -144,11 +163,13 @@ def spread_gradient(view: View, gradient: Floats) -> Floats:
     return np.asarray(passed * view.gain)
 
 
-def _draw_views(picture: Floats, count: int, step: int, random: np.random.Generator) -> list[View]:
+def _draw_views(
+    picture: Floats, count: int, step: int, kinds: tuple[Draw, ...], random: np.random.Generator
+) -> list[View]:
     """The untouched view and ``count - 1`` manipulations in turn."""
     views = [View(picture, np.ones_like(picture))]
     for offset in range(count - 1):
-        views.append(_VIEWS[(step * (count - 1) + offset) % len(_VIEWS)](picture, random))
+        views.append(kinds[(step * (count - 1) + offset) % len(kinds)](picture, random))
     return views
 
 
@@ -243,12 +264,13 @@ def shape_tag(
     weights = np.ones(MESSAGE_BITS + 1, dtype=np.float32)
     weights[-1] = settings.sync_weight
     band: NDArray[np.float64] = rows_from_planes(build_tag_planes(signs, carriers, sync)[None])[0]
+    kinds = _kinds(embedder.regenerate)
     optimiser = _Adam(band.shape, settings.rate * float(np.sqrt(np.mean(band * band))))
     for step in range(settings.steps):
         planes = planes_from_rows(band[None])[0]
         shaped = _to_view(planes) * mask
         scale = np.float32(residual_rms(target_psnr_db) / np.sqrt(np.mean(shaped * shaped)))
-        views = _draw_views(np.clip(host + shaped * scale, 0, 1), settings.views, step, random)
+        views = _draw_views(np.clip(host + shaped * scale, 0, 1), settings.views, step, kinds, random)
         batch = np.ascontiguousarray(np.stack([view.pixels for view in views]), dtype=np.float32)
         _, gradients = embedder.gradient(batch, rows, weights, settings.margin, settings.sharpness)
         total = np.zeros_like(host)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -87,6 +89,7 @@ class OnnxEmbedder:
     """The gradient graph in ONNX Runtime."""
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        self._folder, self._threads = folder, threads
         self.card = load_card(folder)
         data = load_graph(folder, self.card.gradient_file, self.card.gradient_sha256)
         self._session = build_session(data, str(folder / self.card.gradient_file), threads)
@@ -104,6 +107,13 @@ class OnnxEmbedder:
         }
         soft, gradient = self._session.run(["soft", "gradient"], inputs)
         return soft, gradient
+
+    @cached_property
+    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
+        """See ``engine.reader.Embedder.regenerate``."""
+        if self.card.simulator_file is None:
+            return None
+        return OnnxSimulator(self._folder, threads=self._threads).regenerate
 
 
 class OnnxSimulator:

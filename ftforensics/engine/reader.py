@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -57,4 +57,9 @@ class Embedder(Protocol):
         self, pictures: Floats, carriers: Floats, weights: Floats, margin: float, sharpness: float
     ) -> tuple[Floats, Floats]:
         """Soft values (B, K) and gradient (B, 3, 128, 128) for pictures float32 (B, 3, 128, 128) in [0, 1]."""
+        ...
+
+    @property
+    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
+        """Rebuilds a picture uint8 (H, W, 3) as a deepfake generator does; None where the model has no generator."""
         ...

@@ -1,7 +1,7 @@
 """What a scan can have ready by the time the keys are open. In: options. Out: a reader, and modules that are loaded.
 
-Opening a key takes as long as somebody needs to type its passphrase, and after that scrypt is slow on purpose. It leaves
-the interpreter free to import what is needed next and to load the model.
+Opening a key takes as long as somebody needs to type its passphrase, and after that scrypt is slow on purpose. Both
+leave the interpreter free to import what is needed next and to load the model.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import typer
 from ftforensics import __version__
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, FAIL_ON_MATCHED, INTEGRITY, PARTIAL, combine_codes
+from ftforensics.cli.meanwhile import reader_meanwhile
 from ftforensics.cli.opening import (
     build_books,
     build_ring,
@@ -28,7 +29,6 @@ from ftforensics.cli.opening import (
     trouble_facts,
     warn_about_unread_records,
 )
-from ftforensics.cli.meanwhile import reader_meanwhile
 from ftforensics.cli.options import (
     CasesFolderOption,
     EngineOption,
@@ -161,9 +161,7 @@ def scan(
     # While keys are opened, workers start, the model is loaded and the rest of the program is imported.
     with (
         _start_workers(paths, jobs or min(4, os.cpu_count() or 2), timeout or 30.0) as workers,
-        reader_meanwhile(
-            lambda: choose_reader(settings, engine=engine, precision=precision, engines=engines)
-        ) as ready,
+        reader_meanwhile(lambda: choose_reader(settings, engine=engine, precision=precision, engines=engines)) as ready,
     ):
         signer, carriers = resolve_keys(
             settings,

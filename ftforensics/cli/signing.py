@@ -303,9 +303,7 @@ def _open_all(infos: Sequence[KeyInfo], source: PassphraseSource) -> tuple[list[
     """The signing and the carrier keys among these, each in their order."""
     unlocked = iter(source.unlock_all([(partial(_load, one), f"key {one.name}") for one in infos if one.locked]))
     opened = [next(unlocked) if info.locked else _load(info, None) for info in infos]
-    signers = [
-        NamedSigner(name=key.name, role=key.role, signer=key) for key in opened if isinstance(key, SigningKey)
-    ]
+    signers = [NamedSigner(name=key.name, role=key.role, signer=key) for key in opened if isinstance(key, SigningKey)]
     return signers, [key for key in opened if isinstance(key, CarrierKey)]
 
 

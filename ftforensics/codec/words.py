@@ -158,15 +158,20 @@ def _coarsen(sizes: Levels) -> tuple[Levels, int, int]:
 def _coarse_distances(
     signs: NDArray[np.bool_], multiples: Levels, words: PackedWords
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Of every word the sum of the multiples (128,), each 0 to 7, where it differs from the signs (128,), modulo 256.
+    """Of every word the sum of the multiples (128,), each 0 to 7, where it differs from the signs (128,), in a byte.
 
-    A sum that wraps looks nearer than it is, which lets a word through that need not have been scored exactly.
+    A sum that a byte cannot hold is replaced by a smaller one that it can, near the top: far words stay far, and none
+    looks farther than it is.
 
     Returns:
         The distances (N,), and the indices of at least two words that are near; N must be at least two.
     """
     signed = _halves_of(signs)
-    planes = [_halves_of((multiples >> plane) & 1 == 1) for plane in reversed(range(_PLANES))]
+    planes = []
+    for plane in reversed(range(_PLANES)):
+        held = (multiples >> plane) & 1 == 1
+        # Twice the sum so far and all that this plane can add must not pass 255.
+        planes.append((_halves_of(held), np.uint8((255 - int(held.sum())) // 2)))
     distances = np.zeros(len(words), dtype=np.uint8)
     near = [0, 1]
     differing, masked = np.empty((HALVES, _CHUNK), np.uint64), np.empty((HALVES, _CHUNK), np.uint64)
@@ -177,9 +182,10 @@ def _coarse_distances(
         there, some, count = differing[:, :size], masked[:, :size], counts[:, :size]
         np.bitwise_xor(part, signed, out=there)
         total = distances[at : at + size]
-        for plane in planes:
+        for plane, most in planes:
             np.bitwise_and(there, plane, out=some)
             np.bitwise_count(some, out=count)
+            np.minimum(total, most, out=total)
             total += total
             total += count[0]
             total += count[1]

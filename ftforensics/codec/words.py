@@ -21,7 +21,10 @@ HALVES = WORD_BITS // 64
 _CHUNK = 16_384
 _PLANES = 3
 _LEVELS = 2**_PLANES - 1
-_STEPS = 24
+_STEPS = 57
+# Of a sum of multiples that is larger, half, which most words are away, and even what the nearest are away, leaves no
+# room in a byte.
+_LARGEST_SUM = 512
 
 Signs = NDArray[np.int8]
 Levels = NDArray[np.int64]
@@ -147,11 +150,14 @@ def _coarsen(sizes: Levels) -> tuple[Levels, int, int]:
     can be hidden: no score is above sum(sizes) - 2 step D + 2 hidden.
     """
     largest = int(sizes.max())
-    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best.
-    steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 1.0, _STEPS))).astype(np.int64)
+    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best. The coarsest
+    # makes no multiple above four.
+    steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 2.0, _STEPS))).astype(np.int64)
     multiples = np.minimum(_LEVELS, (sizes + steps[:, None] // 2) // steps[:, None])
     errors = sizes - multiples * steps[:, None]
-    best = int(np.argmin(np.abs(errors).sum(axis=1)))
+    missed = np.abs(errors).sum(axis=1)
+    missed[multiples.sum(axis=1) > _LARGEST_SUM] = np.iinfo(np.int64).max
+    best = int(np.argmin(missed))
     return multiples[best], int(steps[best]), -int(np.minimum(errors[best], 0).sum())
 
 

@@ -150,8 +150,8 @@ def _coarsen(sizes: Levels) -> tuple[Levels, int, int]:
     can be hidden: no score is above sum(sizes) - 2 step D + 2 hidden.
     """
     largest = int(sizes.max())
-    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best. The coarsest
-    # makes no multiple above four.
+    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best. The
+    # coarsest makes no multiple above four.
     steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 2.0, _STEPS))).astype(np.int64)
     multiples = np.minimum(_LEVELS, (sizes + steps[:, None] // 2) // steps[:, None])
     errors = sizes - multiples * steps[:, None]
@@ -175,9 +175,9 @@ def _coarse_distances(
     signed = _halves_of(signs)
     planes = []
     for plane in reversed(range(_PLANES)):
-        held = (multiples >> plane) & 1 == 1
+        bits = (multiples >> plane) & 1 == 1
         # Twice the sum so far and all that this plane can add must not pass 255.
-        planes.append((_halves_of(held), np.uint8((255 - int(held.sum())) // 2)))
+        planes.append((_halves_of(bits), np.uint8((255 - int(bits.sum())) // 2)))
     distances = np.zeros(len(words), dtype=np.uint8)
     near = [0, 1]
     differing, masked = np.empty((HALVES, _CHUNK), np.uint64), np.empty((HALVES, _CHUNK), np.uint64)
@@ -188,8 +188,8 @@ def _coarse_distances(
         there, some, count = differing[:, :size], masked[:, :size], counts[:, :size]
         np.bitwise_xor(part, signed, out=there)
         total = distances[at : at + size]
-        for plane, most in planes:
-            np.bitwise_and(there, plane, out=some)
+        for held, most in planes:
+            np.bitwise_and(there, held, out=some)
             np.bitwise_count(some, out=count)
             np.minimum(total, most, out=total)
             total += total

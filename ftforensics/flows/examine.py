@@ -66,15 +66,6 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Task:
-    """An input to examine. ``residual`` is its direct residual map, None where there are no pixels."""
-
-    result: IntakeResult
-    residual: NDArray[np.float32] | None
-    place: Place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Lead:
     row: RegisteredRecord
     registration: Registration
@@ -149,32 +140,20 @@ class Examiner:
         )
         return Examined(finding=finding)
 
-    def examine_all(self, tasks: Sequence[Task], *, jobs: int = 1) -> list[Examined]:
-        """Findings of several inputs, ``jobs`` at a time, in the order of the tasks; they do not depend on ``jobs``.
+    def examine_or_say_why(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
+        """As ``examine``, but an exhibit on which a library fails becomes unreadable.
 
         Raises:
-            FtfError: Of the first task that raises one; those that were not begun are not examined.
+            FtfError: What fails is not about this exhibit alone.
         """
-        threads = min(jobs, sum(task.residual is not None for task in tasks))
-        if threads < 2:
-            return [self._examine_task(task) for task in tasks]
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="examine")
         try:
-            return list(pool.map(self._examine_task, tasks))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _examine_task(self, task: Task) -> Examined:
-        if task.residual is None:
-            return self.unreadable(task.result, task.place)
-        try:
-            return self.examine(task.result, task.residual, task.place)
+            return self.examine(result, residual, place)
         except FtfError:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever one picture does to a library, the others are examined
             message = f"examining it failed, which is a fault of the program: {exc}"[:_MESSAGE_CHARS]
             failure = IntakeFailure(stage="read", type=type(exc).__name__, message=message)
-            return self.unreadable(replace(task.result, failure=failure), task.place)
+            return self.unreadable(replace(result, failure=failure), place)
 
     def examine(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
         """The finding of a decoded picture."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ftforensics.flows.bench.keys import draw_ids
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.scan_speed import ScanTiming, Stopwatch, Timed, measure_floor, measure_search
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.examine import Examined, Examiner, Place, Task
+from ftforensics.flows.examine import Examined, Examiner, Place
 from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
 from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
@@ -59,19 +60,25 @@ class _TimedBackend(Timed):
 
 
 class _TimedExaminer(Examiner):
-    """Gives its time to linking, but for what is timed inside it; the thread that waits for it has none."""
+    """Gives its time to linking, but for what is timed inside it."""
 
     watch: Stopwatch
-
-    def examine_all(self, tasks: Sequence[Task], *, jobs: int = 1) -> list[Examined]:
-        """See ``flows.examine.Examiner.examine_all``."""
-        with self.watch.stage(_WAIT):
-            return super().examine_all(tasks, jobs=jobs)
 
     def examine(self, result: IntakeResult, residual: Floats, place: Place) -> Examined:
         """See ``flows.examine.Examiner.examine``."""
         with self.watch.stage(LINK):
             return super().examine(result, residual, place)
+
+
+class _TimedScanner(Scanner):
+    """Its time goes to intake, but for what is timed inside it and for waiting."""
+
+    watch: Stopwatch
+
+    def collect(self, begun: Sequence[Future[Examined]]) -> list[Examined]:
+        """See ``flows.scan.Scanner.collect``."""
+        with self.watch.stage(_WAIT):
+            return super().collect(begun)
 
 
 def time_scans(
@@ -190,7 +197,7 @@ class _ScanBench:
             )
             timed_case: Any = Timed(case, watch, recording)
             examiner.watch = watch
-            scanner = Scanner(
+            scanner = _TimedScanner(
                 case=timed_case,
                 tag_reader=reader,
                 examiner=examiner,
@@ -200,6 +207,7 @@ class _ScanBench:
                 acquired_at=None,
                 tell=self._tell,
             )
+            scanner.watch = watch
             scanner.run(list(paths))
 
     def _open_reader(self, count: int, watch: Stopwatch) -> Any:

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftforensics.cli.output import Output
-from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import Settings
-from ftforensics.cli.signing import list_keys, resolve_carrier
 from ftforensics.errors import KeyUnknown, UsageError
-from ftforensics.store.registry import Registry
 from ftforensics.trust.keys import CarrierKey
 
 if TYPE_CHECKING:
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from ftforensics.engine.onnx import OnnxReader
     from ftforensics.engine.reader import Reader
     from ftforensics.engine.ring import Book, RingKey
+    from ftforensics.store.registry import Registry
 
 DEFAULT_MODEL = "ftf-1"
 
@@ -121,21 +119,6 @@ def _plan_signers(settings: Settings) -> Collection[str]:
     return pinned_plan_signers(settings)
 
 
-def open_carriers(
-    settings: Settings, output: Output, names: Sequence[str] | None, passphrases: PassphraseSource
-) -> list[CarrierKey]:
-    """The carrier keys named, or all in the key folder where none is.
-
-    Raises:
-        KeyUnknown: One that was named is not there.
-        KeyLocked: The passphrase is missing or wrong.
-    """
-    if names:
-        return [resolve_carrier(settings, output, key=name, passphrases=passphrases) for name in names]
-    held = [key.name for key in list_keys(settings.keys_folder)[0] if key.kind == "carrier"]
-    return [resolve_carrier(settings, output, key=name, passphrases=passphrases) for name in held]
-
-
 def build_ring(carriers: Sequence[CarrierKey], model_id: str) -> list[RingKey]:
     """Carriers and channel secrets, ready to read with."""
     from ftforensics.engine.ring import build_ring_key
@@ -164,6 +147,8 @@ def open_registries(settings: Settings, paths: Sequence[Path] | None) -> Iterato
         NotFound: One that was named is not there.
         ChainBroken, SignatureInvalid: A log does not fit its checkpoint: nothing may be attributed from it.
     """
+    from ftforensics.store.registry import Registry
+
     chosen = list(paths) if paths else [path for path in (settings.registry_path,) if path.exists()]
     with ExitStack() as stack:
         registries = [stack.enter_context(Registry.open(path)) for path in chosen]

@@ -6,8 +6,10 @@ A passphrase never comes from the command line, where other users of the machine
 from __future__ import annotations
 
 import getpass
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,11 +50,9 @@ class PassphraseSource:
             KeyLocked: The passphrase is wrong, or there is none and no terminal to ask at.
             KeyUnknown: There is no such passphrase file.
         """
-        for known in self._known:
-            try:
-                return load(known)
-            except KeyLocked:
-                continue
+        found = self._try_known(load)
+        if not isinstance(found, KeyLocked):
+            return found
         if self._file is not None:
             return load(self._remember(_read_file(self._file)))
         _require_terminal(label)
@@ -68,6 +68,47 @@ class PassphraseSource:
                 self._remember(typed)
                 return key
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def unlock_all(self, locked: Sequence[tuple[Callable[[str | None], _Key], str]]) -> list[_Key]:
+        """Open several locked keys in their order, as ``unlock`` one after the other would.
+
+        Stretching a passphrase is slow on purpose. One that is known is therefore tried on all keys side by side, as
+        many at once as there are processors, and only what it does not open has to wait for another.
+
+        Args:
+            locked: What ``unlock`` takes, for each key.
+
+        Raises:
+            KeyLocked, KeyUnknown: As ``unlock``; of the first key that cannot be opened.
+        """
+        if not locked:
+            return []
+        is_new = not self._known
+        if is_new and self._file is None:
+            return [self.unlock(*locked[0]), *self.unlock_all(locked[1:])]
+        if is_new and self._file is not None:
+            self._remember(_read_file(self._file))
+        keys: list[_Key] = []
+        with ThreadPoolExecutor(min(len(locked), os.cpu_count() or 1), thread_name_prefix="unlock") as pool:
+            tries = [pool.submit(self._try_known, load) for load, _ in locked]
+            for tried, (load, label) in zip(tries, locked, strict=True):
+                found = tried.result()
+                if isinstance(found, KeyLocked):
+                    if is_new and not keys:
+                        raise found
+                    found = self.unlock(load, label)
+                keys.append(found)
+        return keys
+
+    def _try_known(self, load: Callable[[str | None], _Key]) -> _Key | KeyLocked:
+        """The key, or why the last of the known passphrases does not open it."""
+        wrong = KeyLocked("key is locked", remedy=_REMEDY)
+        for known in tuple(self._known):
+            try:
+                return load(known)
+            except KeyLocked as exc:
+                wrong = exc
+        return wrong
 
     def choose(self, label: str) -> str:
         """A passphrase for a new key: from the file, or typed twice.

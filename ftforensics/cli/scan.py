@@ -7,7 +7,6 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +15,13 @@ import typer
 from ftforensics import __version__
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, FAIL_ON_MATCHED, INTEGRITY, PARTIAL, combine_codes
+from ftforensics.cli.meanwhile import reader_meanwhile
 from ftforensics.cli.opening import (
     build_books,
     build_ring,
     check_engine,
     choose_reader,
     machine_facts,
-    open_carriers,
     open_registries,
     reader_troubles,
     require_carrier,
@@ -51,7 +50,7 @@ from ftforensics.cli.output import Format, Output, Ticker
 from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.places import case_folder
 from ftforensics.cli.settings import Settings
-from ftforensics.cli.signing import NamedSigner, resolve_signer
+from ftforensics.cli.signing import NamedSigner, resolve_keys
 from ftforensics.cli.trust_file import load_trust
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.errors import UsageError
@@ -159,23 +158,25 @@ def scan(
         return COMPLETE
     if not case:
         raise UsageError("which case is it for?", remedy="give --case NAME; make one with 'ftf case new NAME'")
-    # While they start, keys are opened and the model is loaded.
-    with _start_workers(paths, jobs or min(4, os.cpu_count() or 2), timeout or 30.0) as workers:
-        passphrases = PassphraseSource(settings, output, passphrase_file)
-        signer = resolve_signer(
+    # While keys are opened, workers start, the model is loaded and the rest of the program is imported.
+    with (
+        _start_workers(paths, jobs or min(4, os.cpu_count() or 2), timeout or 30.0) as workers,
+        reader_meanwhile(lambda: choose_reader(settings, engine=engine, precision=precision, engines=engines)) as ready,
+    ):
+        signer, carriers = resolve_keys(
             settings,
             output,
+            PassphraseSource(settings, output, passphrase_file),
             key=examiner,
             role=None if signer_command else "examiner",
+            carriers=carrier,
             signer_command=signer_command,
             public_key=public_key,
-            passphrases=passphrases,
         )
-        carriers = open_carriers(settings, output, carrier, passphrases)
         require_carrier(carriers, settings)
-        reader, passed_over = choose_reader(settings, engine=engine, precision=precision, engines=engines)
+        reader, passed_over = ready.result()
         ring = build_ring(carriers, reader.card.model_id)
-        with closing(reader), open_registries(settings, registry) as registries:
+        with open_registries(settings, registry) as registries:
             if not registries:
                 output.warn("no registry at hand: tags can be decoded but not linked to records")
             warn_about_unread_records(output, registries, ring)

@@ -7,10 +7,11 @@ elsewhere: named on the command line, or registered once with ``ftf key new --si
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from ftforensics.cli.output import Output
 from ftforensics.cli.passphrase import PassphraseSource
@@ -32,8 +33,6 @@ from ftforensics.trust.private_file import load_bounded, permission_warnings
 KeyKind = Literal["signing", "carrier", "command"]
 _SIGNING: tuple[KeyKind, ...] = ("signing", "command")
 _CARRYING: tuple[KeyKind, ...] = ("carrier",)
-
-_Loaded = TypeVar("_Loaded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,23 +154,10 @@ def resolve_signer(
         KeyLocked: The passphrase is missing or wrong.
         TrustError: The key's file is damaged.
     """
-    if signer_command is not None:
-        return _resolve_command(settings, signer_command, key, public_key)
-    if public_key is not None:
-        raise UsageError("--public-key says what --signer-command signs with", remedy="give both, or neither")
-    info = _only_key(settings, role) if key is None else find_key(settings, key, _SIGNING)
-    if role is not None and info.role != role:
-        raise KeyUnknown(
-            f"this is an {info.role} key, and an {role} key is needed",
-            subject=info.name,
-            remedy=f"make one with 'ftf key new NAME --role {role}'",
-        )
-    _warn(output, info.warnings)
-    if info.argv is not None and info.public_key is not None:
-        return NamedSigner(name=info.name, role=info.role, signer=CommandSigner(info.argv, info.public_key))
-    source = passphrases or PassphraseSource(settings, output, passphrase_file)
-    opened = _open(info, source, lambda passphrase: SigningKey.load(info.path, passphrase))
-    return NamedSigner(name=opened.name, role=opened.role, signer=opened)
+    found = _find_signer(settings, output, key, role, signer_command, public_key)
+    if isinstance(found, NamedSigner):
+        return found
+    return _open_all([found], passphrases or PassphraseSource(settings, output, passphrase_file))[0][0]
 
 
 def resolve_carrier(
@@ -192,7 +178,38 @@ def resolve_carrier(
     info = _only_carrier(settings) if key is None else find_key(settings, key, _CARRYING)
     _warn(output, info.warnings)
     source = passphrases or PassphraseSource(settings, output, passphrase_file)
-    return _open(info, source, lambda passphrase: CarrierKey.load(info.path, passphrase))
+    return _open_all([info], source)[1][0]
+
+
+def resolve_keys(
+    settings: Settings,
+    output: Output,
+    passphrases: PassphraseSource,
+    *,
+    key: str | None,
+    role: KeyRole | None,
+    carriers: Sequence[str] | None,
+    signer_command: str | None = None,
+    public_key: Path | None = None,
+) -> tuple[NamedSigner, list[CarrierKey]]:
+    """A signer as ``resolve_signer``, and the carrier keys named, or all there are where none is; none is no error.
+
+    All are found before any is opened, and those that one passphrase opens are opened side by side.
+
+    Raises:
+        UsageError, KeyUnknown, KeyLocked, TrustError: As ``resolve_signer`` and ``resolve_carrier``.
+    """
+    signer = _find_signer(settings, output, key, role, signer_command, public_key)
+    if carriers:
+        found = [find_key(settings, name, _CARRYING) for name in carriers]
+    else:
+        found = [info for info in list_keys(settings.keys_folder)[0] if info.kind == "carrier"]
+    for info in found:
+        _warn(output, info.warnings)
+    if isinstance(signer, NamedSigner):
+        return signer, _open_all(found, passphrases)[1]
+    signers, opened = _open_all([signer, *found], passphrases)
+    return signers[0], opened
 
 
 def load_public_key(path: Path) -> bytes:
@@ -218,6 +235,32 @@ def split_command(command: str) -> tuple[str, ...]:
     if not argv:
         raise UsageError("--signer-command is empty", remedy="give a program and its arguments")
     return argv
+
+
+def _find_signer(
+    settings: Settings,
+    output: Output,
+    key: str | None,
+    role: KeyRole | None,
+    signer_command: str | None,
+    public_key: Path | None,
+) -> NamedSigner | KeyInfo:
+    """A signer that needs no opening, or the key that is to be opened."""
+    if signer_command is not None:
+        return _resolve_command(settings, signer_command, key, public_key)
+    if public_key is not None:
+        raise UsageError("--public-key says what --signer-command signs with", remedy="give both, or neither")
+    info = _only_key(settings, role) if key is None else find_key(settings, key, _SIGNING)
+    if role is not None and info.role != role:
+        raise KeyUnknown(
+            f"this is an {info.role} key, and an {role} key is needed",
+            subject=info.name,
+            remedy=f"make one with 'ftf key new NAME --role {role}'",
+        )
+    _warn(output, info.warnings)
+    if info.argv is not None and info.public_key is not None:
+        return NamedSigner(name=info.name, role=info.role, signer=CommandSigner(info.argv, info.public_key))
+    return info
 
 
 def _resolve_command(settings: Settings, command: str, key: str | None, public_key: Path | None) -> NamedSigner:
@@ -256,8 +299,18 @@ def _only(keys: list[KeyInfo], what: str, how: str, settings: Settings) -> KeyIn
     return keys[0]
 
 
-def _open(info: KeyInfo, source: PassphraseSource, load: Callable[[str | None], _Loaded]) -> _Loaded:
-    return source.unlock(load, f"key {info.name}") if info.locked else load(None)
+def _open_all(infos: Sequence[KeyInfo], source: PassphraseSource) -> tuple[list[NamedSigner], list[CarrierKey]]:
+    """The signing and the carrier keys among these, each in their order."""
+    unlocked = iter(source.unlock_all([(partial(_load, one), f"key {one.name}") for one in infos if one.locked]))
+    opened = [next(unlocked) if info.locked else _load(info, None) for info in infos]
+    signers = [NamedSigner(name=key.name, role=key.role, signer=key) for key in opened if isinstance(key, SigningKey)]
+    return signers, [key for key in opened if isinstance(key, CarrierKey)]
+
+
+def _load(info: KeyInfo, passphrase: str | None) -> SigningKey | CarrierKey:
+    if info.kind == "carrier":
+        return CarrierKey.load(info.path, passphrase)
+    return SigningKey.load(info.path, passphrase)
 
 
 def _warn(output: Output, warnings: tuple[str, ...]) -> None:

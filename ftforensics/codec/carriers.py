@@ -35,6 +35,7 @@ OPPONENT_AXES: NDArray[np.float64] = np.array(
 _BANDS = ((1.0, 22.0), (1.2, 16.0), (0.5, 12.0))
 _LOWEST_CYCLES = 3.0
 _FULL_CYCLES = 6.0
+_AT_ONCE = 8
 
 
 @lru_cache(maxsize=1)
@@ -94,9 +95,14 @@ def planes_from_rows(rows: NDArray[np.float64]) -> Floats:
     An isometry: orthonormal rows give orthonormal patterns.
     """
     inside = spectral_envelope() > 0
-    coefficients = np.zeros((rows.shape[0], PLANES, GRID, GRID))
-    coefficients[:, inside] = rows
-    return _to_pixels(coefficients).astype(np.float32)
+    planes = np.empty((rows.shape[0], PLANES, GRID, GRID), dtype=np.float32)
+    # A few at a time: memory that is touched for the first time costs more than the arithmetic.
+    for start in range(0, rows.shape[0], _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        coefficients = np.zeros((some.shape[0], PLANES, GRID, GRID))
+        coefficients[:, inside] = some
+        planes[start : start + _AT_ONCE] = _to_pixels(coefficients)
+    return planes
 
 
 @lru_cache(maxsize=4)

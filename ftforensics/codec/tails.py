@@ -54,12 +54,14 @@ def _share_of_subsets(weights: NDArray[np.float64], limit: float) -> float:
     if limit < 0.0:
         return 0.0
     room = int(limit / _GRID)
-    share = np.zeros(room + 1)
-    share[0] = 1.0
-    for step in np.floor(weights / _GRID).astype(np.int64):
+    # Counts are kept as they are, and halved a step all at once in the end: scaling by powers of two loses nothing.
+    subsets = np.zeros(room + 1)
+    subsets[0] = 1.0
+    heaviest = 0
+    steps = np.floor(weights / _GRID).astype(np.int64)
+    for step in map(int, steps):
         # Either this sign agrees, or it differs and adds its weight; each with probability one half.
-        differing = np.zeros_like(share)
+        heaviest = min(room, heaviest + step)
         if step <= room:
-            differing[step:] = share[: room + 1 - step]
-        share = 0.5 * (share + differing)
-    return float(share.sum())
+            subsets[step : heaviest + 1] += subsets[: heaviest + 1 - step]
+    return float(subsets.sum()) * 0.5**steps.size

@@ -21,7 +21,10 @@ HALVES = WORD_BITS // 64
 _CHUNK = 16_384
 _PLANES = 3
 _LEVELS = 2**_PLANES - 1
-_STEPS = 24
+_STEPS = 57
+# Of a sum of multiples that is larger, half, which most words are away, and even what the nearest are away, leaves no
+# room in a byte.
+_LARGEST_SUM = 512
 
 Signs = NDArray[np.int8]
 Levels = NDArray[np.int64]
@@ -147,26 +150,34 @@ def _coarsen(sizes: Levels) -> tuple[Levels, int, int]:
     can be hidden: no score is above sum(sizes) - 2 step D + 2 hidden.
     """
     largest = int(sizes.max())
-    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best.
-    steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 1.0, _STEPS))).astype(np.int64)
+    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best. The
+    # coarsest makes no multiple above four.
+    steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 2.0, _STEPS))).astype(np.int64)
     multiples = np.minimum(_LEVELS, (sizes + steps[:, None] // 2) // steps[:, None])
     errors = sizes - multiples * steps[:, None]
-    best = int(np.argmin(np.abs(errors).sum(axis=1)))
+    missed = np.abs(errors).sum(axis=1)
+    missed[multiples.sum(axis=1) > _LARGEST_SUM] = np.iinfo(np.int64).max
+    best = int(np.argmin(missed))
     return multiples[best], int(steps[best]), -int(np.minimum(errors[best], 0).sum())
 
 
 def _coarse_distances(
     signs: NDArray[np.bool_], multiples: Levels, words: PackedWords
 ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Of every word the sum of the multiples (128,), each 0 to 7, where it differs from the signs (128,), modulo 256.
+    """Of every word the sum of the multiples (128,), each 0 to 7, where it differs from the signs (128,), in a byte.
 
-    A sum that wraps looks nearer than it is, which lets a word through that need not have been scored exactly.
+    A sum that a byte cannot hold is replaced by a smaller one that it can, near the top: far words stay far, and none
+    looks farther than it is.
 
     Returns:
         The distances (N,), and the indices of at least two words that are near; N must be at least two.
     """
     signed = _halves_of(signs)
-    planes = [_halves_of((multiples >> plane) & 1 == 1) for plane in reversed(range(_PLANES))]
+    planes = []
+    for plane in reversed(range(_PLANES)):
+        bits = (multiples >> plane) & 1 == 1
+        # Twice the sum so far and all that this plane can add must not pass 255.
+        planes.append((_halves_of(bits), np.uint8((255 - int(bits.sum())) // 2)))
     distances = np.zeros(len(words), dtype=np.uint8)
     near = [0, 1]
     differing, masked = np.empty((HALVES, _CHUNK), np.uint64), np.empty((HALVES, _CHUNK), np.uint64)
@@ -177,9 +188,10 @@ def _coarse_distances(
         there, some, count = differing[:, :size], masked[:, :size], counts[:, :size]
         np.bitwise_xor(part, signed, out=there)
         total = distances[at : at + size]
-        for plane in planes:
-            np.bitwise_and(there, plane, out=some)
+        for held, most in planes:
+            np.bitwise_and(there, held, out=some)
             np.bitwise_count(some, out=count)
+            np.minimum(total, most, out=total)
             total += total
             total += count[0]
             total += count[1]

@@ -8,7 +8,7 @@ look for other records that claim the picture; judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import Finding, ReadingInfo, Registration, SourceRef, Survival
+from ftforensics.domain.link import Finding, ReadingInfo, Registration, SignatureCheck, SourceRef, Survival
 from ftforensics.domain.record import RegisteredRecord
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag, TagOutcome
 from ftforensics.engine.reading import Reading, TagReader
@@ -45,6 +45,9 @@ LEAST_PX = 8
 _MESSAGE_CHARS = 300
 
 
+_RowCheck = tuple[RegisteredRecord, SignatureCheck, SourceRef | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Which exhibit of which case a finding is about."""
@@ -60,15 +63,6 @@ class Examined:
 
     finding: Finding
     pictures: tuple[Picture, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Task:
-    """An input to examine. ``residual`` is its direct residual map, None where there are no pixels."""
-
-    result: IntakeResult
-    residual: NDArray[np.float32] | None
-    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +83,17 @@ class _Linked:
     coarse_distance_bits: int | None = None
     change_similarity: float | None = None
     pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Mapped:
+    """The tag that was read, where it is left and where it is gone, and the picture that shows it."""
+
+    expected: NDArray[np.float32]
+    local: survival.SurvivalMap
+    seen: NDArray[np.bool_] | None
+    holes: survival.Holes | None
+    overlay: Picture
 
 
 class Examiner:
@@ -135,32 +140,20 @@ class Examiner:
         )
         return Examined(finding=finding)
 
-    def examine_all(self, tasks: Sequence[Task], *, jobs: int = 1) -> list[Examined]:
-        """Findings of several inputs, ``jobs`` at a time, in the order of the tasks; they do not depend on ``jobs``.
+    def examine_or_say_why(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
+        """As ``examine``, but an exhibit on which a library fails becomes unreadable.
 
         Raises:
-            FtfError: Of the first task that raises one; those that were not begun are not examined.
+            FtfError: What fails is not about this exhibit alone.
         """
-        threads = min(jobs, sum(task.residual is not None for task in tasks))
-        if threads < 2:
-            return [self._examine_task(task) for task in tasks]
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="examine")
         try:
-            return list(pool.map(self._examine_task, tasks))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _examine_task(self, task: Task) -> Examined:
-        if task.residual is None:
-            return self.unreadable(task.result, task.place)
-        try:
-            return self.examine(task.result, task.residual, task.place)
+            return self.examine(result, residual, place)
         except FtfError:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever one picture does to a library, the others are examined
             message = f"examining it failed, which is a fault of the program: {exc}"[:_MESSAGE_CHARS]
             failure = IntakeFailure(stage="read", type=type(exc).__name__, message=message)
-            return self.unreadable(replace(task.result, failure=failure), task.place)
+            return self.unreadable(replace(result, failure=failure), place)
 
     def examine(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
         """The finding of a decoded picture."""
@@ -170,11 +163,15 @@ class Examiner:
         features = _Lazy(pixels)
         leads: list[_Lead] = []
 
-        def suggest() -> list[geometry.Affine]:
-            leads.extend(self._leads(pixels, features))
-            return [frame_of(lead.registration) for lead in leads]
+        with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
 
-        reading = self._reader.identify(pixels, residual, suggest)
+            def suggest() -> list[geometry.Affine]:
+                leads.extend(self._leads(pixels, features))
+                if leads:  # found by tag or by content alone, this record will be asked for
+                    beside.submit(self._checks.of, leads[0].row)
+                return [frame_of(lead.registration) for lead in leads]
+
+            reading = self._reader.identify(pixels, residual, suggest)
         thumbnail = as_jpeg(result.pixels)
         if isinstance(reading.outcome, MatchedTag):
             facts, more = self._matched(pixels, features, reading, reading.outcome, result)
@@ -226,11 +223,13 @@ class Examiner:
         self, pixels: Pixels, features: _Lazy, reading: Reading, tag: MatchedTag, result: IntakeResult
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
         rows = self._sources.find(tag)
-        checks = [(row, *self._checks.of(row)) for row in rows]
-        # The best-founded record speaks; a forged copy in another registry must not silence it.
-        checks.sort(key=lambda item: (_STANDING[item[1].status], item[0].log_index))
-        row, check, source = checks[0]
-        linked = self._link(pixels, features, row, reading, tag)
+        with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
+            checking = beside.submit(self._check_all, rows)
+            # A single record need not wait for its check to be lined up; of several, the check says which.
+            row = rows[0] if len(rows) == 1 else checking.result()[0][0]
+            linked = self._link(pixels, features, row, reading, tag, beside)
+            checks = checking.result()
+        _, check, source = checks[0]
         rivals = self._rivals(row, reading, tag) + tuple(
             other for _, status, other in checks[1:] if status.status == "verified" and other is not None
         )
@@ -251,6 +250,13 @@ class Examiner:
         )
         return facts, linked.pictures
 
+    def _check_all(
+        self, rows: Sequence[RegisteredRecord]
+    ) -> list[tuple[RegisteredRecord, SignatureCheck, SourceRef | None]]:
+        """Records with their checks; the best-founded one first, for it speaks: a forged copy must not silence it."""
+        checks = [(row, *self._checks.of(row)) for row in rows]
+        return sorted(checks, key=lambda item: (_STANDING[item[1].status], item[0].log_index))
+
     def _unmatched(
         self, pixels: Pixels, reading: Reading, leads: Sequence[_Lead]
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
@@ -265,14 +271,19 @@ class Examiner:
         return verdict.Facts(tag=outcome), ()
 
     def _link(
-        self, pixels: Pixels, features: _Lazy, row: RegisteredRecord, reading: Reading, tag: MatchedTag
+        self,
+        pixels: Pixels,
+        features: _Lazy,
+        row: RegisteredRecord,
+        reading: Reading,
+        tag: MatchedTag,
+        beside: Executor,
     ) -> _Linked:
+        mapping = beside.submit(self._map_survival, pixels, row, reading, tag)
         attempt = _attempt(pixels, row, features)
         plain, mirrored = fingerprint.phash_pair(pixels)
         core_phash = int(source_phash(row), 16)
         coarse = min((plain ^ core_phash).bit_count(), (mirrored ^ core_phash).bit_count())
-        expected = self._tag_planes(tag.tag_id, tag.carrier_key_id)
-        local = survival.build_survival(reading.residual, expected)
         registration = attempt.registration
         pictures: tuple[Picture, ...] = ()
         changed: NDArray[np.bool_] | None = None
@@ -281,19 +292,15 @@ class Examiner:
             registration, pictures, measured = _measure(pixels, row, registration)
             if measured is not None:
                 similarity = measured.similarity
-                changed = difference.project_to_source(measured.changed, registration, local.correlation.shape[0])
+                changed = difference.project_to_source(measured.changed, registration, reading.residual.shape[-1])
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
-        seen = seen_cells(reading, local.correlation.shape[0])
-        source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
-        holes = None if source is None else survival.find_holes(local, source, seen)
-        summary = survival.summarise(local, changed, seen, holes)
+        mapped = mapping.result()
+        summary = survival.summarise(mapped.local, changed, mapped.seen, mapped.holes)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, tag_frame(tag))
-            inside, outside = read_apart(view, changed, seen, expected, self._reader.reader)
+            inside, outside = read_apart(view, changed, mapped.seen, mapped.expected, self._reader.reader)
             summary = replace(summary, inside=inside, outside=outside)
-        frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
-        overlay = as_png("survival", render.render_survival(pixels, local, frame, holes))
         return _Linked(
             registration=registration,
             survival=summary,
@@ -302,8 +309,19 @@ class Examiner:
             common_geometry=attempt.reason == "not_confirmed",
             coarse_distance_bits=coarse,
             change_similarity=similarity,
-            pictures=(*pictures, overlay),
+            pictures=(*pictures, mapped.overlay),
         )
+
+    def _map_survival(self, pixels: Pixels, row: RegisteredRecord, reading: Reading, tag: MatchedTag) -> _Mapped:
+        """Where the tag is left, which does not depend on whether the picture lines up with its source."""
+        expected = self._tag_planes(tag.tag_id, tag.carrier_key_id)
+        local = survival.build_survival(reading.residual, expected)
+        seen = seen_cells(reading, local.correlation.shape[0])
+        source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
+        holes = None if source is None else survival.find_holes(local, source, seen)
+        frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
+        overlay = as_png("survival", render.render_survival(pixels, local, frame, holes))
+        return _Mapped(expected=expected, local=local, seen=seen, holes=holes, overlay=overlay)
 
     def _tag_planes(self, tag_id: str, carrier_key_id: str) -> NDArray[np.float32]:
         key = self._keys[carrier_key_id]

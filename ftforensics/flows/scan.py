@@ -8,18 +8,23 @@ runs are byte-identical. A scan that was stopped goes on where it was if it is a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ftforensics.domain.case import CaseHead, RunInfo
-from ftforensics.domain.link import Finding, Verdict
+from ftforensics.domain.link import Artifact, Finding, Verdict
 from ftforensics.engine.onnx import BATCH
 from ftforensics.engine.reading import TagReader
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows.examine import Examined, Examiner, Place, Task
+from ftforensics.flows.examine import Examined, Examiner, Place
+from ftforensics.flows.pictures import Picture
 from ftforensics.media.intake import IntakeResult, acquire_with, hash_file
 from ftforensics.media.limits import WorkerLimits
 from ftforensics.media.walk import EvidencePath
@@ -27,6 +32,9 @@ from ftforensics.media.workers import WorkerPool
 from ftforensics.store.cases import Case
 from ftforensics.store.finding_json import render_finding
 from ftforensics.trust.canonical import canonical_json
+
+# Pictures of findings that are on their way to the disk at once.
+WRITERS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +122,7 @@ class Scanner:
         started, done = self._start(restart)
         resumed = self._take_over(paths, done)
         todo = [(seq, path) for seq, path in enumerate(paths) if path.path_b64 not in resumed]
-        for batch in _batches(self._acquire(todo), BATCH):
-            self._examine(batch)
+        self._examine_all(todo)
         altered = self._rehash(paths)
         at = self._now()
         machine = started.machine | self._facts.machine_at_end()
@@ -192,35 +199,63 @@ class Scanner:
         limits = WorkerLimits(timeout_s=self._limits.timeout_s, memory_bytes=self._limits.memory_bytes)
         return WorkerPool(self._limits.jobs, limits)
 
-    def _examine(self, batch: list[tuple[int, IntakeResult]]) -> None:
+    def _examine_all(self, todo: list[tuple[int, EvidencePath]]) -> None:
+        """Examine in threads and record batch by batch; while one is recorded, the next is examined."""
+        pool = ThreadPoolExecutor(self._limits.jobs, thread_name_prefix="examine")
+        writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
+        try:
+            begun: list[Future[Examined]] = []
+            for batch in _batches(self._acquire(todo), BATCH):
+                following = self._begin(batch, pool)
+                self._record(self.collect(begun), writers)
+                begun = following
+            self._record(self.collect(begun), writers)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            writers.shutdown(cancel_futures=True)
+
+    def _begin(self, batch: list[tuple[int, IntakeResult]], pool: Executor) -> list[Future[Examined]]:
+        """Have a batch read, then its exhibits examined; none of it can fail here."""
         pictures = [result.pixels for _, result in batch if result.pixels is not None]
-        residuals = iter(self._reader.residuals(pictures)) if pictures else iter(())
-        tasks = [
-            Task(
-                result=result,
-                residual=None if result.pixels is None else next(residuals),
-                place=Place(seq=seq, case_id=self._case.case_id, exhibit_id=exhibit_id(result)),
+        reading = pool.submit(self._reader.residuals, pictures) if pictures else None
+        places = iter(range(len(pictures)))
+        return [
+            pool.submit(
+                self._examine,
+                result,
+                Place(seq=seq, case_id=self._case.case_id, exhibit_id=exhibit_id(result)),
+                None if reading is None or result.pixels is None else (reading, next(places)),
             )
             for seq, result in batch
         ]
-        self._record(self._examiner.examine_all(tasks, jobs=self._limits.jobs))
 
-    def _record(self, made: list[Examined]) -> None:
+    def _examine(
+        self, result: IntakeResult, place: Place, direct: tuple[Future[NDArray[np.float32]], int] | None
+    ) -> Examined:
+        """Examine one exhibit; ``direct`` are the residual maps of its batch and which of them is its own."""
+        if direct is None:
+            return self._examiner.unreadable(result, place)
+        reading, at = direct
+        return self._examiner.examine_or_say_why(result, reading.result()[at], place)
+
+    def collect(self, begun: Sequence[Future[Examined]]) -> list[Examined]:
+        """Wait for what was begun, in its order.
+
+        Raises:
+            FtfError: Of the first exhibit that raises one.
+        """
+        return [examined.result() for examined in begun]
+
+    def _record(self, made: list[Examined], writers: Executor) -> None:
         """Pictures first, then acquisition and finding of every exhibit under one signed head."""
+        if not made:
+            return
         items: list[tuple[str, dict[str, Any]]] = []
         findings: list[Finding] = []
-        for examined in made:
-            artifacts = tuple(
-                self._case.save_artifact(
-                    picture.content,
-                    role=picture.role,
-                    media_type=picture.media_type,
-                    width_px=picture.width_px,
-                    height_px=picture.height_px,
-                )
-                for picture in examined.pictures
-            )
-            finding = replace(examined.finding, artifacts=artifacts)
+        # Writing waits for the disk, and the disk takes several at once.
+        saving = [[writers.submit(self._save, picture) for picture in examined.pictures] for examined in made]
+        for examined, saved in zip(made, saving, strict=True):
+            finding = replace(examined.finding, artifacts=tuple(one.result() for one in saved))
             acquired = {
                 "exhibit_id": finding.exhibit_id,
                 "path": finding.evidence.path,
@@ -236,6 +271,15 @@ class Scanner:
         for finding in findings:
             self._count(finding)
             self._tell(finding, False)
+
+    def _save(self, picture: Picture) -> Artifact:
+        return self._case.save_artifact(
+            picture.content,
+            role=picture.role,
+            media_type=picture.media_type,
+            width_px=picture.width_px,
+            height_px=picture.height_px,
+        )
 
     def _count(self, finding: Finding) -> None:
         self._counts["seen"] += 1

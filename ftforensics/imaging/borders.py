@@ -37,6 +37,8 @@ def find_bordered(image: Pixels) -> Affine | None:
 
 
 def _plain_run(rows: NDArray[np.int16]) -> int:
-    """How many rows from the start have one colour, that of the first pixel."""
-    plain = np.abs(rows - rows[0, 0]).max(axis=(1, 2)) <= _TOLERANCE
-    return int(np.argmin(plain)) if not plain.all() else 0
+    """How many rows from the start have one colour, that of the first pixel; 0 where all have."""
+    for count, row in enumerate(rows):
+        if np.abs(row - rows[0, 0]).max() > _TOLERANCE:
+            return count
+    return 0

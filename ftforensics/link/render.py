@@ -81,16 +81,17 @@ def render_survival(
     base = _fit(suspect)
     size = (base.shape[1], base.shape[0])
     matrix = np.eye(3) if frame is None else frame
-    level, inside = _carry(survival.correlation, matrix, size)
+    level, inside = _carry(survival.correlation, matrix, size), _source_mask(matrix, size)
     top = max(2.5 * survival.present_from, float(np.quantile(survival.correlation, 0.95)))
     share = np.clip(level / top, 0, 1)
     colours = _colours(np.asarray(share, np.float32), cv2.COLORMAP_VIRIDIS)
-    canvas = np.where(inside[..., None], _grey(base) * 0.45 + colours * 0.55, _grey(base))
+    grey = _grey(base)
+    canvas = np.where(inside[..., None], grey * 0.45 + colours * 0.55, grey)
     picture = np.clip(_veil(canvas, ~inside), 0, 255).astype(np.uint8)
     if holes is None:
         notes = ["Dark: no tag seen. Whether one could be seen there is not known, so nothing is outlined"]
     else:
-        gone = _carry(holes.gone.astype(np.float32), matrix, size)[0] > 0.5
+        gone = _carry(holes.gone.astype(np.float32), matrix, size) > 0.5
         _outline(picture, inside & gone)
         missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
         notes = [
@@ -122,26 +123,36 @@ def _colours(share: F32, colour_map: int) -> F32:
 
 def _veil(canvas: NDArray[np.floating], where: Mask) -> F32:
     """Hatch what was not examined, so that it does not look like agreement."""
-    y, x = np.indices(where.shape)
-    stripes = ((x + y) // 6) % 2 == 0
     out = np.asarray(canvas, np.float32).copy()
-    out[where] = out[where] * 0.55 + 90
-    out[where & stripes] -= 35
+    if where.any():
+        y, x = np.ogrid[: where.shape[0], : where.shape[1]]
+        stripes = ((x + y) // 6) % 2 == 0
+        out[where] = out[where] * 0.55 + 90
+        out[where & stripes] -= 35
     return out
 
 
-def _carry(values: F32, matrix: Reals, size: tuple[int, int]) -> tuple[F32, Mask]:
-    """Bring a map over the source onto the suspect at ``size``; also where the source lies."""
+def _carry(values: F32, matrix: Reals, size: tuple[int, int]) -> F32:
+    """Bring a map over the source onto the suspect at ``size``."""
     grid = values.shape[0]
     start = np.array([[1 / grid, 0.0, 0.5 / grid], [0.0, 1 / grid, 0.5 / grid], [0.0, 0.0, 1.0]])
     end = np.array([[size[0], 0.0, -0.5], [0.0, size[1], -0.5], [0.0, 0.0, 1.0]])
     carried = cv2.warpPerspective(values, end @ matrix @ start, size, borderMode=cv2.BORDER_REPLICATE)
-    y, x = np.indices((size[1], size[0]))
-    unit = np.stack([(x + 0.5) / size[0], (y + 0.5) / size[1], np.ones_like(x)], axis=-1) @ np.linalg.inv(matrix).T
+    return np.asarray(carried, np.float32)
+
+
+def _source_mask(matrix: Reals, size: tuple[int, int]) -> Mask:
+    """Where the source lies in the suspect at ``size``."""
+    if np.array_equal(matrix, np.eye(3)):  # the direct read: the source is the whole suspect
+        return np.ones((size[1], size[0]), np.bool_)
+    unit = np.empty((size[1], size[0], 3))
+    unit[..., 0] = (np.arange(size[0]) + 0.5) / size[0]
+    unit[..., 1] = ((np.arange(size[1]) + 0.5) / size[1])[:, None]
+    unit[..., 2] = 1.0
+    across, down, depth = np.moveaxis(unit @ np.linalg.inv(matrix).T, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        source = unit[..., :2] / unit[..., 2:]
-    inside = np.all((source >= 0) & (source <= 1), axis=-1) & (unit[..., 2] > 0)
-    return np.asarray(carried, np.float32), inside
+        x, y = across / depth, down / depth
+    return np.asarray((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1) & (depth > 0), np.bool_)
 
 
 def _enlarge(mask: Mask, size: tuple[int, int]) -> Mask:

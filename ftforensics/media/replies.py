@@ -6,14 +6,15 @@ Enters: frames. Leaves: ``ParsedFile``, whose sizes fit, whose texts are printab
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeGuard
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from ftforensics.domain.evidence import DecodeInfo, IntakeFailure
 from ftforensics.media.escape import escape_text
 from ftforensics.media.frames import Frame, FrameInvalid
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_EXIF_FIELDS = 200
 
@@ -38,6 +39,8 @@ def parse_picture_reply(frame: Frame, max_px: int) -> ParsedFile:
     Raises:
         FrameInvalid: It is not of the agreed form.
     """
+    import numpy as np  # here, so that workers can be started before it is imported
+
     header = frame.header
     if "error" in header:
         return ParsedFile(failure=_parse_error("decode", header))

@@ -245,3 +245,17 @@ def test_names_that_the_terminal_cannot_show_do_not_break_it(ftf_process: Ftf) -
 def test_exit_codes_in_the_help_are_those_of_the_table(ftf: Ftf) -> None:
     said = ftf("--help").out.split("Exit codes:")[1]
     assert {int(code) for code in re.findall(r"\b(\d+) [a-z-]", said)} == set(MEANINGS) - {141}
+
+
+def test_the_end_keeps_what_was_promised(tmp_path: Path) -> None:
+    """The interpreter is not taken apart, but what was written is written and exit handlers are called."""
+    code = (
+        "import atexit, pathlib, sys; from ftforensics.cli.main import run\n"
+        f"atexit.register(pathlib.Path({str(tmp_path / 'ended')!r}).write_text, 'yes')\n"
+        "sys.stdout.write('before '); run(sys.argv[1:])"
+    )
+    for words, expected in ((["--version"], 0), (["scan", "nothing-there", "--dry-run"], 3)):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False, timeout=60)
+        assert done.stdout.startswith(b"before "), done
+        assert (done.returncode, (tmp_path / "ended").read_text()) == (expected, "yes")
+        (tmp_path / "ended").unlink()

@@ -93,6 +93,16 @@ def test_few_words_are_in_reach_of_soft_bits_as_they_come() -> None:
         assert sum(part.size for part in words._in_reach(levels, book)) < 3_000
 
 
+def test_few_words_are_in_reach_of_soft_bits_of_nearly_one_size() -> None:
+    """Their coarse distances are large; one that a byte cannot hold must not look like the nearest of all."""
+    random = np.random.default_rng(9)
+    book = words.build_words(random.integers(0, 2**63, 100_000, dtype=np.uint64), KEY)
+    for _ in range(5):
+        soft = random.choice([-1.0, 1.0], 128) * random.uniform(0.5, 1.0, 128)
+        levels = matching._levels(soft.astype(np.float32))
+        assert sum(part.size for part in words._in_reach(levels, book)) < 3_000
+
+
 @given(seeds)
 def test_of_equal_words_the_first_is_the_match_and_the_other_the_runner_up(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -3,7 +3,8 @@
 The floor is what nobody can leave out: read every file, hash it, decode it. It is measured in the same run, before and
 after the scan, with as many threads as the scan has workers. Shares are of the wall time of all threads of the main
 process added up, each stage without what is measured inside it; a thread that waits for its turn at a processor counts.
-Intake in workers goes on meanwhile, so its share is only what had to be waited for.
+Intake in workers goes on meanwhile, so its share is only what had to be waited for; so does what is done beside an
+examination in threads of its own. Pictures are written several at a time, each with a clock of its own.
 """
 
 from __future__ import annotations

@@ -35,6 +35,10 @@ _SOILED_SHARE = 0.02
 _THINNEST_SHARE = 0.005
 # Two pictures touch where this share of a line, and of each quarter of it, jumps more than anything next to it.
 _JUMP_LEVELS = 6
+# Resampling spreads a jump over two lines, and a gutter too thin to be seen as one has two: lines this near to each
+# other are no rivals.
+_JUMP_WIDTH_PX = 2
+_THIN_GUTTER_PX = 4
 _JUMP_REACH_PX = 3
 _JUMP_SHARE = 0.6
 _JUMP_SHARE_QUARTER = 0.2
@@ -101,11 +105,12 @@ def _collect(nodes: tuple[_Node, ...]) -> tuple[list[_Box], list[_Box]]:
 
 def _cut(levels: Levels, box: _Box, least: int, depth: int) -> tuple[_Node, ...]:
     """What a box is cut into, without pieces that are too thin; nothing where it is not cut."""
-    if depth == 0:
+    if depth == 0 or min(box.bottom - box.top, box.right - box.left) < least:
         return ()
     thinnest = max(2, round(_THINNEST_SHARE * max(levels.shape[:2])))
-    pieces = _split(levels, box, _beside_jumps)
+    pieces = _split(levels, box, lambda part: _beside_jumps(part, _JUMP_WIDTH_PX))
     pieces = pieces or _split(levels, box, lambda part: _between_gutters(part, thinnest))
+    pieces = pieces or _split(levels, box, lambda part: _beside_jumps(part, _THIN_GUTTER_PX))
     kept = [piece for piece in pieces if min(piece.bottom - piece.top, piece.right - piece.left) >= least]
     return tuple(_Node(piece, _cut(levels, piece, least, depth - 1)) for piece in kept if piece != box)
 
@@ -147,11 +152,9 @@ def _between_gutters(part: Levels, thinnest: int) -> list[tuple[int, int]]:
     return _spans([start for start, _ in runs], [end for _, end in runs], part.shape[0])
 
 
-def _beside_jumps(part: Levels) -> list[tuple[int, int]]:
+def _beside_jumps(part: Levels, width_px: int) -> list[tuple[int, int]]:
     """Spans of rows between full-length jumps; none where there is none."""
-    if min(part.shape[:2]) < 4:
-        return []
-    at = [int(line) + 1 for line in np.flatnonzero(jump_shares(part) >= _JUMP_SHARE)]
+    at = [int(line) + 1 for line in np.flatnonzero(jump_shares(part, width_px) >= _JUMP_SHARE)]
     return _spans(at, at, part.shape[0])
 
 
@@ -163,11 +166,12 @@ def _spans(starts: list[int], ends: list[int], height: int) -> list[tuple[int, i
     return [(start, end) for start, end in between if end > start]
 
 
-def jump_shares(levels: Levels) -> NDArray[np.float64]:
+def jump_shares(levels: Levels, width_px: int = _JUMP_WIDTH_PX) -> NDArray[np.float64]:
     """For every line between two rows, the share of columns that jump there more than nearby; 0 unless all along it.
 
     Args:
         levels: int16 (H, W, 3).
+        width_px: Lines nearer than this to each other belong to one jump.
 
     Returns:
         float64 (H - 1,).
@@ -175,8 +179,7 @@ def jump_shares(levels: Levels) -> NDArray[np.float64]:
     steps = np.abs(np.diff(levels, axis=0)).max(axis=2)
     count = len(steps)
     nearby = np.zeros_like(steps)
-    # Resampling spreads a jump over two lines, so the next line is no rival of it.
-    for shift in range(2, _JUMP_REACH_PX + 2):
+    for shift in range(width_px, width_px + _JUMP_REACH_PX):
         nearby[shift:] = np.maximum(nearby[shift:], steps[: max(0, count - shift)])
         nearby[: max(0, count - shift)] = np.maximum(nearby[: max(0, count - shift)], steps[shift:])
     jumps = (steps >= _JUMP_LEVELS) & (steps > nearby)

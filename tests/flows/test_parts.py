@@ -33,7 +33,9 @@ def test_a_part_holds_the_pixels_of_its_rectangle() -> None:
     np.testing.assert_array_equal(part.pixels, PICTURE[20:60, 60:])
 
 
-@pytest.mark.parametrize("rectangle", [geometry.WHOLE, (0.02, 0.0, 1.0, 0.98), (0.5, 0.5, 0.52, 0.9), (0.6, 0.2, 0.4, 0.9)])
+@pytest.mark.parametrize(
+    "rectangle", [geometry.WHOLE, (0.02, 0.0, 1.0, 0.98), (0.5, 0.5, 0.52, 0.9), (0.6, 0.2, 0.4, 0.9)]
+)
 def test_what_leaves_out_too_little_or_too_much_is_the_whole(rectangle: geometry.Rectangle) -> None:
     part = cut_part(PICTURE, rectangle)
     assert part.region is None

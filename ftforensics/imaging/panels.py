@@ -28,9 +28,12 @@ _LEAST_SHARE = 0.12
 _DEPTH = 5
 # A rectangle that leaves out less than this is the picture itself.
 _LEAST_LEFT_OUT = 0.08
-# Of a gutter's row nearly all is this near to its middle colour, and on average nearer: walls and skies are not.
+# Of a gutter's row nearly all is this near to its middle colour, on average nearer, and each eighth as a whole nearer
+# still: walls and skies are shaded.
 _TOLERANCE = 14
-_MEAN_TOLERANCE = 2.0
+_MEAN_TOLERANCE = 6.0
+_SEGMENTS = 8
+_SHADE_TOLERANCE = 3.0
 _SOILED_SHARE = 0.02
 _THINNEST_SHARE = 0.005
 # Two pictures touch where this share of a line, and of each quarter of it, jumps more than anything next to it.
@@ -40,6 +43,7 @@ _JUMP_LEVELS = 6
 _JUMP_WIDTH_PX = 2
 _THIN_GUTTER_PX = 4
 _JUMP_REACH_PX = 3
+_EDGE_PX = 4
 _JUMP_SHARE = 0.6
 _JUMP_SHARE_QUARTER = 0.2
 
@@ -137,11 +141,18 @@ def _trim(levels: Levels) -> _Box:
 
 
 def _plain_rows(part: Levels) -> NDArray[np.bool_]:
-    """Which rows have one colour but for a few pixels, as drawn surfaces have and photographed ones hardly ever."""
-    middle = np.median(part[:, :: max(1, part.shape[1] // 32)], axis=1).astype(np.int16)[:, None]
+    """Which rows have one colour, as drawn surfaces have and photographed ones hardly ever.
+
+    Compression may have soiled them a little everywhere and more in a few pixels, but not shaded them from end to end.
+    """
+    every = max(1, part.shape[1] // 64)
+    middle = np.median(part[:, ::every], axis=1).astype(np.int16)[:, None]
     away = np.abs(part - middle).max(axis=2)
-    soiled = (away > _TOLERANCE).mean(axis=1)
-    return np.asarray((soiled <= _SOILED_SHARE) & (away.mean(axis=1) <= _MEAN_TOLERANCE))
+    plain = ((away > _TOLERANCE).mean(axis=1) <= _SOILED_SHARE) & (away.mean(axis=1) <= _MEAN_TOLERANCE)
+    for segment in np.array_split(part[:, ::every], _SEGMENTS, axis=1) if plain.any() else ():
+        if segment.shape[1]:
+            plain &= np.abs(np.median(segment, axis=1) - middle[:, 0]).max(axis=1) <= _SHADE_TOLERANCE
+    return np.asarray(plain)
 
 
 def _between_gutters(part: Levels, thinnest: int) -> list[tuple[int, int]]:
@@ -154,7 +165,10 @@ def _between_gutters(part: Levels, thinnest: int) -> list[tuple[int, int]]:
 
 def _beside_jumps(part: Levels, width_px: int) -> list[tuple[int, int]]:
     """Spans of rows between full-length jumps; none where there is none."""
-    at = [int(line) + 1 for line in np.flatnonzero(jump_shares(part, width_px) >= _JUMP_SHARE)]
+    shares = jump_shares(part, width_px)
+    # A cut is seldom clean to the line; what is left of one at a rectangle's edge is not another.
+    shares[:_EDGE_PX] = shares[max(0, len(shares) - _EDGE_PX) :] = 0.0
+    at = [int(line) + 1 for line in np.flatnonzero(shares >= _JUMP_SHARE)]
     return _spans(at, at, part.shape[0])
 
 

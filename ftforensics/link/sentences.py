@@ -119,11 +119,9 @@ def describe_rest(region: Box) -> str:
 def describe_further(count: int) -> str:
     """That other parts of the exhibit show tags too."""
     one = count == 1
-    return (
-        f"{'Another tag was' if one else f'{count} more tags were'} read in {'another part' if one else 'other parts'} "
-        f"of the picture and {'is' if one else 'are'} judged by {'itself' if one else 'themselves'}, so the picture is "
-        "put together from several."
-    )
+    told = "Another tag was read in another part" if one else f"Further tags, {count} of them, were read in other parts"
+    judged = "is judged by itself" if one else "are each judged by themselves"
+    return f"{told} of the picture and {judged}, so the picture is put together from several."
 
 
 def percent(fraction: float) -> str:

@@ -202,7 +202,7 @@ def _conflict(facts: Facts, tag: MatchedTag) -> Judgement | None:
     return Judgement(
         verdict=Verdict.CONFLICT,
         reasons=(
-            f"{len(disputing) + 1} verified records of different issuers claim this picture.",
+            f"This picture is claimed by {len(disputing) + 1} verified records of different issuers.",
             *(say.describe_claim(claim) for claim in claims),
             say.describe_match(tag),
         ),

@@ -386,7 +386,7 @@ def test_a_verdict_on_a_part_says_which_and_that_the_rest_is_not_meant(facts: Fa
     assert "says nothing about it" in limit
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, "Another tag was read"), (3, "3 more tags were read")])
+@pytest.mark.parametrize(("count", "words"), [(1, "Another tag was read"), (3, "Further tags, 3 of them, were read")])
 def test_tags_in_other_parts_are_told_and_dispute_nothing(count: int, words: str):
     judgement = judge(replace(GOOD, further_tags=count))
     assert judgement.verdict == Verdict.VERIFIED_MATCH

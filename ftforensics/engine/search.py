@@ -1,7 +1,7 @@
 """The search for tags in one picture: stage after stage, cheapest first, until one finds something.
 
 Enters: a picture and its direct residual map. Leaves: every tag that was found, each with its frame. The stages: the
-picture as it lies; frames that content suggests; quarter turns; inside a plain border; panels of an assembled picture;
+picture as it lies; frames that content suggests; quarter turns; panels of an assembled picture; inside a plain border;
 frames that the synchronisation carrier shows. Wherever a first tag was found, the panels beside it are read as well,
 since a picture may be assembled from several tagged ones.
 """
@@ -93,15 +93,13 @@ class PictureSearch:
             return [] if first is None else [first]
         if first is None:
             first = self._read_turned(direct)
-        inside = find_bordered(self._picture) if first is None else None
-        bordered: Try | None = None
-        if inside is not None:
-            first, bordered = self._read_bordered(inside)
         hits = self._read_panels([] if first is None else [first])
-        if not hits:
+        if hits:
+            return hits
+        found, bordered = self._read_bordered()
+        if found is None:
             found = self._search_blind(direct, bordered)
-            hits = [] if found is None else [found]
-        return hits
+        return [] if found is None else [found]
 
     def presence(self, residual: Floats) -> float:
         """As ``presence_of`` for the model's carrier."""
@@ -122,8 +120,11 @@ class PictureSearch:
                 return hit
         return None
 
-    def _read_bordered(self, inside: geometry.Affine) -> tuple[Hit | None, Try]:
-        """Read inside a plain border: a screenshot's, or the photograph's own."""
+    def _read_bordered(self) -> tuple[Hit | None, Try | None]:
+        """Read inside a plain border, if there is one: a screenshot's, or the photograph's own."""
+        inside = find_bordered(self._picture)
+        if inside is None:
+            return None, None
         return self._read_twice(inside, self._aspect_of(inside), self._mode, geometry.bounds(inside))
 
     def _read_twice(

@@ -69,8 +69,8 @@ if TYPE_CHECKING:
 app = new_app()
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)[bB]?")
-_COLUMNS = ("exhibit", "path", "verdict", "tag_id", "issuer", "e_case", "z", "changed", "sha256")
-_TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed")
+_COLUMNS = ("exhibit", "path", "verdict", "tag_id", "issuer", "e_case", "z", "changed", "further_tags", "sha256")
+_TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed", "further_tags")
 _SEARCHES = ("direct", "content", "blind", "deep")
 
 
@@ -367,6 +367,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "e_case": None if e_case is None else f"{e_case:.1e}",
         "z": None if z is None else round(z, 2),
         "changed": None if changed is None else f"{100 * changed:.1f} %",
+        "further_tags": "; ".join(f"{one.tag.tag_id} {one.verdict.value}" for one in finding.further_tags) or None,
         "sha256": finding.evidence.sha256,
     }
 
@@ -379,7 +380,8 @@ def _exit(summary: ScanSummary, fail_on: Sequence[Verdict]) -> int:
         codes.append(PARTIAL)
     if summary.altered:
         codes.append(INTEGRITY)
-    if matches_fail_on(summary.verdicts, fail_on):
+    # A tag in one part of a collage must not hide what another part shows.
+    if matches_fail_on(summary.verdicts, fail_on) or matches_fail_on(summary.further_verdicts, fail_on):
         codes.append(FAIL_ON_MATCHED)
     return combine_codes(codes)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ftforensics.domain.evidence import EvidenceItem, IntakeFailure
-from ftforensics.domain.tag import TagOutcome
+from ftforensics.domain.tag import DecodedTag, MatchedTag, TagOutcome
 
 
 class Verdict(StrEnum):
@@ -122,6 +122,27 @@ class ReadingInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherTag:
+    """A tag in another region of an exhibit than the one that its verdict is about, judged by itself.
+
+    ``region`` is in unit coordinates of the exhibit, as the changed regions of ``registration`` are. ``presence`` is
+    that of ``ReadingInfo``, measured here.
+    """
+
+    region: Box
+    tag: MatchedTag | DecodedTag
+    presence: float
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    limitations: tuple[str, ...]
+    signature: SignatureCheck | None = None
+    source: SourceRef | None = None
+    other_sources: tuple[SourceRef, ...] = ()
+    registration: Registration | None = None
+    survival: Survival | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """A picture made by the program and kept in the case, named by its content hash."""
 
@@ -134,7 +155,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Everything the program says about one exhibit. No clock and no run id: two runs are byte-identical."""
+    """Everything the program says about one exhibit. No clock and no run id: two runs are byte-identical.
+
+    ``region`` is the part of the exhibit that the verdict is about, None where that is all of it. ``further_tags`` were
+    read in other parts, strongest first.
+    """
 
     seq: int
     case_id: str
@@ -150,6 +175,8 @@ class Finding:
     other_sources: tuple[SourceRef, ...] = ()
     registration: Registration | None = None
     survival: Survival | None = None
+    region: Box | None = None
+    further_tags: tuple[FurtherTag, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     error: IntakeFailure | None = None
     extra: dict[str, Any] = field(default_factory=dict)

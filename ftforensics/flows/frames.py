@@ -1,4 +1,4 @@
-"""Frames of an examined picture: where a registration puts the source, where the tag was read, what of it is seen."""
+"""Frames of an examined picture: where a registration puts the source, which cells of a tag are seen, how it lies."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.domain.link import Registration
-from ftforensics.domain.tag import MatchedTag
-from ftforensics.engine.reading import Reading
 from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import Pixels
 
 
 def frame_of(registration: Registration) -> geometry.Affine:
@@ -20,18 +19,16 @@ def frame_of(registration: Registration) -> geometry.Affine:
     return np.asarray(solution.T)
 
 
-def tag_frame(tag: MatchedTag) -> geometry.Affine | None:
-    """The frame that the tag was read through; None where it is the whole picture."""
-    return None if tag.geometry.mode == "direct" else np.asarray(tag.geometry.matrix).reshape(2, 3)
-
-
-def seen_cells(reading: Reading, grid: int) -> NDArray[np.bool_] | None:
-    """Which cells of the tagged frame lie inside the suspect; None where all do."""
-    outcome = reading.outcome
-    if not isinstance(outcome, MatchedTag) or outcome.geometry.mode == "direct":
-        return None
-    frame = np.asarray(outcome.geometry.matrix).reshape(2, 3)
+def seen_cells(frame: geometry.Affine, grid: int) -> NDArray[np.bool_]:
+    """Which cells of a tagged frame lie inside the picture that it is laid into."""
     at = (np.arange(grid) + 0.5) / grid
     x, y = np.meshgrid(at, at)
     points = np.stack([x, y, np.ones_like(x)], axis=-1) @ frame.T
     return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
+
+
+def turn_upright(pixels: Pixels, frame: geometry.Affine) -> Pixels:
+    """A picture turned by the quarter turns that bring the tagged frame nearest to upright; a mirrored one stays so."""
+    down = frame[:, 1]
+    quarters = round(float(np.degrees(np.arctan2(down[0], down[1]))) / 90.0) % 4
+    return np.ascontiguousarray(np.rot90(pixels, -quarters)) if quarters else pixels

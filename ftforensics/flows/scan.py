@@ -8,6 +8,7 @@ runs are byte-identical. A scan that was stopped goes on where it was if it is a
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -67,10 +68,15 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanSummary:
-    """What a scan came to. ``altered`` are exhibits whose bytes were not the same at the end as at intake."""
+    """What a scan came to.
+
+    ``verdicts`` counts those of exhibits, ``further_verdicts`` those of tags in other parts of them. ``altered`` are
+    exhibits whose bytes were not the same at the end as at intake.
+    """
 
     counts: dict[str, int]
     verdicts: dict[str, int]
+    further_verdicts: dict[str, int]
     altered: tuple[str, ...]
     head: CaseHead
     resumed: int
@@ -108,7 +114,8 @@ class Scanner:
         self._case, self._reader, self._examiner = case, tag_reader, examiner
         self._facts, self._now, self._limits = facts, now, limits
         self._acquired_at, self._tell = acquired_at, tell
-        self._verdicts: dict[str, int] = {}
+        self._verdicts: Counter[str] = Counter()
+        self._further_verdicts: Counter[str] = Counter()
         self._counts = {"seen": 0, "ok": 0, "failed": 0, "skipped": 0}
         self._hashed: dict[str, tuple[str, str]] = {}
 
@@ -131,6 +138,7 @@ class Scanner:
         return ScanSummary(
             counts=dict(self._counts),
             verdicts=dict(self._verdicts),
+            further_verdicts=dict(self._further_verdicts),
             altered=altered,
             head=self._case.head(),
             resumed=len(resumed),
@@ -286,7 +294,8 @@ class Scanner:
         skipped = finding.error is not None and finding.extra.get("skipped") is True
         failed = finding.verdict is Verdict.UNREADABLE and not skipped
         self._counts["skipped" if skipped else "failed" if failed else "ok"] += 1
-        self._verdicts[finding.verdict.value] = self._verdicts.get(finding.verdict.value, 0) + 1
+        self._verdicts[finding.verdict.value] += 1
+        self._further_verdicts.update(further.verdict.value for further in finding.further_tags)
         self._hashed[finding.evidence.path_b64] = (finding.exhibit_id, finding.evidence.sha256)
 
     def _rehash(self, paths: list[EvidencePath]) -> tuple[str, ...]:

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from ftforensics.imaging.resample import resize
 
 Affine = NDArray[np.float64]
+# Left, top, right and bottom in unit coordinates of a picture.
+Rectangle = tuple[float, float, float, float]
 
 IDENTITY: Affine = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
 
 
 def compose(outer: Affine, inner: Affine) -> Affine:
@@ -28,6 +31,38 @@ def compose(outer: Affine, inner: Affine) -> Affine:
 def invert(affine: Affine) -> Affine:
     """The inverse map; raises numpy's LinAlgError for a degenerate one."""
     return np.asarray(np.linalg.inv(np.vstack([affine, [0.0, 0.0, 1.0]]))[:2])
+
+
+def bounds(frame: Affine) -> Rectangle:
+    """The upright rectangle around a frame's unit square, as far as it lies in the picture."""
+    corners = frame @ np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]).T
+    left, top = np.clip(corners.min(axis=1), 0.0, 1.0)
+    right, bottom = np.clip(corners.max(axis=1), 0.0, 1.0)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def area(rectangle: Rectangle) -> float:
+    """Of a rectangle; 0 where its ends have changed places."""
+    left, top, right, bottom = rectangle
+    return max(0.0, right - left) * max(0.0, bottom - top)
+
+
+def common_part(left: Rectangle, right: Rectangle) -> Rectangle:
+    """What two rectangles share; where they share nothing, its ends have changed places."""
+    return max(left[0], right[0]), max(left[1], right[1]), min(left[2], right[2]), min(left[3], right[3])
+
+
+def covered_share(rectangle: Rectangle, by: Rectangle) -> float:
+    """The share of a rectangle that another covers; 0 for an empty one."""
+    own = area(rectangle)
+    return area(common_part(rectangle, by)) / own if own > 0.0 else 0.0
+
+
+def likeness(left: Rectangle, right: Rectangle) -> float:
+    """Area that two rectangles share over the area that either covers; 0 to 1."""
+    shared = covered_share(left, right) * area(left)
+    either = area(left) + area(right) - shared
+    return shared / either if either > 0.0 else 0.0
 
 
 def about_centre(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Survival, Verdict
+from ftforensics.domain.link import Box, Registration, SignatureCheck, SourceRef, Survival, Verdict
 from ftforensics.domain.tag import TagOutcome
 
 
@@ -35,6 +35,8 @@ class Facts:
         rivals: Other records, verified under pinned keys, to which the picture's content or a second tag leads.
         lead: Registration to ``lead_source`` found by content alone, or None.
         lead_source: The record of that lead.
+        region: The part of the exhibit that all this is about, in its unit coordinates, or None for all of it.
+        further_tags: How many other parts of the exhibit show tags of their own.
     """
 
     failure: IntakeFailure | None = None
@@ -54,6 +56,8 @@ class Facts:
     rivals: tuple[SourceRef, ...] = ()
     lead: Registration | None = None
     lead_source: SourceRef | None = None
+    region: Box | None = None
+    further_tags: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

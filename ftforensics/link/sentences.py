@@ -6,7 +6,7 @@ rules.
 
 from __future__ import annotations
 
-from ftforensics.domain.link import Registration, SourceRef, Survival
+from ftforensics.domain.link import Box, Registration, SourceRef, Survival
 from ftforensics.domain.tag import MatchedTag
 
 KINSHIP = (
@@ -96,6 +96,32 @@ def describe_claim(source: SourceRef) -> str:
         f"Record {source.tag_id} of {source.issuer} claims the picture; it was logged at {source.logged_at} as entry "
         f"{source.log_index}."
     )
+
+
+def describe_region(region: Box) -> str:
+    """Where in the exhibit the tag lies, in words."""
+    return (
+        f"The tag lies in one part of the picture: from {percent(region.left)} to {percent(region.right)} of its width "
+        f"and from {percent(region.top)} to {percent(region.bottom)} of its height. All that is said here is about "
+        "that part."
+    )
+
+
+def describe_rest(region: Box) -> str:
+    """What is not said about the rest of the exhibit."""
+    share = percent(max(0.0, 1.0 - (region.right - region.left) * (region.bottom - region.top)))
+    return (
+        f"Around that part lies other material, {share} of the picture: a frame, text or other pictures. This verdict "
+        "says nothing about it."
+    )
+
+
+def describe_further(count: int) -> str:
+    """That other parts of the exhibit show tags too."""
+    one = count == 1
+    told = "Another tag was read in another part" if one else f"Further tags, {count} of them, were read in other parts"
+    judged = "is judged by itself" if one else "are each judged by themselves"
+    return f"{told} of the picture and {judged}, so the picture is put together from several."
 
 
 def percent(fraction: float) -> str:

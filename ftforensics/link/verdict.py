@@ -38,6 +38,10 @@ def judge(facts: Facts) -> Judgement:
         1e-6, a verified signature and a registration, and nothing stricter against them. No verdict establishes that a
         picture is genuine.
     """
+    return _placed(_weigh(facts), facts)
+
+
+def _weigh(facts: Facts) -> Judgement:
     if facts.failure is not None:
         return _unreadable(facts.failure)
     if isinstance(facts.tag, DecodedTag) and facts.tag.false_accept_p <= LINK_E_LIMIT and facts.signature is None:
@@ -49,6 +53,17 @@ def judge(facts: Facts) -> Judgement:
         if judgement is not None:
             return judgement
     return _unconfirmed(facts, facts.tag)
+
+
+def _placed(judgement: Judgement, facts: Facts) -> Judgement:
+    """The judgement with where in the exhibit it holds, and what else is there."""
+    reasons, limitations = judgement.reasons, judgement.limitations
+    if facts.region is not None:
+        reasons = (*reasons, say.describe_region(facts.region))
+        limitations = (*limitations, say.describe_rest(facts.region))
+    if facts.further_tags:
+        reasons = (*reasons, say.describe_further(facts.further_tags))
+    return Judgement(verdict=judgement.verdict, reasons=reasons, limitations=limitations)
 
 
 def _unreadable(failure: IntakeFailure) -> Judgement:
@@ -187,7 +202,7 @@ def _conflict(facts: Facts, tag: MatchedTag) -> Judgement | None:
     return Judgement(
         verdict=Verdict.CONFLICT,
         reasons=(
-            f"{len(disputing) + 1} verified records of different issuers claim this picture.",
+            f"This picture is claimed by {len(disputing) + 1} verified records of different issuers.",
             *(say.describe_claim(claim) for claim in claims),
             say.describe_match(tag),
         ),

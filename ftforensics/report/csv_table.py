@@ -63,6 +63,7 @@ COLUMNS = (
     "log_index",
     "logged_at",
     "other_records",
+    "further_tags",
     "search",
     "presence",
     "z",
@@ -124,6 +125,7 @@ def _source_cells(finding: Finding) -> dict[str, Cell]:
         "log_index": source.log_index if source else None,
         "logged_at": source.logged_at if source else None,
         "other_records": len(finding.other_sources),
+        "further_tags": "; ".join(f"{one.tag.tag_id} {one.verdict}" for one in finding.further_tags),
     }
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ftforensics.domain.evidence import EvidenceItem
-from ftforensics.domain.link import Box, Finding, SourceRef, Verdict
+from ftforensics.domain.link import Finding, SourceRef, Verdict
 from ftforensics.report.facts import Fact, fact, mapping_facts, present, sentences
+from ftforensics.report.further import FurtherBlock, build_further, region_text
 from ftforensics.report.pictures import Picture, Thumbnail, build_pictures, build_thumbnail
-from ftforensics.report.quantities import count, file_size, percent, utc
+from ftforensics.report.quantities import count, file_size, utc
 from ftforensics.report.statistics import EvidenceScale, Statistic, build_scale, build_statistics, e_case_text
 from ftforensics.report.visible import is_plain
 from ftforensics.report.wording import (
@@ -52,6 +53,8 @@ class ExhibitSection:
     limitations: tuple[str, ...]
     error: tuple[Fact, ...]
     records: tuple[RecordPanel, ...]
+    place: str
+    further: tuple[FurtherBlock, ...]
     regions: tuple[str, ...]
     statistics: tuple[Statistic, ...]
     scale: EvidenceScale | None
@@ -87,6 +90,8 @@ def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: i
         limitations=sentences(finding.limitations),
         error=_error_facts(finding),
         records=_record_panels(finding),
+        place="" if finding.region is None else region_text(finding.region),
+        further=build_further(finding, pictures),
         regions=_region_texts(finding),
         statistics=build_statistics(finding),
         scale=build_scale(finding),
@@ -181,18 +186,10 @@ def _region_texts(finding: Finding) -> tuple[str, ...]:
     if finding.registration is None:
         return ()
     regions = finding.registration.changed_regions
-    texts = [_region_text(box) for box in regions[:MAX_REGIONS]]
+    texts = [region_text(box) for box in regions[:MAX_REGIONS]]
     if len(regions) > MAX_REGIONS:
         texts.append(f"and {count(len(regions) - MAX_REGIONS)} smaller regions")
     return tuple(texts)
-
-
-def _region_text(box: Box) -> str:
-    width, height = box.right - box.left, box.bottom - box.top
-    return (
-        f"{percent(width)} of the width by {percent(height)} of the height, its upper left corner {percent(box.left)} "
-        f"from the left and {percent(box.top)} from the top"
-    )
 
 
 def _file_facts(evidence: EvidenceItem) -> tuple[Fact, ...]:

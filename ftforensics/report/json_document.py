@@ -75,6 +75,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
     plain["sentence"] = finding_sentence(finding)
     if finding.tag is not None:
         plain["tag"]["kind"] = _TAG_KINDS[type(finding.tag)]
+    for further, shown in zip(finding.further_tags, plain["further_tags"], strict=True):
+        shown["verdict_label"] = verdict_text(further.verdict).label
+        shown["tag"]["kind"] = _TAG_KINDS[type(further.tag)]
     return plain
 
 

@@ -10,11 +10,11 @@ that both copies agree.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from ftforensics.domain.evidence import EvidenceItem
-from ftforensics.domain.link import Finding, ReadingInfo
+from ftforensics.domain.link import Finding, FurtherTag, ReadingInfo
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.errors import StoreError
 from ftforensics.store.plain_json import (
@@ -90,7 +90,9 @@ def render_finding(finding: Finding) -> dict[str, Any]:
         "limitations": finding.limitations,
         "error": finding.error,
     }
-    rest = fields_of(item) | fields_of(finding) | {"tag": _render_tag(finding.tag), "extra": extra}
+    further = [fields_of(one) | {"tag": _render_tag(one.tag)} for one in finding.further_tags]
+    rest = fields_of(item) | fields_of(finding)
+    rest |= {"tag": _render_tag(finding.tag), "further_tags": further, "extra": extra}
     row |= {name: value for name, value in rest.items() if name not in row and name != "evidence"}
     plain: dict[str, Any] = to_plain_json(row, where=f"finding {finding.exhibit_id!a}")
     return plain | {name: sort_keys(plain[name]) for name in ("exif", "c2pa", "extra")}
@@ -137,6 +139,7 @@ def _parse_known(row: dict[str, Any], where: str) -> Finding:
     extra = dict(parse_plain(dict[str, Any], row["extra"], where))
     extra |= {name: row[name] for name in (*_OPTIONAL_HASHES, "c2pa") if row.get(name) is not None}
     values = dict(row) | {"tag": _parse_tag(row["tag"], where), "extra": extra}
+    values["further_tags"] = _parse_further(row.get("further_tags", []), where)
     values["evidence"] = {name: row[name] for name in _EVIDENCE_NAMES if name in row}
     if isinstance(row["reading"], dict):
         values["reading"] = {name: value for name, value in row["reading"].items() if name in _READING_NAMES}
@@ -147,9 +150,26 @@ def _parse_known(row: dict[str, Any], where: str) -> Finding:
     ]
     if missing:
         raise KeyError(missing[0])
-    return Finding(
-        **{name: value if name == "tag" else parse_plain(hints[name], value, where) for name, value in known.items()}
-    )
+    parsed = {
+        name: value if name in ("tag", "further_tags") else parse_plain(hints[name], value, where)
+        for name, value in known.items()
+    }
+    return Finding(**parsed)
+
+
+def _parse_further(rows: Any, where: str) -> tuple[FurtherTag, ...]:
+    hints = hints_of(FurtherTag)
+    further: list[FurtherTag] = []
+    for row in parse_plain(tuple[dict[str, Any], ...], rows, where):
+        tag = _parse_tag(row["tag"], where)
+        if row.keys() - hints.keys() or not isinstance(tag, MatchedTag | DecodedTag):
+            raise StoreError("A further tag of the finding has unknown fields or nothing that was read", subject=where)
+        named = {name: parse_plain(hints[name], value, where) for name, value in row.items() if name != "tag"}
+        missing = [field.name for field in fields(FurtherTag) if field.name not in row and field.default is MISSING]
+        if missing:
+            raise KeyError(missing[0])
+        further.append(FurtherTag(tag=tag, **named))
+    return tuple(further)
 
 
 def _parse_tag(row: Any, where: str) -> TagOutcome | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,15 @@ def test_only_verdicts_that_were_given_match():
     assert matches_fail_on(verdicts, [Verdict.CONFLICT, Verdict.VERIFIED_MATCH])
     assert not matches_fail_on(verdicts, [Verdict.NO_TAG_READ, Verdict.CONFLICT])
     assert not matches_fail_on(verdicts, [])
+
+
+def test_a_verdict_on_a_further_tag_is_heeded_as_well(case: Case, evidence: Path):
+    summary = scan(case, evidence, lambda *_: None)
+    assert summary.further_verdicts == {}
+    assert _exit(summary, [Verdict.VERIFIED_DERIVATIVE]) == 0
+    found = replace(summary, further_verdicts={"VERIFIED_DERIVATIVE": 1})
+    assert _exit(found, [Verdict.VERIFIED_DERIVATIVE]) == 1
+    assert _exit(found, [Verdict.CONFLICT]) == 0
 
 
 def test_a_picture_without_pixels_is_not_examined(evidence: Path):

@@ -369,3 +369,25 @@ def test_weaker_trust_never_turns_into_attribution(facts):
         {"tag": replace(TAG, e_case=1.0)},
     ):
         assert judge(replace(facts, **changes)).verdict not in VERIFIED
+
+
+HALF = Box(left=0.5, top=0.0, right=1.0, bottom=1.0)
+
+
+@pytest.mark.parametrize("facts", [GOOD, FAKE, replace(GOOD, registration=None, suspect_features=7)])
+def test_a_verdict_on_a_part_says_which_and_that_the_rest_is_not_meant(facts: Facts):
+    whole, part = judge(facts), judge(replace(facts, region=HALF))
+    assert part.verdict == whole.verdict
+    (where,) = set(part.reasons) - set(whole.reasons)
+    assert "from 50 % to 100 % of its width" in where
+    assert "from 0 % to 100 % of its height" in where
+    (limit,) = set(part.limitations) - set(whole.limitations)
+    assert "50 % of the picture" in limit
+    assert "says nothing about it" in limit
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "Another tag was read"), (3, "Further tags, 3 of them, were read")])
+def test_tags_in_other_parts_are_told_and_dispute_nothing(count: int, words: str):
+    judgement = judge(replace(GOOD, further_tags=count))
+    assert judgement.verdict == Verdict.VERIFIED_MATCH
+    assert sum(words in reason for reason in judgement.reasons) == 1

@@ -18,6 +18,7 @@ from ftforensics.domain.link import (
     Artifact,
     Box,
     Finding,
+    FurtherTag,
     Registration,
     SourceRef,
 )
@@ -48,6 +49,23 @@ def _types() -> Any:
         st.register_type_strategy(kind, strategy)
 
 
+REGISTRATIONS = st.deferred(
+    lambda: st.builds(
+        Registration,
+        homography=st.lists(NUMBER, min_size=9, max_size=9).map(tuple),
+        changed_regions=st.lists(st.builds(Box), max_size=2).map(tuple),
+    )
+)
+FURTHER = st.deferred(
+    lambda: st.builds(
+        FurtherTag,
+        tag=st.builds(MatchedTag) | st.builds(DecodedTag),
+        reasons=st.lists(TEXT, max_size=2).map(tuple),
+        limitations=st.lists(TEXT, max_size=2).map(tuple),
+        other_sources=st.lists(st.builds(SourceRef), max_size=1).map(tuple),
+        registration=st.none() | REGISTRATIONS,
+    )
+)
 FINDINGS = st.deferred(
     lambda: st.builds(
         Finding,
@@ -57,12 +75,9 @@ FINDINGS = st.deferred(
         reasons=st.lists(TEXT, max_size=3).map(tuple),
         limitations=st.lists(TEXT, max_size=3).map(tuple),
         tag=st.none() | st.builds(MatchedTag) | st.builds(DecodedTag) | st.builds(TagAbsence),
-        registration=st.none()
-        | st.builds(
-            Registration,
-            homography=st.lists(NUMBER, min_size=9, max_size=9).map(tuple),
-            changed_regions=st.lists(st.builds(Box), max_size=2).map(tuple),
-        ),
+        registration=st.none() | REGISTRATIONS,
+        region=st.none() | st.builds(Box),
+        further_tags=st.lists(FURTHER, max_size=2).map(tuple),
         other_sources=st.lists(st.builds(SourceRef), max_size=2).map(tuple),
         artifacts=st.lists(st.builds(Artifact), max_size=2).map(tuple),
         extra=st.dictionaries(TEXT.filter(lambda name: name not in {"md5", "sha1", "c2pa"}), PLAIN, max_size=2),
@@ -219,3 +234,68 @@ def test_rounding_is_stable(value: float) -> None:
     once = round_number(value, where="test")
     assert round_number(once, where="test") == once
     assert once == pytest.approx(value, rel=1e-5)
+
+
+def with_further() -> dict[str, Any]:
+    """A line that tells of a tag in another part."""
+    finding = make_finding()
+    assert isinstance(finding.tag, MatchedTag)
+    further = FurtherTag(
+        region=Box(left=0.5, top=0.0, right=1.0, bottom=1.0),
+        tag=finding.tag,
+        presence=9.5,
+        verdict=finding.verdict,
+        reasons=("r",),
+        limitations=("l",),
+    )
+    row: dict[str, Any] = json.loads(render_finding_line(replace(finding, further_tags=(further,))))
+    return row
+
+
+def test_a_further_tag_is_told_whole() -> None:
+    (further,) = with_further()["further_tags"]
+    assert further["tag"]["kind"] == "matched"
+    assert further["region"] == {"left": 0.5, "top": 0, "right": 1, "bottom": 1}
+    assert further["verdict"] == make_finding().verdict.value
+
+
+def test_findings_of_before_further_tags_were_kept_are_read() -> None:
+    row = json.loads(render_finding_line(make_finding()))
+    whole = parse_finding(row)
+    del row["further_tags"], row["region"]
+    assert parse_finding(row) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tag", {"kind": "absent", "reason": "not_present", "presence": 1, "best_z": None}),
+        ("tag", None),
+        ("tag", {"kind": "invented"}),
+        ("verdict", "AUTHENTIC"),
+        ("region", None),
+        ("region", {"left": 0}),
+        ("presence", "much"),
+        ("surprise", 1),
+    ],
+)
+def test_edited_further_tags_are_refused(name: str, value: Any) -> None:
+    row = with_further()
+    assert parse_finding(row).further_tags
+    row["further_tags"][0][name] = value
+    with pytest.raises(StoreError):
+        parse_finding(row)
+
+
+@pytest.mark.parametrize("name", ["region", "tag", "presence", "verdict", "reasons", "limitations"])
+def test_further_tags_that_lack_something_are_refused(name: str) -> None:
+    row = with_further()
+    del row["further_tags"][0][name]
+    with pytest.raises(StoreError):
+        parse_finding(row)
+
+
+@pytest.mark.parametrize("value", [None, {}, "x", [1], [None]])
+def test_what_is_no_list_of_further_tags_is_refused(value: Any) -> None:
+    with pytest.raises(StoreError):
+        parse_finding(with_further() | {"further_tags": value})

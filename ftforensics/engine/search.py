@@ -1,0 +1,268 @@
+"""The search for tags in one picture: stage after stage, cheapest first, until one finds something.
+
+Enters: a picture and its direct residual map. Leaves: every tag that was found, each with its frame. The stages: the
+picture as it lies; frames that content suggests; quarter turns; panels of an assembled picture; inside a plain border;
+frames that the synchronisation carrier shows. Wherever a first tag was found, the panels beside it are read as well,
+since a picture may be assembled from several tagged ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ftforensics.domain.tag import MatchedTag, SearchMode
+from ftforensics.engine.matcher import Matcher
+from ftforensics.engine.search_budget import SearchBudget
+from ftforensics.engine.sync import SyncSearch, turn_about
+from ftforensics.engine.sync_warp import straighten
+from ftforensics.engine.tries import Candidate, Floats, Try, is_silent, presence_of
+from ftforensics.imaging import geometry
+from ftforensics.imaging.borders import find_bordered
+from ftforensics.imaging.panels import find_panels
+from ftforensics.imaging.resample import Pixels
+
+# Below, a map shows too little of the carrier to be worth reading anew in that orientation.
+LEAST_PRESENCE = 3.0
+# A rectangle of which this much is covered by another holds no further picture.
+COVERED_SHARE = 0.5
+
+_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+_QUARTERS = tuple(turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0))
+# How a picture can lie that lost its EXIF orientation. Mirrored left to right is among the blind search's frames.
+TURNS = (*_QUARTERS, *(geometry.compose(turn, _MIRROR) for turn in _QUARTERS))
+
+Suggest = Callable[[], Sequence[geometry.Affine]]
+# Residual maps (B, 3, 64, 64) of the picture seen through frames.
+ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hit:
+    """A hypothesis that matched: one tag for each key that does, strongest first."""
+
+    tags: list[MatchedTag]
+    tried: Try
+
+
+class PictureSearch:
+    """One picture's search.
+
+    Args:
+        picture: uint8 (H, W, 3) sRGB.
+        read_frames: Reads it through frames.
+        matcher: Compares with the registries.
+        sync_search: Finds frames.
+        budget: How far to go.
+
+    Attributes:
+        tries: Every hypothesis that was matched, in order; the first is the picture as it lies.
+        peak: Of the strongest frame that the synchronisation carrier showed, where one was looked for.
+    """
+
+    def __init__(
+        self,
+        picture: Pixels,
+        read_frames: ReadFrames,
+        *,
+        matcher: Matcher,
+        sync_search: SyncSearch,
+        budget: SearchBudget,
+    ) -> None:
+        self._picture, self._read_frames = picture, read_frames
+        self._matcher, self._sync_search, self._budget = matcher, sync_search, budget
+        self._mode: SearchMode = "deep" if budget.mode == "deep" else "blind"
+        self._aspect = picture.shape[1] / picture.shape[0]
+        self.tries: list[Try] = []
+        self.peak: float | None = None
+
+    def run(self, residual: Floats, suggest_frames: Suggest | None) -> list[Hit]:
+        """Every tag that was found, in the order of the search.
+
+        Args:
+            residual: The direct residual map (3, 64, 64).
+            suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
+        """
+        direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
+        first = self._match(direct)
+        if first is None and suggest_frames is not None and self._budget.content_frames:
+            first = self._read_suggested(suggest_frames())
+        if not self._budget.is_blind:
+            return [] if first is None else [first]
+        if first is None:
+            first = self._read_turned(direct)
+        hits = self._read_panels([] if first is None else [first])
+        if hits:
+            return hits
+        found, bordered = self._read_bordered()
+        if found is None:
+            found = self._search_blind(direct, bordered)
+        return [] if found is None else [found]
+
+    def presence(self, residual: Floats) -> float:
+        """As ``presence_of`` for the model's carrier."""
+        return presence_of(residual, self._sync_search.sync)
+
+    def _match(self, tried: Try) -> Hit | None:
+        self.tries.append(tried)
+        tags = self._matcher.match(tried)
+        return Hit(tags=tags, tried=tried) if tags else None
+
+    def _read(self, frame: geometry.Affine) -> Floats:
+        return np.asarray(self._read_frames([frame])[0])
+
+    def _read_suggested(self, frames: Sequence[geometry.Affine]) -> Hit | None:
+        for frame in frames[: self._budget.content_frames]:
+            hit, _ = self._read_twice(frame, self._aspect, "content", geometry.WHOLE)
+            if hit is not None:
+                return hit
+        return None
+
+    def _read_bordered(self) -> tuple[Hit | None, Try | None]:
+        """Read inside a plain border, if there is one: a screenshot's, or the photograph's own."""
+        inside = find_bordered(self._picture)
+        if inside is None:
+            return None, None
+        return self._read_twice(inside, self._aspect_of(inside), self._mode, geometry.bounds(inside))
+
+    def _read_twice(
+        self, frame: geometry.Affine, aspect: float, mode: SearchMode, within: geometry.Rectangle
+    ) -> tuple[Hit | None, Try]:
+        """Read through a frame; if it does not match, refine the frame on what was read and read once more.
+
+        Returns:
+            The match, and what was read first.
+        """
+        first = Try(residual=self._read(frame), frame=frame, mode=mode, within=within)
+        hit = self._match(first)
+        if hit is None:
+            refined = geometry.compose(frame, self._sync_search.refine_aligned(first.residual, aspect))
+            hit = self._match(Try(residual=self._read(refined), frame=refined, mode=mode, within=within))
+        return hit, first
+
+    def _read_turned(self, direct: Try) -> Hit | None:
+        """The quarter turn in which the map shows the carrier most, first as it was read, then read anew."""
+        best = self._best_turn(direct)
+        if best is None:
+            return None
+        hit = self._match(best.attempt(self._mode))
+        if hit is None:
+            hit = self._match(self._read_anew(best, 1.0 / self._aspect))
+        return hit
+
+    def _best_turn(self, source: Try) -> Candidate | None:
+        """A map in the orientation in which the carrier is strongest; None where it is in none."""
+        if is_silent(source.residual):
+            return None
+        turned = [Candidate(source=source, within=turn, peak=None) for turn in TURNS]
+        best = max(turned, key=lambda candidate: self.presence(candidate.residual))
+        return best if self.presence(best.residual) >= LEAST_PRESENCE else None
+
+    def _read_anew(self, candidate: Candidate, aspect: float) -> Try:
+        """Refine a frame, read through it, and average with the map in which it was found.
+
+        Two views of one tag: what the reader imagines differs between them more than the tag does.
+        """
+        refined = candidate.move(self._sync_search.refine_aligned(candidate.residual, aspect))
+        residual = np.float32(0.5) * (self._read(refined.frame) + refined.residual)
+        return replace(refined.attempt(self._mode), residual=residual)
+
+    def _read_panels(self, hits: list[Hit]) -> list[Hit]:
+        """Read every panel that does not hold what was found already, then look for frames in the most promising."""
+        frames = [
+            frame
+            for frame in find_panels(self._picture, self._budget.panels)
+            if not any(is_same(geometry.bounds(frame), hit.tried.region) for hit in hits)
+        ]
+        if not frames:
+            return hits
+        missed: list[Try] = []
+        for frame, residual in zip(frames, self._read_frames(frames), strict=True):
+            tried = Try(residual=residual, frame=frame, mode=self._mode, within=geometry.bounds(frame))
+            hit = self._match(tried)
+            if hit is None:
+                missed.append(tried)
+            else:
+                hits = _with(hits, hit)
+        missed.sort(key=lambda tried: -self._oriented_presence(tried))
+        left = self._budget.searched_panels
+        for tried in missed:
+            if left and not any(overlap(tried.region, hit.tried.region) for hit in hits):
+                left -= 1
+                found = self._search_panel(tried)
+                hits = hits if found is None else _with(hits, found)
+        return hits
+
+    def _oriented_presence(self, tried: Try) -> float:
+        turn = self._best_turn(tried)
+        return max(self.presence(tried.residual), 0.0 if turn is None else self.presence(turn.residual))
+
+    def _search_panel(self, tried: Try) -> Hit | None:
+        """Read a panel through the frame that shows the carrier most: about its own, turned, or that of a crop."""
+        aspect = self._aspect_of(tried.frame)
+        candidates = self._find_frames(tried, aspect)[:1]
+        candidates.append(Candidate(source=tried, within=geometry.IDENTITY, peak=None))
+        turn = self._best_turn(tried)
+        if turn is not None:
+            candidates.append(turn)
+        best = max(candidates, key=lambda candidate: self.presence(candidate.residual))
+        return self._match(self._read_anew(best, aspect))
+
+    def _search_blind(self, direct: Try, bordered: Try | None) -> Hit | None:
+        """Read through the frames that the synchronisation carrier shows, with and without the plain border."""
+        candidates = self._find_frames(direct, self._aspect)
+        if bordered is not None:
+            candidates += self._find_frames(bordered, self._aspect_of(bordered.frame))
+        candidates.sort(key=lambda candidate: -(candidate.peak or 0.0))
+        self.peak = candidates[0].peak if candidates else None
+        best = candidates[: self._budget.blind_frames]
+        for candidate in best:
+            hit = self._match(candidate.attempt(self._mode))
+            if hit is not None:
+                return hit
+        return self._read_best(best) if best else None
+
+    def _read_best(self, candidates: Sequence[Candidate]) -> Hit | None:
+        """Refine the frame in which the synchronisation carrier stands out most, read through it, then straighten."""
+        best = max(candidates, key=lambda candidate: self.presence(candidate.residual))
+        anew = self._read_anew(best, self._aspect)
+        hit = self._match(anew)
+        if hit is None:
+            straight = straighten(anew.residual, self._sync_search.sync)
+            hit = self._match(replace(anew, residual=straight, best_z=None, soft={}))
+        return hit
+
+    def _find_frames(self, source: Try, aspect: float) -> list[Candidate]:
+        """Frames found in a residual map that was already read."""
+        if is_silent(source.residual):
+            return []
+        deep, keep = self._mode == "deep", self._budget.blind_frames
+        frames = self._sync_search.find(source.residual, aspect, deep=deep, keep=keep)
+        return [Candidate(source=source, within=frame.to_suspect, peak=frame.peak) for frame in frames]
+
+    def _aspect_of(self, frame: geometry.Affine) -> float:
+        """Width over height of an upright frame."""
+        return float(self._aspect * frame[0, 0] / frame[1, 1])
+
+
+def is_same(left: geometry.Rectangle, right: geometry.Rectangle) -> bool:
+    """Whether two rectangles hold about the same."""
+    return geometry.likeness(left, right) > COVERED_SHARE
+
+
+def overlap(left: geometry.Rectangle, right: geometry.Rectangle) -> bool:
+    """Whether most of one rectangle lies in the other."""
+    return max(geometry.covered_share(left, right), geometry.covered_share(right, left)) > COVERED_SHARE
+
+
+def _with(hits: list[Hit], hit: Hit) -> list[Hit]:
+    """Hits with one more, unless it is a tag that was found already, seen again in the same place."""
+    key = (hit.tags[0].tag_id, hit.tags[0].carrier_key_id)
+    for known in hits:
+        if key == (known.tags[0].tag_id, known.tags[0].carrier_key_id) and overlap(
+            known.tried.region, hit.tried.region
+        ):
+            return hits
+    return [*hits, hit]

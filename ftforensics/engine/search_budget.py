@@ -1,0 +1,68 @@
+"""How far a picture is searched, and how many hypotheses that makes: the count in every E-value.
+
+See docs/adr/0006 for the table, and 0011 and 0012 for what the hypotheses are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ftforensics.domain.tag import SearchMode
+
+CONTENT_FRAMES = 2
+TURNED_READS = 2
+BLIND_FRAMES = 4
+DEEP_FRAMES = 8
+PANELS = 9
+SEARCHED_PANELS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchBudget:
+    """How far to look; what is counted is counted whole, spent or not."""
+
+    mode: SearchMode = "blind"
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether frames are looked for that nothing suggests."""
+        return self.mode in ("blind", "deep")
+
+    @property
+    def blind_frames(self) -> int:
+        """Blind frames of the whole picture that are matched."""
+        return {"direct": 0, "content": 0, "blind": BLIND_FRAMES, "deep": DEEP_FRAMES}[self.mode]
+
+    @property
+    def border_frames(self) -> int:
+        """Frames inside a plain border that are read and matched."""
+        return 1 if self.is_blind else 0
+
+    @property
+    def content_frames(self) -> int:
+        """Frames suggested by content that are read and matched."""
+        return 0 if self.mode == "direct" else CONTENT_FRAMES
+
+    @property
+    def turned_reads(self) -> int:
+        """Matches of the best quarter turn or turned mirror image: as the map was read, and read anew."""
+        return TURNED_READS if self.is_blind else 0
+
+    @property
+    def panels(self) -> int:
+        """Panels that are read and matched."""
+        return PANELS if self.is_blind else 0
+
+    @property
+    def searched_panels(self) -> int:
+        """Panels in which a frame is looked for; the best is read and matched."""
+        return SEARCHED_PANELS if self.is_blind else 0
+
+    @property
+    def hypotheses(self) -> int:
+        """All that may be matched for one picture.
+
+        Suggested and bordered frames are matched twice, and so is the best blind frame once it has been refined.
+        """
+        whole = 1 + 2 * (self.content_frames + self.border_frames) + self.turned_reads
+        return whole + self.blind_frames + (2 if self.is_blind else 0) + self.panels + self.searched_panels

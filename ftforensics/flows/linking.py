@@ -1,0 +1,320 @@
+"""From a reading to facts: the record behind a tag, its signature, and what the source's content says.
+
+Enters: a part of an exhibit and what was read in it. Leaves: the facts that a verdict is made from, and the pictures
+that go with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.codec import channel
+from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Survival
+from ftforensics.domain.record import RegisteredRecord
+from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag, TagOutcome
+from ftforensics.engine.reading import Reading, TagReader
+from ftforensics.engine.ring import RingKey
+from ftforensics.errors import LinkError
+from ftforensics.flows.apart import read_apart
+from ftforensics.flows.frames import seen_cells, turn_upright
+from ftforensics.flows.parts import Part
+from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
+from ftforensics.flows.sources import RecordChecks, Sources, source_phash
+from ftforensics.imaging import geometry
+from ftforensics.imaging.perceptual import add_residual, build_mask
+from ftforensics.imaging.resample import Pixels
+from ftforensics.link import difference, fingerprint, register, render, survival, verdict
+from ftforensics.link.features import Features, detect_features
+
+LEADS = 4
+RIVAL_BITS = 10
+RIVALS_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lead:
+    """A record whose content registers to a picture."""
+
+    row: RegisteredRecord
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Linked:
+    """What lining up with one source gave."""
+
+    registration: Registration | None = None
+    survival: Survival | None = None
+    suspect_features: int = 0
+    source_features: int = 0
+    common_geometry: bool = False
+    coarse_distance_bits: int | None = None
+    change_similarity: float | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Mapped:
+    """The tag that was read, where it is left and where it is gone, and the picture that shows it."""
+
+    expected: NDArray[np.float32]
+    local: survival.SurvivalMap
+    seen: NDArray[np.bool_] | None
+    holes: survival.Holes | None
+    overlay: Picture
+
+
+_RowCheck = tuple[RegisteredRecord, SignatureCheck, SourceRef | None]
+
+
+class Linker:
+    """Makes facts; may be used from several threads at once.
+
+    Args:
+        tag_reader: Has read the exhibits.
+        keys: The ring, for re-encoding a tag that was read.
+        sources: The registries.
+        checks: Checks records against the trust list.
+    """
+
+    def __init__(
+        self, *, tag_reader: TagReader, keys: Sequence[RingKey], sources: Sources, checks: RecordChecks
+    ) -> None:
+        self._reader, self._sources, self._checks = tag_reader, sources, checks
+        self._keys = {key.key_id: key for key in keys}
+        self._content_rivals = lru_cache(maxsize=RIVALS_KEPT)(self._find_content_rivals)
+        self._source_survival = lru_cache(maxsize=RIVALS_KEPT)(self._measure_source)
+        self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
+
+    def leads(self, pixels: Pixels, features: LazyFeatures) -> list[Lead]:
+        """Records whose content registers to the picture, best first."""
+        leads = []
+        for row in self._sources.near(pixels, limit=LEADS):
+            registration = _attempt(pixels, row, features).registration
+            if registration is not None:
+                leads.append(Lead(row=row, registration=registration))
+        return sorted(leads, key=lambda lead: (-lead.registration.inliers, lead.row.tag_id))
+
+    def matched(
+        self, part: Part, features: LazyFeatures, reading: Reading, tag: MatchedTag, acquired_at: str | None
+    ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
+        """Facts about a tag that matched a record.
+
+        Args:
+            part: What shows the tag's frame.
+            features: Of the part's pixels.
+            reading: What was read there.
+            tag: Its outcome.
+            acquired_at: When the exhibit was in hand, as stated.
+
+        Returns:
+            The facts, places in them in unit coordinates of the whole exhibit, and pictures of the part.
+        """
+        rows = self._sources.find(tag)
+        with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
+            checking = beside.submit(self._check_all, rows)
+            # A single record need not wait for its check to be lined up; of several, the check says which.
+            row = rows[0] if len(rows) == 1 else checking.result()[0][0]
+            linked = self._link(part, features, row, reading, tag, beside)
+            checks = checking.result()
+        _, check, source = checks[0]
+        rivals = self._rivals(row, reading, tag) + tuple(
+            other for _, status, other in checks[1:] if status.status == "verified" and other is not None
+        )
+        facts = verdict.Facts(
+            tag=tag,
+            signature=check,
+            source=source,
+            acquired_at=acquired_at,
+            logged_at=row.logged_at,
+            registration=linked.registration,
+            suspect_features=linked.suspect_features,
+            source_features=linked.source_features,
+            common_geometry=linked.common_geometry,
+            coarse_distance_bits=linked.coarse_distance_bits,
+            change_similarity=linked.change_similarity,
+            survival=linked.survival,
+            rivals=rivals,
+            region=part.region,
+        )
+        return facts, linked.pictures
+
+    def check(self, lead: Lead) -> None:
+        """Have a lead's record checked before it is asked for; the result is remembered."""
+        self._checks.of(lead.row)
+
+    def _check_all(self, rows: Sequence[RegisteredRecord]) -> list[_RowCheck]:
+        """Records with their checks; the best-founded one first, for it speaks: a forged copy must not silence it."""
+        checks = [(row, *self._checks.of(row)) for row in rows]
+        return sorted(checks, key=lambda item: (_STANDING[item[1].status], item[0].log_index))
+
+    def unmatched(
+        self, pixels: Pixels, reading: Reading, leads: Sequence[Lead]
+    ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
+        """Facts where no record matched: with a content lead, if one verifies."""
+        outcome: TagOutcome = reading.outcome
+        for lead in leads:
+            check, source = self._checks.of(lead.row)
+            # Only a record that verifies under a pinned key is worth following up.
+            if check.status == "verified" and source is not None:
+                registration, pictures, _ = _measure(pixels, lead.row, lead.registration)
+                facts = verdict.Facts(tag=outcome, lead=registration, lead_source=source)
+                return facts, pictures
+        return verdict.Facts(tag=outcome), ()
+
+    def _link(
+        self,
+        part: Part,
+        features: LazyFeatures,
+        row: RegisteredRecord,
+        reading: Reading,
+        tag: MatchedTag,
+        beside: Executor,
+    ) -> _Linked:
+        pixels, frame = part.pixels, part.inward(np.asarray(tag.geometry.matrix).reshape(2, 3))
+        mapping = beside.submit(self._map_survival, pixels, frame, row, reading, tag)
+        attempt = _attempt(pixels, row, features)
+        plain, mirrored = fingerprint.phash_pair(turn_upright(pixels, frame))
+        core_phash = int(source_phash(row), 16)
+        coarse = min((plain ^ core_phash).bit_count(), (mirrored ^ core_phash).bit_count())
+        registration = attempt.registration
+        pictures: tuple[Picture, ...] = ()
+        changed: NDArray[np.bool_] | None = None
+        similarity: float | None = None
+        if registration is not None:
+            registration, pictures, measured = _measure(pixels, row, registration)
+            if measured is not None:
+                similarity = measured.similarity
+                changed = difference.project_to_source(measured.changed, registration, reading.residual.shape[-1])
+        elif row.preview is not None:
+            pictures = (stored_jpeg(row.preview),)
+        mapped = mapping.result()
+        summary = survival.summarise(mapped.local, changed, mapped.seen, mapped.holes)
+        if changed is not None and changed.any():
+            view = self._reader.view(pixels, None if tag.geometry.mode == "direct" else frame)
+            inside, outside = read_apart(view, changed, mapped.seen, mapped.expected, self._reader.reader)
+            summary = replace(summary, inside=inside, outside=outside)
+        return _Linked(
+            registration=None if registration is None else part.place(registration),
+            survival=summary,
+            suspect_features=attempt.suspect_features,
+            source_features=attempt.source_features,
+            common_geometry=attempt.reason == "not_confirmed",
+            coarse_distance_bits=coarse,
+            change_similarity=similarity,
+            pictures=(*pictures, mapped.overlay),
+        )
+
+    def _map_survival(
+        self, pixels: Pixels, frame: geometry.Affine, row: RegisteredRecord, reading: Reading, tag: MatchedTag
+    ) -> _Mapped:
+        """Where the tag is left, which does not depend on whether the picture lines up with its source."""
+        expected = self._tag_planes(tag.tag_id, tag.carrier_key_id)
+        local = survival.build_survival(reading.residual, expected)
+        seen = None if tag.geometry.mode == "direct" else seen_cells(frame, local.correlation.shape[0])
+        source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
+        holes = None if source is None else survival.find_holes(local, source, seen)
+        matrix = np.vstack([frame, [0.0, 0.0, 1.0]])
+        overlay = as_png("survival", render.render_survival(pixels, local, matrix, holes))
+        return _Mapped(expected=expected, local=local, seen=seen, holes=holes, overlay=overlay)
+
+    def _tag_planes(self, tag_id: str, carrier_key_id: str) -> NDArray[np.float32]:
+        key = self._keys[carrier_key_id]
+        return build_tag_planes(channel.encode(tag_id, key.channel), key.carriers, self._sync)
+
+    def _measure_source(self, row: RegisteredRecord, tag_id: str, carrier_key_id: str) -> survival.SurvivalMap | None:
+        """Where the tag shows in the source's preview, tagged anew; None without one. Remembered as the rivals are."""
+        preview = _preview_of(row)
+        if preview is None:
+            return None
+        planes = self._tag_planes(tag_id, carrier_key_id)
+        tagged = add_residual(preview, planes, build_mask(preview), DEFAULT_PSNR_DB)
+        return survival.build_survival(self._reader.residuals([tagged])[0], planes)
+
+    def _rivals(self, row: RegisteredRecord, reading: Reading, tag: MatchedTag) -> tuple[SourceRef, ...]:
+        """Other verified records that claim this picture: a second tag in its pixels, or the same source content."""
+        rivals: dict[str, SourceRef] = {}
+        for other in reading.others:
+            for found in self._sources.find(other):
+                check, source = self._checks.of(found)
+                if check.status == "verified" and source is not None:
+                    rivals[source.record_sha256] = source
+        rivals |= {source.record_sha256: source for source in self._content_rivals(row, tag.tag_id, tag.carrier_key_id)}
+        return tuple(sorted(rivals.values(), key=lambda source: (source.logged_at, source.tag_id)))
+
+    def _find_content_rivals(self, row: RegisteredRecord, tag_id: str, carrier_key_id: str) -> tuple[SourceRef, ...]:
+        """Other verified records of the same content as a source; remembered, for many suspects can share a source."""
+        preview = _preview_of(row)
+        if preview is None:
+            return ()
+        rivals: list[SourceRef] = []
+        features = LazyFeatures(preview)
+        for near in self._sources.near(preview, limit=LEADS, max_distance_bits=RIVAL_BITS):
+            if near.tag_id == tag_id and near.carrier_key_id == carrier_key_id:
+                continue
+            check, source = self._checks.of(near)
+            if check.status != "verified" or source is None:
+                continue
+            if _attempt(preview, near, features).registration is not None:
+                rivals.append(source)
+        return tuple(rivals)
+
+
+_STANDING = {"verified": 0, "key_revoked": 1, "issuer_untrusted": 2, "signature_invalid": 3}
+
+
+class LazyFeatures:
+    """Features of one picture, detected at most once."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+        self._features: Features | None = None
+
+    def get(self) -> Features:
+        """Detect on first use."""
+        if self._features is None:
+            self._features = detect_features(self._pixels)
+        return self._features
+
+
+def _preview_of(row: RegisteredRecord) -> Pixels | None:
+    """The source as the record keeps it; None where it keeps none, or one that does not parse."""
+    if row.preview is None:
+        return None
+    try:
+        return fingerprint.decode_preview(row.preview)
+    except LinkError:
+        return None
+
+
+def _attempt(pixels: Pixels, row: RegisteredRecord, features: LazyFeatures) -> register.Attempt:
+    """Register a picture to a record's source; blobs that do not parse count as nothing to register to."""
+    try:
+        preview = fingerprint.decode_preview(row.preview) if row.preview is not None else None
+        return register.attempt(pixels, preview, row.descriptors, suspect_features=features.get())
+    except LinkError:
+        return register.Attempt(
+            registration=None, reason="few_source_features", suspect_features=features.get().distinct, source_features=0
+        )
+
+
+def _measure(
+    pixels: Pixels, row: RegisteredRecord, registration: Registration
+) -> tuple[Registration, tuple[Picture, ...], difference.Difference | None]:
+    """What changed between source and picture, where the record keeps a preview."""
+    if row.preview is None:
+        return registration, (), None
+    preview = fingerprint.decode_preview(row.preview)
+    measured = difference.compare(pixels, preview, registration)
+    pictures = (
+        stored_jpeg(row.preview),
+        as_png("difference", render.render_difference(pixels, measured)),
+    )
+    return difference.measured(registration, measured), pictures, measured

@@ -1,0 +1,77 @@
+"""The part of an exhibit that shows a tag's frame: what lies around it is neither compared nor called changed.
+
+Enters: a picture and the rectangle in which a tag was read. Leaves: the rectangle's pixels, and maps between the unit
+coordinates of the part and of the whole picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ftforensics.domain.link import Box, Registration
+from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import Pixels
+
+# What leaves out less than this is the whole picture, with a crooked or narrow edge.
+LEAST_LEFT_OUT = 0.1
+# The room that links pictures refuses smaller ones.
+LEAST_PX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """A rectangle of a picture, its pixels uint8 (H, W, 3); ``region`` is None for the whole picture."""
+
+    pixels: Pixels
+    region: Box | None = None
+
+    def inward(self, frame: geometry.Affine) -> geometry.Affine:
+        """A frame in the picture as a frame in the part."""
+        return frame if self.region is None else geometry.compose(geometry.invert(_frame(self.region)), frame)
+
+    def place(self, registration: Registration) -> Registration:
+        """A registration of the part as one of the whole picture."""
+        if self.region is None:
+            return registration
+        outward = np.vstack([_frame(self.region), [0.0, 0.0, 1.0]])
+        matrix = outward @ np.asarray(registration.homography, dtype=np.float64).reshape(3, 3)
+        return replace(
+            registration,
+            homography=tuple(float(value) for value in (matrix / matrix[2, 2]).ravel()),
+            changed_regions=tuple(_placed(box, self.region) for box in registration.changed_regions),
+        )
+
+
+def cut_part(pixels: Pixels, rectangle: geometry.Rectangle) -> Part:
+    """The part of a picture within a rectangle in unit coordinates; the whole where hardly anything is left out."""
+    if geometry.area(rectangle) > 1.0 - LEAST_LEFT_OUT:
+        return Part(pixels=pixels)
+    height, width = pixels.shape[:2]
+    left, right = _span(rectangle[0], rectangle[2], width)
+    top, bottom = _span(rectangle[1], rectangle[3], height)
+    if min(right - left, bottom - top) < LEAST_PX:
+        return Part(pixels=pixels)
+    return Part(
+        pixels=np.ascontiguousarray(pixels[top:bottom, left:right]),
+        region=Box(left=left / width, top=top / height, right=right / width, bottom=bottom / height),
+    )
+
+
+def _span(start: float, end: float, size_px: int) -> tuple[int, int]:
+    return max(0, round(start * size_px)), min(size_px, round(end * size_px))
+
+
+def _frame(box: Box) -> geometry.Affine:
+    return np.array([[box.right - box.left, 0.0, box.left], [0.0, box.bottom - box.top, box.top]])
+
+
+def _placed(box: Box, within: Box) -> Box:
+    wide, tall = within.right - within.left, within.bottom - within.top
+    return Box(
+        left=within.left + wide * box.left,
+        top=within.top + tall * box.top,
+        right=within.left + wide * box.right,
+        bottom=within.top + tall * box.bottom,
+    )

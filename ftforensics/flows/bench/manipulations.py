@@ -49,7 +49,7 @@ def draw_random(seed: int, picture_sha256: str, name: str, draw: int) -> np.rand
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def _ellipse(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
+def ellipse(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
     """A face-like soft ellipse ``share`` of the width across and 1.3 times as tall in pixels, anywhere that it fits."""
     height, width = picture.shape[:2]
     across, down = share / 2.0, min(0.45, 0.65 * share * width / height)
@@ -57,7 +57,7 @@ def _ellipse(picture: Pixels, share: float, random: np.random.Generator) -> Floa
     return regions.ellipse_mask(height, width, centre, (across, down), 0.015)
 
 
-def _box(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
+def box(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
     """A rectangle of ``share`` of both sides with hard edges, anywhere that it fits."""
     height, width = picture.shape[:2]
     left, top = (float(value) for value in random.uniform(0.0, 1.0 - share, 2))
@@ -68,7 +68,7 @@ def swap(share: float) -> Callable[[Pixels, Means], Pixels]:
     """Feathered paste of another picture, colours matched."""
 
     def apply(picture: Pixels, means: Means) -> Pixels:
-        return regions.swap_region(picture, means.donor, _ellipse(picture, share, means.random))[0]
+        return regions.swap_region(picture, means.donor, ellipse(picture, share, means.random))[0]
 
     return apply
 
@@ -77,14 +77,14 @@ def splice(share: float) -> Callable[[Pixels, Means], Pixels]:
     """Hard-edged paste of another picture, colours as they are."""
 
     def apply(picture: Pixels, means: Means) -> Pixels:
-        mask = _box(picture, share, means.random)
+        mask = box(picture, share, means.random)
         return regions.swap_region(picture, means.donor, mask, colour_matched=False)[0]
 
     return apply
 
 
 def _clone(picture: Pixels, means: Means) -> Pixels:
-    return regions.swap_region_poisson(picture, means.donor, _ellipse(picture, 0.5, means.random))[0]
+    return regions.swap_region_poisson(picture, means.donor, ellipse(picture, 0.5, means.random))[0]
 
 
 def _swap_and_share(picture: Pixels, means: Means) -> Pixels:

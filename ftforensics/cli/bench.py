@@ -29,8 +29,8 @@ from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
-READS = 10_000
-BLIND_READS = 500
+READS = 100_000
+BLIND_READS = 2_000
 
 
 @command(
@@ -98,18 +98,19 @@ def robustness(
     return run.finish(tables)
 
 
-@command(app, "false-positives", examples=("ftf bench false-positives --images photos/ --reads 10000",))
+@command(app, "false-positives", examples=("ftf bench false-positives --images photos/ --work work/",))
 def false_positives(
     settings: Settings,
     output: Output,
     images: ImagesOption,
     limit: LimitOption = None,
     reads: Annotated[
-        int, typer.Option("--reads", min=10, metavar="N", help="Direct reads of untagged views.")
-    ] = 10_000,
+        int,
+        typer.Option("--reads", min=10, metavar="N", help="Direct reads of untagged views; a tenth of tagged ones."),
+    ] = READS,
     blind_limit: Annotated[
         int, typer.Option("--blind-limit", min=0, metavar="N", help="How many of them are searched blind as well.")
-    ] = 500,
+    ] = BLIND_READS,
     records: RecordsOption = RECORDS,
     psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,

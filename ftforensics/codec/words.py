@@ -21,7 +21,9 @@ HALVES = WORD_BITS // 64
 _CHUNK = 16_384
 _PLANES = 3
 _LEVELS = 2**_PLANES - 1
-_STEPS = 24
+_STEPS = 72
+# Standard deviations within which the distances of a million words lie.
+_SPREAD = 5.5
 
 Signs = NDArray[np.int8]
 Levels = NDArray[np.int64]
@@ -147,11 +149,14 @@ def _coarsen(sizes: Levels) -> tuple[Levels, int, int]:
     can be hidden: no score is above sum(sizes) - 2 step D + 2 hidden.
     """
     largest = int(sizes.max())
-    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best.
-    steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 1.0, _STEPS))).astype(np.int64)
+    # A finer step serves the many small sizes, a coarser one the few large ones; what misses least is best, among those
+    # whose sums of differing multiples hardly ever wrap: a far word that looks near hides which words really are.
+    steps = np.maximum(1, np.rint(largest / _LEVELS * np.linspace(0.3, 3.5, _STEPS))).astype(np.int64)
     multiples = np.minimum(_LEVELS, (sizes + steps[:, None] // 2) // steps[:, None])
     errors = sizes - multiples * steps[:, None]
-    best = int(np.argmin(np.abs(errors).sum(axis=1)))
+    missed = np.abs(errors).sum(axis=1)
+    farthest = 0.5 * multiples.sum(axis=1) + _SPREAD * 0.5 * np.sqrt((multiples * multiples).sum(axis=1))
+    best = int(np.argmin(np.where(farthest <= 255, missed, missed + missed.max())))
     return multiples[best], int(steps[best]), -int(np.minimum(errors[best], 0).sum())
 
 

@@ -1,4 +1,4 @@
-"""``ftf bench survival``: how well the report's outlines fit what was pasted."""
+"""``ftf bench survival`` and ``ftf bench search``: the report's outlines, and what each search mode is worth."""
 
 from __future__ import annotations
 
@@ -64,6 +64,50 @@ def survival(
         f"How well outlines fit what was pasted, at {psnr:g} dB{', plain tags' if fast else ''}",
         flow.SURVIVAL_COLUMNS,
         flow.summarise_survival(results, seed),
+        Shared(pictures=pictures, setup=setup, options=options, notes=notes),
+    )
+    return run.finish([table])
+
+
+@command(
+    app,
+    "search",
+    examples=("ftf bench search --images photos/", "ftf bench search --images photos/ --limit 20 --work work/"),
+)
+def search(
+    settings: Settings,
+    output: Output,
+    images: ImagesOption,
+    limit: LimitOption = None,
+    records: RecordsOption = RECORDS,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    fast: FastOption = False,
+    seed: SeedOption = 1,
+    jobs: JobsOption = None,
+    work: WorkOption = None,
+    out: OutOption = RESULTS_FILE,
+) -> int:
+    """Read moved pictures in every search mode: what each costs, finds and risks."""
+    from ftforensics.flows.bench import search_modes as flow
+
+    run = Run(settings, output, "search", images, limit=limit, seed=seed, jobs=jobs, work=work, out=out)
+    with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
+        results = flow.measure_search(pictures, setup, records=records, jobs=run.jobs, advance=advance)
+    notes = (
+        f"each mode reads the same pictures, against {records:,} records under one carrier key, and is charged for its "
+        "whole budget of hypotheses: more search needs a larger z for the same chance of a wrong identity (E <= 1e-6)",
+        "all modes but direct are told the frame in which the picture registers to its own source, where it does, as a "
+        "scan whose registry holds the source would be",
+        f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, registration included, one thread "
+        f"each, {run.jobs} processes at once",
+        "upper bounds are exact (one-sided, 95 %) and take reads as independent",
+    )
+    options = {"--records": changed(records, RECORDS), "--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+    table = run.table(
+        "search" + ("-fast" if fast else ""),
+        "What each search mode costs, finds and risks",
+        flow.SEARCH_COLUMNS,
+        flow.summarise_search(results, records, seed),
         Shared(pictures=pictures, setup=setup, options=options, notes=notes),
     )
     return run.finish([table])

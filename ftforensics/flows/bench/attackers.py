@@ -98,8 +98,9 @@ def subtract(picture: Pixels, reader: Reader, psnr_db: float, times: float) -> P
 def carry_over(tagged: Pixels, untagged: Pixels, host: Pixels) -> Pixels:
     """A host picture with the very difference of a tagged and an untagged photograph added, twice as strong."""
     difference = tagged.astype(np.float32) - untagged.astype(np.float32)
-    moved = resize(difference, host.shape[1], host.shape[0])
-    return round_pixels(host.astype(np.float32) + np.float32(2.0) * moved)
+    moved: Floats = resize(difference, host.shape[1], host.shape[0])
+    changed: Floats = np.asarray(host + np.float32(2.0) * moved, dtype=np.float32)
+    return round_pixels(changed)
 
 
 CARRIER_COLUMNS: tuple[Column, ...] = (

@@ -86,20 +86,23 @@ def fit_known(loot: Loot) -> Reals:
     return np.asarray(np.linalg.lstsq(loot.words.astype(np.float64), centred, rcond=None)[0])
 
 
-def unmix(loot: Loot, seed: int) -> Reals:
-    """Carriers (128, D), up to scale, sign and order, of somebody who knows no code word; needs over 128 pictures.
+def unmix(loot: Loot, seed: int, sources: int = MESSAGE_BITS) -> Reals:
+    """Carriers (sources, D), up to scale, sign and order, of somebody who knows no code word; needs more pictures.
+
+    With 128 sources a thousand pictures are far too few: axes of chance are as two-valued as the true ones.
 
     Args:
         loot: Pictures, whose words are not looked at.
         seed: Of the first guess.
+        sources: How many carriers there are.
     """
     centred = loot.rows - loot.rows.mean(axis=0)
     left, _, _ = np.linalg.svd(centred, full_matrices=False)
-    white = left[:, :MESSAGE_BITS] * np.sqrt(len(centred))
-    turn = _orthonormal(np.random.default_rng(seed).normal(size=(MESSAGE_BITS, MESSAGE_BITS)))
+    white = left[:, :sources] * np.sqrt(len(centred))
+    turn = _orthonormal(np.random.default_rng(seed).normal(size=(sources, sources)))
     for _ in range(_ROUNDS):
-        sources = white @ turn.T
-        turned = _orthonormal((sources**3).T @ white / len(white) - 3.0 * turn)
+        values = white @ turn.T
+        turned = _orthonormal((values**3).T @ white / len(white) - 3.0 * turn)
         settled = float(np.max(np.abs(np.abs(np.sum(turned * turn, axis=1)) - 1.0))) < _SETTLED
         turn = turned
         if settled:
@@ -126,7 +129,7 @@ def match_carriers(estimated: Reals, carriers: Reals) -> Reals:
     norms = np.linalg.norm(estimated, axis=1, keepdims=True)
     likeness = np.abs(carriers / np.linalg.norm(carriers, axis=1, keepdims=True) @ (estimated / (norms + 1e-12)).T)
     found, left = np.zeros(len(carriers)), likeness.copy()
-    for _ in range(len(carriers)):
+    for _ in range(min(likeness.shape)):
         row, column = np.unravel_index(int(np.argmax(left)), left.shape)
         found[row] = likeness[row, column]
         left[row], left[:, column] = -1.0, -1.0

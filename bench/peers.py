@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics import __version__
-from ftforensics.cli.bench import describe_machine
+from ftforensics.cli.bench_run import describe_machine
 from ftforensics.codec import channel
 from ftforensics.codec.tails import chance_p
 from ftforensics.errors import FtfError
@@ -315,8 +315,8 @@ def _read_version(package: str) -> str:
         return "unknown"
 
 
-def _refuse(_: Pixels) -> Pixels:
-    raise ValueError("the GAN simulator is no manipulation of peers")
+def _refuse(name: str, _: Pixels, __: np.random.Generator) -> Pixels:
+    raise ValueError(f"generator {name} is no manipulation of peers")
 
 
 def _to_bgr(picture: Pixels) -> Pixels:

@@ -1,8 +1,7 @@
 """Fill marked blocks of README.md, the validation report and the model cards, so that no number is typed by hand.
 
-In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md), ``model.json`` and
-``bench/peers.json`` (from ``bench/peers.py``). Out: the
-text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with
+In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md), ``model.json``,
+``engines/generators/generators.json`` and ``bench/peers.json`` (from ``bench/peers.py``). Out: the text between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with
 ``--check``: then nothing is written, and the exit code is 1 if a block does not equal what its files say.
 """
 
@@ -12,16 +11,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from ftforensics.engine.generators import CARD_FILE, load_generator_cards
 from ftforensics.engine.models import load_card
 from ftforensics.errors import FtfError
-from ftforensics.flows.bench.requirements import render_requirements
+from ftforensics.flows.bench.requirements import FURTHER, render_requirements
 from ftforensics.flows.bench.results import Row, Table, load_tables, render_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 README_MODEL = "ftf-1"
 PEERS_FILE = Path("bench") / "peers.json"
 OURS = "ftforensics"
-README_TABLES = ("robustness", "false-positives", "quality", "scan-speed")
+README_TABLES = ("robustness", "message", "survival", "attackers-forgeries", "false-positives", "quality", "scan-speed")
 NOTHING_YET = "_No measurement has been recorded yet._"
 
 
@@ -62,9 +62,13 @@ def render_files(root: Path) -> dict[Path, str]:
     report = root / "docs" / "validation.md"
     asked = render_requirements(list(by_name.values()))
     text = fill_block(_read(report), "requirements", asked, report)
+    text = fill_block(text, "further", render_requirements(list(by_name.values()), FURTHER), report)
     compared = render_peers(root / PEERS_FILE, by_name)
     texts[report] = fill_block(text, "peers", compared, report)
-    for card in sorted((root / "engines").glob("*/card.md")):
+    for card in sorted((root / "engines").glob(f"*/{CARD_FILE}")):
+        path = card.parent / "card.md"
+        texts[path] = fill_block(_read(path), "facts", render_generators(card.parent), path)
+    for card in sorted(path.parent / "card.md" for path in (root / "engines").glob("*/model.json")):
         text = fill_block(_read(card), "facts", render_facts(card.parent), card)
         texts[card] = fill_block(text, "numbers", render_numbers(load_measurements(card.parent)), card)
     return texts
@@ -173,6 +177,16 @@ def render_facts(folder: Path) -> str:
         ("SHA-256 of the simulator", f"`{card.simulator_sha256}`" if card.simulator_sha256 else "none"),
     ]
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def render_generators(folder: Path) -> str:
+    """What ``generators.json`` says of the generators that only measure."""
+    head = "| generator | kind | weights | PSNR | SSIM | held-out pictures | SHA-256 |"
+    lines = [head, "| --- | --- | ---: | ---: | ---: | ---: | --- |"]
+    for card in load_generator_cards(folder).values():
+        measured = f"{card.psnr_db:.1f} dB | {card.ssim:.3f} | {card.pictures}"
+        lines.append(f"| {card.name} | {card.kind} | {card.parameters:,} | {measured} | `{card.sha256}` |")
+    return "\n".join(lines)
 
 
 def _read(path: Path) -> str:

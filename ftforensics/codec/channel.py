@@ -111,6 +111,11 @@ def _to_symbols(soft: Floats, key: ChannelKey) -> tuple[bytes, NDArray[np.float6
     return np.packbits(bits).tobytes(), reliability
 
 
+def read_message(soft: Floats, key: ChannelKey) -> bytes:
+    """The 8 bytes of an id as soft bits (128,) have them, uncorrected."""
+    return _to_symbols(soft, key)[0][:ID_BYTES]
+
+
 def decode(soft: Floats, key: ChannelKey, erasures: int) -> Correction | None:
     """Decode soft bits (128,) with the ``erasures`` least reliable symbols erased; None where no word is in reach."""
     symbols, reliability = _to_symbols(soft, key)

@@ -41,7 +41,7 @@ def _is_a(value: object, kind: Any) -> bool:
     return isinstance(value, kind) or (kind is float and isinstance(value, int))
 
 
-def _is_plain_name(name: str) -> bool:
+def is_plain_name(name: str) -> bool:
     """Whether a name is that of a file in a folder, and no way out of it on any system."""
     return name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\:")
 
@@ -66,7 +66,7 @@ def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
             f"the model card has a wrong type for {', '.join(wrong)}", subject=str(path), remedy="reinstall the model"
         )
     for field in _FILE_FIELDS:
-        if data[field] is not None and not _is_plain_name(data[field]):
+        if data[field] is not None and not is_plain_name(data[field]):
             raise ModelMissing(
                 f"the model card names a file outside of the model's folder ({field} is {data[field][:80]!a})",
                 subject=str(path),

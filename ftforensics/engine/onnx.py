@@ -24,6 +24,9 @@ Precision = Literal["fp32", "int8"]
 # docs/adr/0006), and findings cannot depend on how pictures fell into batches.
 BATCH = 8
 
+# Sides that regenerating networks take are multiples of this.
+FOLD = 8
+
 
 def build_session(data: bytes, subject: str, threads: int) -> onnxruntime.InferenceSession:
     """A session on the processor, as everything here runs its graphs.
@@ -128,9 +131,13 @@ class OnnxSimulator:
 
     def regenerate(self, picture: Pixels) -> Pixels:
         """The picture through the simulator's latent, same size; sides are padded by reflection to multiples of 8."""
-        height, width = picture.shape[:2]
-        tall, wide = -height % 8, -width % 8
-        padded = np.pad(picture, ((0, tall), (0, wide), (0, 0)), mode="reflect")
-        batch = padded.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255.0)
-        output = self._session.run(None, {"picture": batch})[0][0].transpose(1, 2, 0)
-        return np.asarray(np.clip(np.rint(output * 255.0), 0, 255), dtype=np.uint8)[:height, :width]
+        return run_padded(picture, lambda batch: np.asarray(self._session.run(None, {"picture": batch})[0]))
+
+
+def run_padded(picture: Pixels, run: Callable[[Floats], Floats]) -> Pixels:
+    """A picture (H, W, 3) through ``run``, float32 (1, 3, H', W') in [0, 1] to the same, sides multiples of 8."""
+    height, width = picture.shape[:2]
+    padded = np.pad(picture, ((0, -height % FOLD), (0, -width % FOLD), (0, 0)), mode="reflect")
+    batch = padded.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255.0)
+    output = run(np.ascontiguousarray(batch))[0].transpose(1, 2, 0)
+    return np.asarray(np.clip(np.rint(output * 255.0), 0, 255), dtype=np.uint8)[:height, :width]

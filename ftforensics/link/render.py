@@ -45,7 +45,7 @@ def render_difference(suspect: U8, difference: Difference) -> bytes:
     size = (base.shape[1], base.shape[0])
     heat = np.clip(cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / _FULL_HEAT, 0, 1)
     seen = cv2.resize(difference.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    changed = _enlarge(difference.changed, size)
+    changed = outline_changed(difference, size)
     # What lies between sure places of one changed region is tinted too: a replaced cheek has nothing to differ in.
     heat = np.maximum(heat, _LEAST_HEAT * changed)
     canvas = _grey(base)
@@ -91,8 +91,7 @@ def render_survival(
     if holes is None:
         notes = ["Dark: no tag seen. Whether one could be seen there is not known, so nothing is outlined"]
     else:
-        gone = _carry(holes.gone.astype(np.float32), matrix, size) > 0.5
-        _outline(picture, inside & gone)
+        _outline(picture, outline_gone(holes, matrix, size))
         missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
         notes = [
             f"Outlined: the tag is gone, {100 * missing:.0f} % of where it can be seen",
@@ -101,6 +100,17 @@ def render_survival(
     if not inside.all():
         notes.append("Hatched: outside the tagged frame")
     return _with_legend(picture, cv2.COLORMAP_VIRIDIS, ("tag gone", "tag present"), notes)
+
+
+def outline_changed(difference: Difference, size: tuple[int, int]) -> Mask:
+    """What ``render_difference`` outlines on a picture of ``size`` (width, height), bool (height, width)."""
+    return _enlarge(difference.changed, size)
+
+
+def outline_gone(holes: Holes, frame: Reals, size: tuple[int, int]) -> Mask:
+    """What ``render_survival`` outlines on a picture of ``size`` (width, height), bool (height, width)."""
+    gone = _carry(holes.gone.astype(np.float32), frame, size)
+    return np.asarray(_source_mask(frame, size) & (gone > 0.5), np.bool_)
 
 
 def _fit(pixels: U8) -> U8:

@@ -1,4 +1,4 @@
-"""``python -m ftforensics.train simulator|reader|informed|export|calibrate``."""
+"""``python -m ftforensics.train simulator|generator|reader|informed|export|export-generators|calibrate``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--seed", type=int, default=1)
     simulator.add_argument("--width", type=int, default=32)
     simulator.add_argument("--latent", type=int, default=8)
+    generator = commands.add_parser("generator", help="train a generator that only measures")
+    generator.add_argument("--kind", choices=("quantised", "noised"), required=True)
+    generator.add_argument("--images", type=Path, required=True)
+    generator.add_argument("--out", type=Path, required=True)
+    generator.add_argument("--steps", type=int, default=2600)
+    generator.add_argument("--seed", type=int, default=101)
     reader = commands.add_parser("reader", help="train the residual reader")
     reader.add_argument("--images", type=Path, required=True)
     reader.add_argument("--out", type=Path, required=True)
@@ -55,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--simulator", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True, help="model folder, for instance engines/ftf-1")
     export.add_argument("--notes", type=Path, help="JSON file on data, seeds and commands, kept in the card")
+    measures = commands.add_parser("export-generators", help="write the folder of generators that only measure")
+    measures.add_argument("--quantised", type=Path, required=True, help="checkpoint of generator A")
+    measures.add_argument("--noised", type=Path, required=True, help="checkpoint of generator B")
+    measures.add_argument("--images", type=Path, required=True, help="their held-out part measures the fidelity")
+    measures.add_argument("--out", type=Path, required=True, help="for instance engines/generators")
+    measures.add_argument("--notes", type=Path, help="JSON file on data and commands, kept in the card")
     calibrate = commands.add_parser("calibrate", help="set a model's presence thresholds on untagged held-out pictures")
     calibrate.add_argument("--model", type=Path, required=True)
     calibrate.add_argument("--images", type=Path, required=True)
@@ -74,6 +86,14 @@ def _simulator(arguments: argparse.Namespace) -> None:
         width=arguments.width,
         latent=arguments.latent,
         report=_say,
+    )
+
+
+def _generator(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.generator import train_generator
+
+    train_generator(
+        arguments.kind, arguments.images, arguments.out, steps=arguments.steps, seed=arguments.seed, report=_say
     )
 
 
@@ -126,6 +146,14 @@ def _export(arguments: argparse.Namespace) -> None:
     export_model(arguments.reader, arguments.simulator, arguments.out, notes)
 
 
+def _export_generators(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.generator_export import export_generators
+
+    notes = json.loads(arguments.notes.read_text(encoding="utf-8")) if arguments.notes is not None else {}
+    checkpoints = {"A": arguments.quantised, "B": arguments.noised}
+    export_generators(checkpoints, arguments.images, arguments.out, notes, report=_say)
+
+
 def _calibrate(arguments: argparse.Namespace) -> None:
     from ftforensics.train.calibration import calibrate
 
@@ -137,9 +165,11 @@ def main() -> None:
     arguments = _parser().parse_args()
     run = {
         "simulator": _simulator,
+        "generator": _generator,
         "reader": _reader,
         "informed": _informed,
         "export": _export,
+        "export-generators": _export_generators,
         "calibrate": _calibrate,
     }
     run[arguments.command](arguments)

@@ -18,7 +18,7 @@ from ftforensics.train.simulator import load_simulator
 FORMAT_VERSION = 1
 
 
-def _save(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[str, Any], path: Path) -> str:
+def save_graph(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[str, Any], path: Path) -> str:
     """Export one graph, without anything of the machine it was made on, and give its SHA-256."""
     program = torch.onnx.export(module.eval(), arguments, dynamo=True, verbose=False, **names)
     if program is None:
@@ -44,7 +44,7 @@ def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, st
     folded = FoldedReader(net.eval()).eval()
     picture = torch.rand(2, 3, INPUT_PX, INPUT_PX)
     batch = {0: torch.export.Dim.AUTO}
-    reader_hash = _save(
+    reader_hash = save_graph(
         folded,
         (picture,),
         {"input_names": ["picture"], "output_names": ["planes"], "dynamic_shapes": {"picture": batch}},
@@ -59,7 +59,7 @@ def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, st
     )
     names = ["picture", "carriers", "weights", "margin", "sharpness"]
     shapes = {"picture": batch, "carriers": batch, "weights": batch, "margin": None, "sharpness": None}
-    gradient_hash = _save(
+    gradient_hash = save_graph(
         ReaderGradient(folded),
         inputs,
         {"input_names": names, "output_names": ["soft", "gradient"], "dynamic_shapes": shapes},
@@ -73,7 +73,7 @@ def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[st
     out.mkdir(parents=True, exist_ok=True)
     hashes, parameters, model_id = _reader_graphs(checkpoint, out)
     sides = {2: 8 * torch.export.Dim("eighth_height", min=4), 3: 8 * torch.export.Dim("eighth_width", min=4)}
-    simulator_hash = _save(
+    simulator_hash = save_graph(
         load_simulator(simulator),
         (torch.rand(1, 3, 256, 320),),
         {"input_names": ["picture"], "output_names": ["regenerated"], "dynamic_shapes": {"picture": sides}},

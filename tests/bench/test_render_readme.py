@@ -45,7 +45,7 @@ def root(tmp_path: Path) -> Path:
     block = "<!-- numbers:begin -->\n<!-- numbers:end -->\n"
     (tmp_path / "README.md").write_text(f"# Title\n\n{block}\nafter\n")
     (tmp_path / "docs").mkdir()
-    asked = "<!-- requirements:begin -->\n<!-- requirements:end -->\n"
+    asked = "<!-- requirements:begin -->\n<!-- requirements:end -->\n<!-- further:begin -->\n<!-- further:end -->\n"
     peers = "<!-- peers:begin -->\n<!-- peers:end -->\n"
     (tmp_path / "docs" / "validation.md").write_text(f"# Report\n\n{asked}\n{peers}")
     (folder / "card.md").write_text(f"# Card\n\n<!-- facts:begin -->\nold\n<!-- facts:end -->\n\n{block}")

@@ -174,3 +174,14 @@ def test_words_built_at_once_are_those_of_the_code(ids: list[int], secret: bytes
     tag_ids = np.array(ids, dtype=np.uint64)
     built = words.build_words(tag_ids, key).unpack(slice(None))
     np.testing.assert_array_equal(built, channel.encode_many(tag_ids, key))
+
+
+@pytest.mark.parametrize("kind", ["normal", "equal", "few"])
+def test_hardly_any_word_is_scored_exactly_however_loud_the_bits_are(kind: str, rng: np.random.Generator):
+    packed = words.PackedWords(rng.integers(0, 2**64, (2, 100_000), dtype=np.uint64, endpoint=False))
+    for _ in range(12):
+        soft = rng.normal(size=128)
+        soft = np.sign(soft) if kind == "equal" else soft * (rng.random(128) < 0.5) if kind == "few" else soft
+        levels = np.rint(soft / np.linalg.norm(soft) * 2**40).astype(np.int64)
+        scored = sum(indices.size for indices in words._in_reach(levels, packed))
+        assert scored < 2000

@@ -4,14 +4,24 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ftforensics.flows.bench.manipulations import BATTERY, Manipulation, Means, apply_manipulation, draw_random
+from ftforensics.domain.model import GeneratorCard
+from ftforensics.flows.bench.manipulations import (
+    BATTERY,
+    Manipulation,
+    Means,
+    apply_manipulation,
+    describe,
+    draw_random,
+)
 
 Pixels = NDArray[np.uint8]
 NAMES = [one.name for one in BATTERY]
 
 
 def means(photographs: dict[str, Pixels], seed: int, name: str) -> Means:
-    return Means(donor=photographs["chelsea"], regenerate=lambda p: p, random=draw_random(seed, "ab" * 32, name, 0))
+    return Means(
+        donor=photographs["chelsea"], regenerate=lambda _, p, __: p, random=draw_random(seed, "ab" * 32, name, 0)
+    )
 
 
 def test_every_row_of_the_battery_has_a_name_and_a_definition_of_its_own():
@@ -31,7 +41,7 @@ def test_a_manipulation_gives_pixels_depends_on_its_draw_alone_and_spares_its_in
     assert made[0].flags.c_contiguous
     assert np.array_equal(made[0], made[1])
     assert np.array_equal(picture, before)
-    if chosen.name not in ("none", "GAN simulator"):
+    if chosen.name not in ("none", "GAN simulator", "generator A (black box)", "generator B (black box)"):
         assert made[0].shape != picture.shape or not np.array_equal(made[0], picture)
 
 
@@ -61,7 +71,7 @@ def test_a_box_splice_replaces_what_its_definition_says(share: int, photographs:
     picture = np.zeros_like(photographs["coffee"])
     donor = np.full_like(picture, 255)
     random = draw_random(1, "ab" * 32, chosen.name, 0)
-    made = apply_manipulation(chosen, picture, Means(donor=donor, regenerate=lambda p: p, random=random))
+    made = apply_manipulation(chosen, picture, Means(donor=donor, regenerate=lambda _, p, __: p, random=random))
     assert np.mean(made == 255) == pytest.approx((share / 100) ** 2, abs=0.005)
 
 
@@ -76,7 +86,37 @@ def test_a_half_width_swap_covers_half_the_width(photographs: dict[str, Pixels])
 
 def test_new_rows_stand_after_those_that_were_there():
     assert NAMES.index("swap, crop to 70 %, 480 px, JPEG 60") < NAMES.index("AVIF 40")
-    assert NAMES[-1] == "crop to 60 %"
+    assert NAMES.index("crop to 60 %") < NAMES.index("generator A (black box)")
+    assert NAMES[-1] == "crop to 40 %"
+
+
+def test_a_row_through_a_black_box_asks_for_it_by_name_and_says_how_faithful_it_is(photographs: dict[str, Pixels]):
+    asked: list[str] = []
+
+    def regenerate(name: str, picture: Pixels, _: np.random.Generator) -> Pixels:
+        asked.append(name)
+        return picture
+
+    boxes = [one for one in BATTERY if one.generator is not None]
+    for chosen in boxes:
+        random = draw_random(1, "ab" * 32, chosen.name, 0)
+        donor = photographs["chelsea"]
+        apply_manipulation(chosen, photographs["coffee"], Means(donor=donor, regenerate=regenerate, random=random))
+        card = GeneratorCard(
+            name=str(chosen.generator),
+            kind="k",
+            file="f",
+            sha256="0" * 64,
+            parameters=1,
+            noise_channels=0,
+            psnr_db=27.26,
+            ssim=0.9,
+            pictures=12,
+        )
+        assert "PSNR 27.3 dB" in describe(chosen, {card.name: card})
+        assert describe(chosen, {}) == chosen.definition
+    assert asked == [one.generator for one in boxes]
+    assert {"A", "B"} <= set(asked)
 
 
 @pytest.mark.parametrize("name", ["rotation 90°", "collage of four"])

@@ -18,8 +18,11 @@ from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.errors import EvidenceUnreadable
+from ftforensics.flows.bench import false_positives
 from ftforensics.flows.bench.false_positives import (
     UNTAGGED,
+    FalsePositiveSetup,
+    FalsePositiveWorker,
     Outcome,
     draw_views,
     read_direct,
@@ -155,6 +158,31 @@ def test_direct_reads_matched_at_once_are_those_of_the_tag_reader(bench: Bench, 
     assert read_direct(reader, registered, residuals[:1], UNTAGGED, None)[0].wrong
 
 
+def test_what_was_read_is_taken_up_again_unless_something_that_it_depends_on_changed(
+    bench: Bench, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ids = draw_ids(1, 2000, [])
+    picture = load_set(photos, None).pictures[1]
+
+    def worker(views: int) -> FalsePositiveWorker:
+        setup = Setup(model=bench.setup.model, work=tmp_path, seed=9, psnr_db=42.0)
+        books = [save_book(tmp_path, name, key, ids) for name, key in (("a", bench.key), ("b", bench.other_key))]
+        return FalsePositiveWorker(
+            FalsePositiveSetup(setup=setup, issuer_book=books[0], other_book=books[1], views=views, blind_views=1)
+        )
+
+    monkeypatch.setattr(false_positives, "BATCH", 3)
+    first = worker(4)(picture)
+    assert sum(one.population == UNTAGGED and one.mode == "direct" for one in first) == 4
+    assert sum(one.population == UNTAGGED and one.mode == "blind" for one in first) >= 1
+    with monkeypatch.context() as patch:
+        patch.setattr(FalsePositiveWorker, "_read_all", lambda *_: pytest.fail("read again"))
+        assert worker(4)(picture) == first
+        with pytest.raises(pytest.fail.Exception, match="read again"):
+            worker(5)(picture)
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def test_another_record_than_the_true_one_is_a_wrong_identity(bench: Bench, photos: Path):
     tagged = bench.tag(load_set(photos, None).pictures[0])
     assert tagged is not None
@@ -186,7 +214,12 @@ def test_false_positives_are_counted_by_kind_and_search():
 @pytest.mark.parametrize(
     ("arguments", "tables"),
     [
-        (["robustness", "--fast", "--records", "1000"], ["robustness-by-folder-fast", "robustness-fast"]),
+        (
+            ["robustness", "--fast", "--records", "1000"],
+            ["message-fast", "robustness-by-folder-fast", "robustness-fast"],
+        ),
+        (["survival", "--fast", "--records", "1000"], ["survival-fast"]),
+        (["search", "--fast", "--records", "1000"], ["search-fast"]),
         (
             ["false-positives", "--fast", "--records", "1000", "--reads", "10", "--blind-limit", "2"],
             ["false-positives"],
@@ -220,3 +253,22 @@ def test_a_command_writes_its_tables_and_no_place_of_this_machine(
     assert str(photos) not in text
     assert json.loads(text)["format"] == "ftf-bench"
     assert "| --- |" in capsys.readouterr().out
+
+
+def test_attackers_attack_a_newsroom_of_their_own(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("FTF_HOME", str(tmp_path / "home"))
+    out = tmp_path / "bench.json"
+    shared = ["--images", str(photos), "--seed", "3", "--out", str(out), "--psnr", "40"]
+    more = ["--fast", "--records", "1000", "--held", "140", "--victims", "1"]
+    assert run_command(["bench", "attackers", *shared, *more]) == 0
+    made = {table.name: table.rows for table in load_tables(out)}
+    assert sorted(made) == ["attackers-carriers", "attackers-forgeries", "attackers-removal", "attackers-retagging"]
+    assert [row["held"] for row in made["attackers-carriers"]] == [30, 100, 140, 140]
+    assert len(made["attackers-forgeries"]) == 4
+    assert all(row["verified"] == 0 for row in made["attackers-forgeries"])
+    assert made["attackers-removal"][0]["identified"] == 1.0
+    assert made["attackers-retagging"][0]["pictures"] == 1
+    assert str(tmp_path) not in out.read_text()
+    capsys.readouterr()

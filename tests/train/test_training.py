@@ -14,7 +14,7 @@ import torch
 
 from ftforensics.nets.reader import Reader
 from ftforensics.nets.simulator import Simulator
-from ftforensics.train import reader, simulator, validation
+from ftforensics.train import generator, reader, regeneration, simulator, validation
 
 STEPS = 3
 Trainer = Callable[..., None]
@@ -130,13 +130,16 @@ def test_a_failed_save_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     assert torch.load(out, weights_only=True) == {"step": 1}
 
 
-def test_an_interrupted_simulator_ends_with_the_same_weights_too(
-    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["simulator", *generator.KINDS])
+def test_an_interrupted_regenerator_ends_with_the_same_weights_too(
+    kind: str, tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train(out: Path, steps: int = 4) -> None:
-        simulator.train_simulator(
-            images, out, steps=steps, seed=2, width=4, latent=2, batch=2, side_px=32, report=lambda _: None
-        )
+        shared: dict[str, Any] = {"steps": steps, "seed": 2, "batch": 2, "side_px": 32, "report": lambda _: None}
+        if kind == "simulator":
+            simulator.train_simulator(images, out, width=4, latent=2, **shared)
+        else:
+            generator.train_generator(kind, images, out, **shared)
 
     class DyingClock:
         """Two steps in, the clock says two minutes have passed, and the save that follows is the last thing done."""
@@ -157,7 +160,7 @@ def test_an_interrupted_simulator_ends_with_the_same_weights_too(
         return made
 
     with monkeypatch.context() as broken:
-        broken.setattr(simulator, "time", DyingClock())
+        broken.setattr(regeneration, "time", DyingClock())
         broken.setattr(Path, "replace", replace_and_die)
         with pytest.raises(PowerCut):
             train(tmp_path / "resumed.pt")
@@ -165,6 +168,13 @@ def test_an_interrupted_simulator_ends_with_the_same_weights_too(
     whole, resumed = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("whole", "resumed"))
     assert whole["step"] == resumed["step"] == 4
     assert states_equal(whole, resumed)
-    loaded = simulator.load_simulator(tmp_path / "whole.pt")
-    assert isinstance(loaded, Simulator)
+    if kind == "simulator":
+        loaded: torch.nn.Module = simulator.load_simulator(tmp_path / "whole.pt")
+        assert isinstance(loaded, Simulator)
+    else:
+        loaded, facts = generator.load_generator(tmp_path / "whole.pt")
+        assert facts == {"kind": kind, "seed": 2, "batch": 2, "side_px": 32, "steps": 4}
+        other = next(one for one in generator.KINDS if one != kind)
+        with pytest.raises(ValueError, match="another kind"):
+            generator.train_generator(other, images, tmp_path / "whole.pt", steps=4, seed=2, report=lambda _: None)
     assert not loaded.training

@@ -4,23 +4,30 @@ Three kinds of pictures are read against a large registry of random records: unt
 key that the reader does not hold, and ones tagged under the key it holds whose record is in no registry. Each is looked
 at in many views: whole, cropped, mirrored, turned, recompressed.
 
-Direct reads of all views are matched many at a time; a test holds that to ``TagReader``'s own outcome. A part of the
-views is read by ``TagReader`` with its default budget, blind search included.
+Direct reads do no more than they must; a test holds them to ``TagReader``'s own outcome. A part of the views is read by
+``TagReader`` with its default budget, blind search included. What a picture gave is kept in the folder for work, named
+by everything that it depends on, so that a stopped measurement goes on.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
 from ftforensics.attacks import handling, warps
-from ftforensics.codec import matching
+from ftforensics.codec import channel, matching, tails, words
 from ftforensics.codec.channel import WORD_BITS
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence
+from ftforensics.engine import reading, sync, sync_grid, sync_warp
 from ftforensics.engine.reading import SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
+from ftforensics.errors import WriteFailed
 from ftforensics.flows.bench.keys import BookFile, draw_ids, save_book
 from ftforensics.flows.bench.manipulations import draw_random
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
@@ -30,7 +37,12 @@ from ftforensics.flows.bench.statistics import upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.bench.workers import run_tasks
 from ftforensics.flows.tag import READ_PX
+from ftforensics.imaging import borders, geometry
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
+
+# Views of a picture that are in memory together.
+BATCH = 32
+_READ_BY = (handling, warps, channel, matching, tails, words, reading, sync, sync_grid, sync_warp, borders, geometry)
 
 # Share of the untagged reads that pictures of the other two kinds get, each.
 TAGGED_SHARE = 0.1
@@ -74,6 +86,8 @@ class FalsePositiveWorker:
     def __init__(self, setup: FalsePositiveSetup) -> None:
         self._setup = setup
         self._bench = Bench(setup.setup)
+        self._kept = setup.setup.work / "false-positives"
+        self._basis = _describe(setup, self._bench)
         books = {
             OTHER_KEY: setup.other_book.open(self._bench.other_key),
             UNREGISTERED: setup.issuer_book.open(self._bench.key),
@@ -85,7 +99,23 @@ class FalsePositiveWorker:
         self._blind = {kind: TagReader(reader, [book]) for kind, book in self._books.items()}
 
     def __call__(self, task: BenchPicture) -> list[Outcome]:
-        """All reads of a picture, of all three kinds."""
+        """All reads of a picture, of all three kinds; taken from the folder for work where they were made before."""
+        kept = self._kept / f"{hashlib.sha256(f'{self._basis}{task.sha256}'.encode()).hexdigest()[:32]}.json"
+        if kept.exists():
+            return [Outcome(**fields) for fields in json.loads(kept.read_text(encoding="ascii"))]
+        outcomes = self._read_all(task)
+        try:
+            self._kept.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(".part")
+            partial.write_text(json.dumps([asdict(outcome) for outcome in outcomes]), encoding="ascii")
+            partial.replace(kept)
+        except OSError as exc:
+            raise WriteFailed(
+                f"what was read cannot be kept ({exc.strerror})", subject=str(kept), remedy="free some space"
+            ) from exc
+        return outcomes
+
+    def _read_all(self, task: BenchPicture) -> list[Outcome]:
         outcomes = self._read(UNTAGGED, task, load_exhibit(task.path), None)
         tagged = self._bench.tag(task)
         if tagged is not None:
@@ -95,15 +125,32 @@ class FalsePositiveWorker:
 
     def _read(self, kind: str, task: BenchPicture, pixels: Pixels, tag_id: str | None) -> list[Outcome]:
         setup, share = self._setup, 1.0 if tag_id is None else TAGGED_SHARE
-        views = list(draw_views(pixels, max(1, round(setup.views * share)), setup.setup.seed, task.sha256))
-        residuals = self._direct[kind].residuals(views)
-        outcomes = read_direct(self._direct[kind], self._books[kind], residuals, kind, tag_id)
+        views = draw_views(pixels, max(1, round(setup.views * share)), setup.setup.seed, task.sha256)
         # The fraction of a read that a picture is owed is a chance of one.
         chance = draw_random(setup.setup.seed, task.sha256, kind, 0).random()
-        searched = int(setup.blind_views * share + chance)
-        for view, residual in zip(views[:searched], residuals[:searched], strict=True):
-            outcomes.append(_search(self._blind[kind], view, residual, kind, tag_id))
+        unsearched = int(setup.blind_views * share + chance)
+        outcomes: list[Outcome] = []
+        # A thousand views of one picture at once would not fit into memory.
+        while batch := list(islice(views, BATCH)):
+            residuals = self._direct[kind].residuals(batch)
+            outcomes += read_direct(self._direct[kind], self._books[kind], residuals, kind, tag_id)
+            for view, residual in list(zip(batch, residuals, strict=True))[:unsearched]:
+                outcomes.append(_search(self._blind[kind], view, residual, kind, tag_id))
+            unsearched = max(0, unsearched - len(batch))
         return outcomes
+
+
+def _describe(setup: FalsePositiveSetup, bench: Bench) -> str:
+    """All that a picture's outcomes depend on, the code that draws and reads included."""
+    code = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in _READ_BY]
+    facts = {
+        "code": [*code, hashlib.sha256(Path(__file__).read_bytes()).hexdigest()],
+        "tags": bench.tagger.basis,
+        "seed": setup.setup.seed,
+        "books": [setup.issuer_book.words_path.name, setup.other_book.words_path.name],
+        "views": [setup.views, setup.blind_views],
+    }
+    return json.dumps(facts, sort_keys=True)
 
 
 def draw_views(pixels: Pixels, count: int, seed: int, picture_sha256: str) -> Iterator[Pixels]:
@@ -159,8 +206,8 @@ def read_direct(
 
 
 def _search(tag_reader: TagReader, view: Pixels, residual: Floats, population: str, tag_id: str | None) -> Outcome:
-    reading = tag_reader.identify(view, residual)
-    outcome = reading.outcome
+    found = tag_reader.identify(view, residual)
+    outcome = found.outcome
     absent = outcome if isinstance(outcome, TagAbsence) else None
     return Outcome(
         population=population,
@@ -169,8 +216,8 @@ def _search(tag_reader: TagReader, view: Pixels, residual: Floats, population: s
         decoded=isinstance(outcome, DecodedTag) and outcome.tag_id != tag_id,
         present=absent is not None and absent.reason == "present_unreadable",
         best_z=absent.best_z if absent is not None else getattr(outcome, "z", None),
-        presence=reading.presence,
-        sync_peak=reading.sync_peak,
+        presence=found.presence,
+        sync_peak=found.sync_peak,
     )
 
 

@@ -7,33 +7,40 @@ of the picture's width. Whatever is drawn at random depends on the seed, the pic
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ftforensics.attacks import attributes, capture, colour, handling, regions, warps
 from ftforensics.attacks.collage import collage_of_four
+from ftforensics.domain.model import GeneratorCard
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
+
+SIMULATOR = "simulator"
+
+# Regenerates a picture through the generator of a name: the model's simulator, or one that only measures.
+Regenerate = Callable[[str, Pixels, np.random.Generator], Pixels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Means:
-    """What a manipulation may use: another picture of the set, the GAN simulator, and chance."""
+    """What a manipulation may use: another picture of the set, generators, and chance."""
 
     donor: Pixels
-    regenerate: Callable[[Pixels], Pixels]
+    regenerate: Regenerate
     random: np.random.Generator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manipulation:
-    """One row of the battery; a picture is manipulated ``draws`` times."""
+    """One row of the battery; a picture is manipulated ``draws`` times. ``generator`` is a black box that it uses."""
 
     name: str
     definition: str
     apply: Callable[[Pixels, Means], Pixels]
     draws: int = 1
+    generator: str | None = None
 
 
 def draw_random(seed: int, picture_sha256: str, name: str, draw: int) -> np.random.Generator:
@@ -42,7 +49,7 @@ def draw_random(seed: int, picture_sha256: str, name: str, draw: int) -> np.rand
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def _ellipse(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
+def ellipse(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
     """A face-like soft ellipse ``share`` of the width across and 1.3 times as tall in pixels, anywhere that it fits."""
     height, width = picture.shape[:2]
     across, down = share / 2.0, min(0.45, 0.65 * share * width / height)
@@ -50,7 +57,7 @@ def _ellipse(picture: Pixels, share: float, random: np.random.Generator) -> Floa
     return regions.ellipse_mask(height, width, centre, (across, down), 0.015)
 
 
-def _box(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
+def box(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
     """A rectangle of ``share`` of both sides with hard edges, anywhere that it fits."""
     height, width = picture.shape[:2]
     left, top = (float(value) for value in random.uniform(0.0, 1.0 - share, 2))
@@ -61,7 +68,7 @@ def swap(share: float) -> Callable[[Pixels, Means], Pixels]:
     """Feathered paste of another picture, colours matched."""
 
     def apply(picture: Pixels, means: Means) -> Pixels:
-        return regions.swap_region(picture, means.donor, _ellipse(picture, share, means.random))[0]
+        return regions.swap_region(picture, means.donor, ellipse(picture, share, means.random))[0]
 
     return apply
 
@@ -70,14 +77,14 @@ def splice(share: float) -> Callable[[Pixels, Means], Pixels]:
     """Hard-edged paste of another picture, colours as they are."""
 
     def apply(picture: Pixels, means: Means) -> Pixels:
-        mask = _box(picture, share, means.random)
+        mask = box(picture, share, means.random)
         return regions.swap_region(picture, means.donor, mask, colour_matched=False)[0]
 
     return apply
 
 
 def _clone(picture: Pixels, means: Means) -> Pixels:
-    return regions.swap_region_poisson(picture, means.donor, _ellipse(picture, 0.5, means.random))[0]
+    return regions.swap_region_poisson(picture, means.donor, ellipse(picture, 0.5, means.random))[0]
 
 
 def _swap_and_share(picture: Pixels, means: Means) -> Pixels:
@@ -116,6 +123,15 @@ def _collage(picture: Pixels, means: Means) -> Pixels:
     middle = np.ascontiguousarray(donor[height // 4 : height - height // 4, width // 4 : width - width // 4])
     others = (donor, warps.mirror(donor), middle)
     return collage_of_four(picture, others, 0.02, means.random)[0]
+
+
+def _black_box(name: str) -> Callable[[Pixels, Means], Pixels]:
+    return lambda picture, means: means.regenerate(name, picture, means.random)
+
+
+def _regenerated_swap(picture: Pixels, means: Means) -> Pixels:
+    """Another face, then the whole picture through a generator: what face-swap networks give."""
+    return means.regenerate("A", swap(0.3)(picture, means), means.random)
 
 
 def _crop(share: float) -> Callable[[Pixels, Means], Pixels]:
@@ -193,7 +209,7 @@ BATTERY: tuple[Manipulation, ...] = (
     Manipulation(
         name="GAN simulator",
         definition="regenerated through the model's own simulator; a WHITE-BOX figure: it was in the reader's training",
-        apply=lambda p, m: m.regenerate(p),
+        apply=lambda p, m: m.regenerate(SIMULATOR, p, m.random),
     ),
     Manipulation(
         name="reenactment warp",
@@ -291,7 +307,42 @@ BATTERY: tuple[Manipulation, ...] = (
         apply=_collage,
     ),
     Manipulation(name="crop to 60 %", definition="60 % of each side kept, anywhere", apply=_crop(0.6)),
+    Manipulation(
+        name="generator A (black box)",
+        definition="regenerated through an autoencoder with a fourfold smaller latent of whole levels (finite scalar "
+        "quantisation), residual blocks and group normalisation; in no training of the reader and in no tagging",
+        apply=_black_box("A"),
+        generator="A",
+    ),
+    Manipulation(
+        name="generator B (black box)",
+        definition="regenerated through an autoencoder with an eightfold smaller latent, noise of a tenth of the "
+        "latent's spread added, depthwise blocks; in no training of the reader and in no tagging",
+        apply=_black_box("B"),
+        generator="B",
+    ),
+    Manipulation(
+        name="swap, generator A",
+        definition="face-like swap of 30 % of the width, then the whole picture through generator A",
+        apply=_regenerated_swap,
+        generator="A",
+    ),
+    Manipulation(
+        name="rotation 15°",
+        definition="turned by 15° about the middle, same size, corners black",
+        apply=lambda p, _: warps.rotate(p, 15.0),
+    ),
+    Manipulation(name="crop to 40 %", definition="40 % of each side kept, anywhere", apply=_crop(0.4)),
 )
+
+
+def describe(chosen: Manipulation, cards: Mapping[str, GeneratorCard]) -> str:
+    """A row's definition, with how faithful its generator is."""
+    card = cards.get(chosen.generator) if chosen.generator is not None else None
+    if card is None:
+        return chosen.definition
+    measured = f"PSNR {card.psnr_db:.1f} dB and SSIM {card.ssim:.2f} on {card.pictures} held-out pictures"
+    return f"{chosen.definition}; generator {card.name}: {measured}"
 
 
 def apply_manipulation(chosen: Manipulation, picture: Pixels, means: Means) -> Pixels:

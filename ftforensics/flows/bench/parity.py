@@ -137,7 +137,7 @@ def build_exam(
         for name in MANIPULATIONS:
             means = Means(
                 donor=donor,
-                regenerate=bench.simulator.regenerate if name == "GAN simulator" else _untouched,
+                regenerate=bench.regenerate,
                 random=draw_random(seed, picture.sha256, name, 0),
             )
             made = apply_manipulation(chosen[name], tagged.pixels, means)
@@ -225,7 +225,3 @@ def _load(path: Any) -> Pixels:
     from ftforensics.flows.bench.tagging import load_exhibit
 
     return load_exhibit(path)
-
-
-def _untouched(picture: Pixels) -> Pixels:
-    return picture

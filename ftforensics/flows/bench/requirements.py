@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ftforensics.flows.bench.attackers import ATTACKS
+from ftforensics.flows.bench.message import FAMILIES, MEAN
 from ftforensics.flows.bench.results import Row, Table
+from ftforensics.flows.bench.survival import AFTER, PASTES
 
 _KINDS = {"bits": "bits right", "identified": "right record of all"}
 
@@ -88,6 +91,104 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         sense="at most",
         limit=100.0,
         unit=" ms a picture",
+    ),
+)
+
+
+# The second block: what the tag, the maps and the attackers are held against.
+_KEPT = (
+    *(name for name in _HANDLED if "50 %" not in name),
+    "JPEG 30",
+    "WebP 40",
+    "AVIF 40",
+    "blur",
+    *_COLOUR,
+    "super-resolution x3",
+    "social pipeline",
+    "reenactment warp",
+    "attribute edit: hair colour",
+    "attribute edit: skin colour",
+    "attribute edit: ageing",
+    "attribute edit: glasses",
+    "attribute edit: light on the face",
+    "generator A (black box)",
+    "generator B (black box)",
+)
+
+
+def _of(table: str, where: tuple[tuple[str, str], ...], key: str, limit: float, label: str) -> Requirement:
+    """A share that must be at least so large."""
+    return Requirement(label=label, table=table, where=where, key=key, sense="at least", limit=limit, rate=True)
+
+
+def _quality(label: str, statistic: str, key: str, sense: Literal["at least", "at most"], limit: float) -> Requirement:
+    where = (("compared", "tag alone, before the file is coded"), ("statistic", statistic))
+    unit, digits = (" dB", 2) if key == "psnr_db" else ("", 3)
+    return Requirement(
+        label=label, table="quality", where=where, key=key, sense=sense, limit=limit, unit=unit, digits=digits
+    )
+
+
+def _unforged(attack: str) -> Requirement:
+    return Requirement(
+        label=f"forgery, {attack}: VERIFIED verdicts",
+        table="attackers-forgeries",
+        where=(("attack", attack),),
+        key="verified",
+        sense="at most",
+        limit=0.0,
+        digits=0,
+    )
+
+
+FURTHER: tuple[Requirement, ...] = (
+    _quality("PSNR of the tag, mean", "mean", "psnr_db", "at least", 47.0),
+    _quality("SSIM of the tag, mean", "mean", "ssim", "at least", 0.995),
+    _quality("CIEDE2000 of the tag, 99th percentile, mean", "mean", "ciede2000_p99", "at most", 2.0),
+    *(_survives(name, "identified", 0.999) for name in _KEPT),
+    *(
+        _survives(name, "identified", 0.995)
+        for name in ("face-like swap, 50 %", "box splice, 50 %", "Poisson swap, 50 %")
+    ),
+    *(
+        _survives(name, "identified", 0.99)
+        for name in (
+            "crop to 50 %",
+            "rotation 15°",
+            "rotation 90°",
+            "screenshot border",
+            "screenshot, rescaled",
+            "collage of four",
+        )
+    ),
+    _survives("swap, crop to 70 %, 480 px, JPEG 60", "identified", 0.9),
+    *(
+        _of("message", (("family", family),), "message", 0.99, f"message bits after Reed-Solomon: {family}")
+        for family in (*FAMILIES, MEAN)
+    ),
+    *(
+        _of("survival", (("paste", paste), ("after", after)), "f1", 0.85, f"survival map, {paste}, {after}: F1")
+        for paste in PASTES
+        for after in AFTER
+    ),
+    *(_unforged(attack) for attack in ATTACKS),
+    Requirement(
+        label="tagged by two issuers in turn: neither tag read",
+        table="attackers-retagging",
+        where=(),
+        key="neither",
+        sense="at most",
+        limit=0.0,
+        rate=True,
+    ),
+    Requirement(
+        label="untagged, direct read: reads that were made",
+        table="false-positives",
+        where=(("population", "untagged"), ("mode", "direct")),
+        key="reads",
+        sense="at least",
+        limit=100_000.0,
+        digits=0,
     ),
 )
 

@@ -7,18 +7,27 @@ suggest frames, so moved frames must be found by blind search alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec import channel
+from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
-from ftforensics.flows.bench.manipulations import BATTERY, Manipulation, Means, apply_manipulation, draw_random
+from ftforensics.flows.bench.manipulations import (
+    BATTERY,
+    Manipulation,
+    Means,
+    apply_manipulation,
+    describe,
+    draw_random,
+)
+from ftforensics.flows.bench.message import FAMILIES, MEASURES, read_message, summarise_families
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
@@ -37,6 +46,8 @@ class Read:
 
     ``bits`` is the share of the 128 soft bits with the right sign in the accepted frame, or in the direct one where no
     frame was accepted. ``right`` means matched to the right record at E <= 1e-6, ``wrong`` an identity of any other.
+    ``message`` is the share of the id's 64 bits that Reed-Solomon alone gets right in that frame, ``exact`` says
+    whether it gets them all.
     """
 
     manipulation: str
@@ -46,6 +57,8 @@ class Read:
     searched: bool
     unreadable: bool
     presence: float
+    message: float
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +122,10 @@ class RobustnessWorker:
         for chosen in BATTERY:
             for draw in range(chosen.draws):
                 random = draw_random(self._bench.setup.seed, task.picture.sha256, chosen.name, draw)
-                means = Means(donor=donor, regenerate=self._regenerate, random=random)
+                means = Means(donor=donor, regenerate=self._bench.regenerate, random=random)
                 pixels = apply_manipulation(chosen, tagged.pixels, means)
                 views.append((chosen, np.ascontiguousarray(fit_within(pixels, READ_PX))))
         return views
-
-    def _regenerate(self, picture: Pixels) -> Pixels:
-        return self._bench.simulator.regenerate(picture)
 
 
 def judge_reading(name: str, reading: Reading, book: Book, tag_id: str, truth: NDArray[np.float32]) -> Read:
@@ -124,14 +134,18 @@ def judge_reading(name: str, reading: Reading, book: Book, tag_id: str, truth: N
     read_id = None if isinstance(outcome, TagAbsence) else outcome.tag_id
     others_wrong = any(other.tag_id != tag_id for other in reading.others)
     matched = isinstance(outcome, MatchedTag)
+    soft = soft_bits(reading.residual, book)
+    message = read_message(soft, book.key.channel, tag_id)
     return Read(
         manipulation=name,
-        bits=float(np.mean((soft_bits(reading.residual, book) > 0) == (truth > 0))),
+        bits=float(np.mean((soft > 0) == (truth > 0))),
         right=matched and read_id == tag_id,
         wrong=(read_id is not None and read_id != tag_id) or others_wrong,
         searched=isinstance(outcome, MatchedTag | DecodedTag) and outcome.geometry.mode != "direct",
         unreadable=isinstance(outcome, TagAbsence) and outcome.reason == "present_unreadable",
         presence=reading.presence,
+        message=message.bits,
+        exact=message.exact,
     )
 
 
@@ -162,6 +176,7 @@ ROBUSTNESS_COLUMNS: tuple[Column, ...] = (
     Column(key="reads", label="reads", kind="count"),
     *interval_columns("bits", "bits right", "rate"),
     *interval_columns("identified", "right record of all", "rate"),
+    *interval_columns("exact", "exact message, no registry", "rate"),
     Column(key="wrong", label="wrong identities", kind="count"),
     Column(key="searched", label="found by search", kind="rate", digits=0),
     Column(key="unreadable", label="present, unreadable", kind="rate", digits=0),
@@ -180,9 +195,31 @@ FOLDER_COLUMNS: tuple[Column, ...] = (
 )
 
 
-def summarise_robustness(results: Sequence[PictureReads], seed: int) -> tuple[Row, ...]:
-    """One row a manipulation; a picture's draws are averaged first, so that every picture counts once."""
-    return tuple(_row(chosen, [result for result in results if not result.refused], seed) for chosen in BATTERY)
+def summarise_robustness(
+    results: Sequence[PictureReads], seed: int, cards: Mapping[str, GeneratorCard]
+) -> tuple[Row, ...]:
+    """One row a manipulation; a picture's draws are averaged first, so that every picture counts once.
+
+    ``cards`` are of the generators that only measure, by name.
+    """
+    tagged = [result for result in results if not result.refused]
+    return tuple(_row(chosen, tagged, seed) | {"definition": describe(chosen, cards)} for chosen in BATTERY)
+
+
+def summarise_message(results: Sequence[PictureReads], seed: int) -> tuple[Row, ...]:
+    """What the channel decoder alone gives, by family of deepfakes; none where no picture was tagged."""
+    tagged = [result for result in results if not result.refused]
+    if not tagged:
+        return ()
+    names = {name for rows in FAMILIES.values() for name in rows}
+    by_row = {
+        name: {
+            key: _averages([[read for read in result.reads if read.manipulation == name] for result in tagged], key)
+            for key in MEASURES
+        }
+        for name in names
+    }
+    return summarise_families(by_row, seed)
 
 
 def summarise_folders(results: Sequence[PictureReads], seed: int) -> tuple[Row, ...]:
@@ -209,30 +246,32 @@ def describe_tagging(results: Sequence[PictureReads]) -> str:
     )
 
 
+def _averages(by_picture: Sequence[Sequence[Read]], field: str) -> Floats:
+    """One value a picture (n,): the mean over its draws."""
+    return np.array([np.mean([getattr(read, field) for read in reads]) for reads in by_picture], dtype=np.float64)
+
+
 def _row(chosen: Manipulation, results: Sequence[PictureReads], seed: int) -> Row:
     by_picture = [[read for read in result.reads if read.manipulation == chosen.name] for result in results]
-
-    def averages(field: str) -> Floats:
-        return np.array([np.mean([getattr(read, field) for read in reads]) for reads in by_picture], dtype=np.float64)
-
     row: Row = {"manipulation": chosen.name, "definition": chosen.definition}
     if not by_picture:
         return row | {column.key: row.get(column.key) for column in ROBUSTNESS_COLUMNS}
-    bits, worst = averages("bits"), 0
+    bits, worst = _averages(by_picture, "bits"), 0
     # A picture that was not identified is worse than any that was.
-    worst = int(np.lexsort((bits, averages("right")))[0])
+    worst = int(np.lexsort((bits, _averages(by_picture, "right")))[0])
     estimates = {
         "bits": estimate_mean(bits, seed),
-        "identified": estimate_rate(averages("right"), seed),
-        "presence": estimate_mean(averages("presence"), seed),
+        "identified": estimate_rate(_averages(by_picture, "right"), seed),
+        "exact": estimate_rate(_averages(by_picture, "exact"), seed),
+        "presence": estimate_mean(_averages(by_picture, "presence"), seed),
     }
     for key, estimate in estimates.items():
         row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
     return row | {
         "reads": sum(len(reads) for reads in by_picture),
         "wrong": sum(read.wrong for reads in by_picture for read in reads),
-        "searched": float(averages("searched").mean()),
-        "unreadable": float(averages("unreadable").mean()),
+        "searched": float(_averages(by_picture, "searched").mean()),
+        "unreadable": float(_averages(by_picture, "unreadable").mean()),
         "worst_bits": float(bits[worst]),
         "worst": results[worst].name,
     }

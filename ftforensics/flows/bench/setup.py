@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
+from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
+from ftforensics.engine.generators import OnnxGenerator, find_generators, load_generator_cards
 from ftforensics.engine.informed import InformedSettings
 from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader, OnnxSimulator
 from ftforensics.engine.ring import RingKey
+from ftforensics.errors import ModelMissing
 from ftforensics.flows.bench.keys import draw_key, draw_tag_id
+from ftforensics.flows.bench.manipulations import SIMULATOR
 from ftforensics.flows.bench.pictures import BenchPicture
 from ftforensics.flows.bench.tagging import BenchTagger, TaggedPicture
 from ftforensics.flows.tag import TagSettings
+from ftforensics.imaging.resample import Pixels
 
 ISSUER_KEY = "issuer"
 OTHER_KEY = "other issuer"
@@ -21,7 +28,11 @@ OTHER_KEY = "other issuer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How a measurement was asked for. ``informed`` None tags plainly; ``threads`` are of one process."""
+    """How a measurement was asked for.
+
+    ``informed`` None tags plainly; ``threads`` are of one process; ``generators`` is the folder of those that only
+    measure, None for the one that came with the program.
+    """
 
     model: Path
     work: Path
@@ -29,6 +40,24 @@ class Setup:
     psnr_db: float = DEFAULT_PSNR_DB
     informed: InformedSettings | None = None
     threads: int = 1
+    generators: Path | None = None
+
+    @property
+    def generators_folder(self) -> Path:
+        """Where the generators lie.
+
+        Raises:
+            ModelMissing: Nowhere.
+        """
+        return self.generators or find_generators()
+
+    def generator_cards(self) -> dict[str, GeneratorCard]:
+        """The cards of the generators that only measure, by name.
+
+        Raises:
+            ModelMissing: There are none, or they cannot be read.
+        """
+        return load_generator_cards(self.generators_folder)
 
 
 class Bench:
@@ -56,6 +85,25 @@ class Bench:
     def simulator(self) -> OnnxSimulator:
         """The GAN simulator that came with the model."""
         return OnnxSimulator(self.setup.model, threads=self.setup.threads)
+
+    @cached_property
+    def generators(self) -> dict[str, OnnxGenerator]:
+        """Generators that only measure, by name."""
+        folder, threads = self.setup.generators_folder, self.setup.threads
+        cards = self.setup.generator_cards()
+        return {name: OnnxGenerator(folder, card, threads=threads) for name, card in cards.items()}
+
+    def regenerate(self, name: str, picture: Pixels, random: np.random.Generator) -> Pixels:
+        """A picture through the simulator or the generator of that name.
+
+        Raises:
+            ModelMissing: There is none.
+        """
+        if name == SIMULATOR:
+            return self.simulator.regenerate(picture)
+        if name not in self.generators:
+            raise ModelMissing("no such generator", subject=name, remedy="reinstall ftforensics")
+        return self.generators[name].regenerate(picture, random)
 
     @cached_property
     def tagger(self) -> BenchTagger:

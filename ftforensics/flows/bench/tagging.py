@@ -67,7 +67,8 @@ class BenchTagger:
         self._key, self._reader, self._embedder, self._settings = key, reader, embedder, settings
         self._sync = carriers.build_sync_carrier(reader.card.model_id)
         self._work = work
-        self._basis = self._describe()
+        # All that a tagged picture depends on but the picture and its id.
+        self.basis = self._describe()
 
     def _describe(self) -> str:
         card = self._reader.card
@@ -92,7 +93,7 @@ class BenchTagger:
             WriteFailed: Disk full or not permitted.
         """
         photo = load_photo(path)
-        name = hashlib.sha256(f"{self._basis}\0{photo.sha256}\0{tag_id}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{self.basis}\0{photo.sha256}\0{tag_id}".encode()).hexdigest()[:32]
         facts_path = self._work / f"{name}.json"
         if facts_path.exists():
             facts = json.loads(facts_path.read_text(encoding="ascii"))

@@ -1,0 +1,113 @@
+"""``ftf bench survival`` and ``ftf bench search``: the report's outlines, and what each search mode is worth."""
+
+from __future__ import annotations
+
+from ftforensics.cli.bench_run import (
+    RECORDS,
+    RESULTS_FILE,
+    FastOption,
+    ImagesOption,
+    LimitOption,
+    OutOption,
+    PsnrOption,
+    RecordsOption,
+    Run,
+    SeedOption,
+    Shared,
+    WorkOption,
+    app,
+    changed,
+)
+from ftforensics.cli.commands import command
+from ftforensics.cli.options import JobsOption
+from ftforensics.cli.output import Output
+from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
+
+
+@command(
+    app,
+    "survival",
+    examples=("ftf bench survival --images photos/", "ftf bench survival --images photos/ --limit 20 --work work/"),
+)
+def survival(
+    settings: Settings,
+    output: Output,
+    images: ImagesOption,
+    limit: LimitOption = None,
+    records: RecordsOption = RECORDS,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    fast: FastOption = False,
+    seed: SeedOption = 1,
+    jobs: JobsOption = None,
+    work: WorkOption = None,
+    out: OutOption = RESULTS_FILE,
+) -> int:
+    """Paste regions into tagged pictures and hold the outlines that a report shows against what was pasted."""
+    from ftforensics.flows.bench import survival as flow
+
+    run = Run(settings, output, "survival", images, limit=limit, seed=seed, jobs=jobs, work=work, out=out)
+    with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
+        results = flow.measure_survival(pictures, setup, records=records, jobs=run.jobs, advance=advance)
+    notes = (
+        "the outlines are those of the report's pictures, at their size: where the tag is gone (survival map), and "
+        "where content differs from the registered preview (difference map); the truth is where more than half of a "
+        "pixel was replaced",
+        "F1 and IoU are means over pictures against the whole pasted region, places included in which no tag could be "
+        "seen even in the source; a picture that is not identified or does not register has no outline and counts as 0",
+        f"pictures that 'ftf tag' would refuse, left out here: {sum(result is None for result in results)}",
+        "95 % intervals by bootstrap over pictures; where all pictures agree on an identity, the exact bound on them",
+    )
+    options = {"--records": changed(records, RECORDS), "--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+    table = run.table(
+        "survival" + ("-fast" if fast else ""),
+        f"How well outlines fit what was pasted, at {psnr:g} dB{', plain tags' if fast else ''}",
+        flow.SURVIVAL_COLUMNS,
+        flow.summarise_survival(results, seed),
+        Shared(pictures=pictures, setup=setup, options=options, notes=notes),
+    )
+    return run.finish([table])
+
+
+@command(
+    app,
+    "search",
+    examples=("ftf bench search --images photos/", "ftf bench search --images photos/ --limit 20 --work work/"),
+)
+def search(
+    settings: Settings,
+    output: Output,
+    images: ImagesOption,
+    limit: LimitOption = None,
+    records: RecordsOption = RECORDS,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    fast: FastOption = False,
+    seed: SeedOption = 1,
+    jobs: JobsOption = None,
+    work: WorkOption = None,
+    out: OutOption = RESULTS_FILE,
+) -> int:
+    """Read moved pictures in every search mode: what each costs, finds and risks."""
+    from ftforensics.flows.bench import search_modes as flow
+
+    run = Run(settings, output, "search", images, limit=limit, seed=seed, jobs=jobs, work=work, out=out)
+    with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
+        results = flow.measure_search(pictures, setup, records=records, jobs=run.jobs, advance=advance)
+    notes = (
+        f"each mode reads the same pictures, against {records:,} records under one carrier key, and is charged for its "
+        "whole budget of hypotheses: more search needs a larger z for the same chance of a wrong identity (E <= 1e-6)",
+        "all modes but direct are told the frame in which the picture registers to its own source, where it does, as a "
+        "scan whose registry holds the source would be",
+        f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, registration included, one thread "
+        f"each, {run.jobs} processes at once",
+        "upper bounds are exact (one-sided, 95 %) and take reads as independent",
+    )
+    options = {"--records": changed(records, RECORDS), "--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+    table = run.table(
+        "search" + ("-fast" if fast else ""),
+        "What each search mode costs, finds and risks",
+        flow.SEARCH_COLUMNS,
+        flow.summarise_search(results, records, seed),
+        Shared(pictures=pictures, setup=setup, options=options, notes=notes),
+    )
+    return run.finish([table])

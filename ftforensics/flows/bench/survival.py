@@ -1,0 +1,274 @@
+"""How well the survival map and the difference map outline a region that was pasted.
+
+A tagged picture gets a region of another one, with or without JPEG after it, and is read and linked as a scan does it:
+the outlines are those of the report's pictures (``link.render``), at their size, and are held against the true mask. A
+picture that is not identified has no outline and scores zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.attacks import handling, regions
+from ftforensics.codec import channel
+from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
+from ftforensics.engine.reading import Reading, TagReader
+from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
+from ftforensics.flows.bench.manipulations import box, draw_random, ellipse
+from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
+from ftforensics.flows.bench.results import Column, Row, interval_columns
+from ftforensics.flows.bench.setup import Bench, Setup
+from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
+from ftforensics.flows.bench.tagging import load_exhibit
+from ftforensics.flows.bench.workers import run_tasks
+from ftforensics.flows.frames import seen_cells
+from ftforensics.flows.tag import READ_PX
+from ftforensics.imaging.perceptual import add_residual, build_mask
+from ftforensics.imaging.resample import Floats, Pixels, fit_within
+from ftforensics.link import difference, fingerprint, register, render, survival
+
+JPEG_QUALITY = 70
+
+Mask = NDArray[np.bool_]
+# A picture, a donor and chance to the pasted picture and the replaced share of every pixel.
+Paste = Callable[[Pixels, Pixels, np.random.Generator], tuple[Pixels, Floats]]
+
+
+def _swap(share: float) -> Paste:
+    return lambda picture, donor, random: regions.swap_region(picture, donor, ellipse(picture, share, random))
+
+
+def _splice(picture: Pixels, donor: Pixels, random: np.random.Generator) -> tuple[Pixels, Floats]:
+    return regions.swap_region(picture, donor, box(picture, 0.3, random), colour_matched=False)
+
+
+def _clone(picture: Pixels, donor: Pixels, random: np.random.Generator) -> tuple[Pixels, Floats]:
+    return regions.swap_region_poisson(picture, donor, ellipse(picture, 0.5, random))
+
+
+PASTES: dict[str, Paste] = {
+    "face-like swap, 30 %": _swap(0.3),
+    "face-like swap, 50 %": _swap(0.5),
+    "box splice, 30 %": _splice,
+    "Poisson swap, 50 %": _clone,
+}
+AFTER = ("as it is", f"JPEG {JPEG_QUALITY}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """How an outline fits a mask; all 0 where there is no outline."""
+
+    precision: float
+    recall: float
+    f1: float
+    iou: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlined:
+    """One pasted picture. ``visible`` is the share of the pasted region in which the map could judge at all."""
+
+    paste: str
+    after: str
+    identified: bool
+    gone: Overlap
+    changed: Overlap
+    visible: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurvivalSetup:
+    """For one worker."""
+
+    setup: Setup
+    book: BookFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurvivalTask:
+    """One picture and the one that regions are taken from."""
+
+    picture: BenchPicture
+    donor: BenchPicture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Source:
+    """What a record tells of its source: preview, descriptors, the tag, and where that shows in the preview."""
+
+    preview: Pixels
+    descriptors: bytes
+    planes: Floats
+    shown: survival.SurvivalMap
+
+
+def open_source(pixels: Pixels, planes: Floats, tag_reader: TagReader) -> Source:
+    """What a scan knows of a photograph that was registered with this tag.
+
+    Args:
+        pixels: The photograph, untagged, uint8 (H, W, 3).
+        planes: Its re-encoded tag (3, 64, 64).
+        tag_reader: Reads the preview, tagged anew.
+    """
+    kept = fingerprint.build(pixels)
+    preview = fingerprint.decode_preview(kept.preview)
+    tagged = add_residual(preview, planes, build_mask(preview), DEFAULT_PSNR_DB)
+    shown = survival.build_survival(tag_reader.residuals([tagged])[0], planes)
+    return Source(preview=preview, descriptors=kept.descriptors, planes=planes, shown=shown)
+
+
+def find_holes(reading: Reading, source: Source) -> survival.Holes:
+    """Where a scan says that the tag is gone, in the tagged frame."""
+    local = survival.build_survival(reading.residual, source.planes)
+    return survival.find_holes(local, source.shown, seen_cells(reading, local.correlation.shape[0]))
+
+
+class SurvivalWorker:
+    """Tags, pastes, reads and outlines one picture after another."""
+
+    def __init__(self, setup: SurvivalSetup) -> None:
+        self._bench = Bench(setup.setup)
+        self._tag_reader = TagReader(self._bench.reader, [setup.book.open(self._bench.key)])
+        self._sync = build_sync_carrier(self._bench.reader.card.model_id)
+
+    def __call__(self, task: SurvivalTask) -> list[Outlined] | None:
+        """All pastes of a picture; None where ``ftf tag`` would have refused it."""
+        tagged = self._bench.tag(task.picture)
+        if tagged is None:
+            return None
+        key = self._bench.key
+        planes = build_tag_planes(channel.encode(tagged.tag_id, key.channel), key.carriers, self._sync)
+        source = open_source(load_exhibit(task.picture.path), planes, self._tag_reader)
+        donor, found = load_exhibit(task.donor.path), []
+        for name, paste in PASTES.items():
+            random = draw_random(self._bench.setup.seed, task.picture.sha256, f"survival {name}", 0)
+            pasted, share = paste(tagged.pixels, donor, random)
+            for after in AFTER:
+                pixels = pasted if after == AFTER[0] else handling.jpeg(pasted, JPEG_QUALITY)
+                pixels = np.ascontiguousarray(fit_within(pixels, READ_PX))
+                found.append(self._outline(name, after, pixels, share > 0.5, source, tagged.tag_id))
+        return found
+
+    def _outline(self, name: str, after: str, pixels: Pixels, truth: Mask, source: Source, tag_id: str) -> Outlined:
+        size = _shown_size(pixels)
+        wanted = np.asarray(cv2.resize(truth.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5)
+        changed = _outline_changed(pixels, source, size)
+        reading = self._tag_reader.identify(pixels, self._tag_reader.residuals([pixels])[0])
+        tag = reading.outcome
+        identified = isinstance(tag, MatchedTag) and tag.tag_id == tag_id
+        gone, visible = np.zeros_like(wanted), 0.0
+        if isinstance(tag, MatchedTag) and identified:
+            holes = find_holes(reading, source)
+            frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
+            gone = render.outline_gone(holes, frame, size)
+            judged = render.outline_gone(survival.Holes(visible=holes.visible, gone=holes.visible), frame, size)
+            visible = float(judged[wanted].mean()) if wanted.any() else 0.0
+        return Outlined(
+            paste=name,
+            after=after,
+            identified=identified,
+            gone=overlap(gone, wanted),
+            changed=overlap(changed, wanted),
+            visible=visible,
+        )
+
+
+def _shown_size(pixels: Pixels) -> tuple[int, int]:
+    """Width and height of the report's picture."""
+    height, width = pixels.shape[:2]
+    scale = render.RENDER_PX / max(height, width)
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def _outline_changed(pixels: Pixels, source: Source, size: tuple[int, int]) -> Mask:
+    """The difference map's outline; empty where the picture does not register to its source."""
+    registration = register.register(pixels, source.preview, source.descriptors)
+    if registration is None:
+        return np.zeros((size[1], size[0]), np.bool_)
+    return render.outline_changed(difference.compare(pixels, source.preview, registration), size)
+
+
+def overlap(outline: Mask, truth: Mask) -> Overlap:
+    """Precision, recall, F1 and intersection over union of two masks of one shape."""
+    both, either = int((outline & truth).sum()), int((outline | truth).sum())
+    drawn, wanted = int(outline.sum()), int(truth.sum())
+    return Overlap(
+        precision=both / drawn if drawn else 0.0,
+        recall=both / wanted if wanted else 0.0,
+        f1=2.0 * both / (drawn + wanted) if drawn + wanted else 0.0,
+        iou=both / either if either else 0.0,
+    )
+
+
+def measure_survival(
+    pictures: PictureSet, setup: Setup, *, records: int, jobs: int, advance: Callable[[], None]
+) -> list[list[Outlined] | None]:
+    """Outlines picture by picture; None for one that ``ftf tag`` would have refused.
+
+    Raises:
+        FtfError: A picture, the model or the folder for work cannot be used.
+    """
+    bench = Bench(setup)
+    right = [draw_tag_id(setup.seed, picture.sha256) for picture in pictures.pictures]
+    book = save_book(setup.work, "registry", bench.key, draw_ids(setup.seed, records, right))
+    tasks = [
+        SurvivalTask(picture=picture, donor=pictures.donor_of(index, setup.seed))
+        for index, picture in enumerate(pictures.pictures)
+    ]
+    done = []
+    for result in run_tasks(SurvivalWorker, SurvivalSetup(setup=setup, book=book), tasks, jobs):
+        done.append(result)
+        advance()
+    return done
+
+
+SURVIVAL_COLUMNS: tuple[Column, ...] = (
+    Column(key="paste", label="pasted"),
+    Column(key="after", label="then"),
+    Column(key="pictures", label="pictures", kind="count"),
+    *interval_columns("identified", "right record of all", "rate"),
+    *interval_columns("f1", "survival map: F1", "rate"),
+    *interval_columns("iou", "IoU", "rate"),
+    *interval_columns("precision", "precision", "rate"),
+    *interval_columns("recall", "recall", "rate"),
+    *interval_columns("visible", "pasted region it can judge", "rate"),
+    *interval_columns("changed_f1", "difference map: F1", "rate"),
+    *interval_columns("changed_iou", "difference map: IoU", "rate"),
+)
+
+
+def summarise_survival(results: Sequence[Sequence[Outlined] | None], seed: int) -> tuple[Row, ...]:
+    """One row a paste and what was done after it; means over pictures."""
+    rows: list[Row] = []
+    for paste in PASTES:
+        for after in AFTER:
+            part = [one for result in results if result for one in result if (one.paste, one.after) == (paste, after)]
+            if part:
+                row: Row = {"paste": paste, "after": after, "pictures": len(part)}
+                rows.append(row | _estimates(part, seed))
+    return tuple(rows)
+
+
+def _estimates(part: Sequence[Outlined], seed: int) -> Row:
+    values = {
+        "f1": [one.gone.f1 for one in part],
+        "iou": [one.gone.iou for one in part],
+        "precision": [one.gone.precision for one in part],
+        "recall": [one.gone.recall for one in part],
+        "visible": [one.visible for one in part],
+        "changed_f1": [one.changed.f1 for one in part],
+        "changed_iou": [one.changed.iou for one in part],
+    }
+    row: Row = {}
+    estimates = {key: estimate_mean(np.asarray(found), seed) for key, found in values.items()}
+    estimates["identified"] = estimate_rate(np.asarray([float(one.identified) for one in part]), seed)
+    for key, estimate in estimates.items():
+        row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+    return row

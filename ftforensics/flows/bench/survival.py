@@ -124,10 +124,12 @@ def open_source(pixels: Pixels, planes: Floats, tag_reader: TagReader) -> Source
     return Source(preview=preview, descriptors=kept.descriptors, planes=planes, shown=shown)
 
 
-def find_holes(reading: Reading, source: Source) -> survival.Holes:
+def find_holes(reading: Reading, tag: MatchedTag, source: Source) -> survival.Holes:
     """Where a scan says that the tag is gone, in the tagged frame."""
     local = survival.build_survival(reading.residual, source.planes)
-    return survival.find_holes(local, source.shown, seen_cells(reading, local.correlation.shape[0]))
+    frame = np.asarray(tag.geometry.matrix).reshape(2, 3)
+    seen = None if tag.geometry.mode == "direct" else seen_cells(frame, local.correlation.shape[0])
+    return survival.find_holes(local, source.shown, seen)
 
 
 class SurvivalWorker:
@@ -165,7 +167,7 @@ class SurvivalWorker:
         identified = isinstance(tag, MatchedTag) and tag.tag_id == tag_id
         gone, visible = np.zeros_like(wanted), 0.0
         if isinstance(tag, MatchedTag) and identified:
-            holes = find_holes(reading, source)
+            holes = find_holes(reading, tag, source)
             frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
             gone = render.outline_gone(holes, frame, size)
             judged = render.outline_gone(survival.Holes(visible=holes.visible, gone=holes.visible), frame, size)

@@ -2,7 +2,8 @@
 
 In: ``engines/<model>/bench.json`` (from ``ftf bench``; described in docs/formats.md), ``model.json``,
 ``engines/generators/generators.json`` and ``bench/peers.json`` (from ``bench/peers.py``). Out: the text between
-``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with ``--check``: then nothing is written, and the exit code is 1 if a block does not equal what its files say.
+``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``. Usage: ``python bench/render_readme.py``, or with ``--check``: then
+nothing is written, and the exit code is 1 if a block does not equal what its files say.
 """
 
 from __future__ import annotations

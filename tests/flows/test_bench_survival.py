@@ -10,6 +10,7 @@ from PIL import Image
 
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.reading import TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.flows.bench.keys import save_book
@@ -83,7 +84,9 @@ def test_an_untouched_picture_has_hardly_a_hole(setup: Setup, photos: Path):
     sync = build_sync_carrier(bench.reader.card.model_id)
     planes = build_tag_planes(channel.encode(tagged.tag_id, bench.key.channel), bench.key.carriers, sync)
     source = open_source(load_exhibit(pictures[0].path), planes, reader)
-    holes = find_holes(reader.identify(tagged.pixels, reader.residuals([tagged.pixels])[0]), source)
+    reading = reader.identify(tagged.pixels, reader.residuals([tagged.pixels])[0])
+    assert isinstance(reading.outcome, MatchedTag)
+    holes = find_holes(reading, reading.outcome, source)
     assert holes.visible.mean() > 0.4
     assert holes.gone.sum() <= 0.02 * holes.visible.sum()
 

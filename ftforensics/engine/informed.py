@@ -123,17 +123,20 @@ def _squeezed(picture: Floats, random: np.random.Generator) -> View:
 
 def _recompressed(picture: Floats, random: np.random.Generator) -> View:
     """Real JPEG at twice the size, differentiated as if it were the identity."""
-    pixels = round_pixels(picture.transpose(1, 2, 0) * np.float32(255.0))
-    large = handling.jpeg(resize(pixels, 2 * VIEW_PX, 2 * VIEW_PX), int(random.integers(30, 80)))
-    small = resize(large, VIEW_PX, VIEW_PX).astype(np.float32).transpose(2, 0, 1) / np.float32(255.0)
-    return View(small, np.ones_like(picture))
+    quality = int(random.integers(30, 80))
+    return View(_at_twice_the_size(picture, lambda large: handling.jpeg(large, quality)), np.ones_like(picture))
 
 
 def _regenerated(picture: Floats, regenerate: Regenerate) -> View:
     """Through the model's generator at twice the size; what that does to a small change is taken for a blur."""
-    large = regenerate(resize(round_pixels(picture.transpose(1, 2, 0) * np.float32(255.0)), 2 * VIEW_PX, 2 * VIEW_PX))
-    small = resize(large, VIEW_PX, VIEW_PX).astype(np.float32).transpose(2, 0, 1) / np.float32(255.0)
-    return View(small, np.ones_like(picture), 1.0)
+    return View(_at_twice_the_size(picture, regenerate), np.ones_like(picture), 1.0)
+
+
+def _at_twice_the_size(picture: Floats, change: Callable[[Pixels], Pixels]) -> Floats:
+    """A view after a change of its 8-bit pixels at twice its size."""
+    pixels = round_pixels(picture.transpose(1, 2, 0) * np.float32(255.0))
+    small = resize(change(resize(pixels, 2 * VIEW_PX, 2 * VIEW_PX)), VIEW_PX, VIEW_PX)
+    return np.asarray(small.astype(np.float32).transpose(2, 0, 1) / np.float32(255.0))
 
 
 def _blurred(planes: Floats, sigma_px: float) -> Floats:

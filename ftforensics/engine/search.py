@@ -157,8 +157,9 @@ class PictureSearch:
         if is_silent(source.residual):
             return None
         turned = [Candidate(source=source, within=turn, peak=None) for turn in TURNS]
-        best = max(turned, key=lambda candidate: self.presence(candidate.residual))
-        return best if self.presence(best.residual) >= LEAST_PRESENCE else None
+        presences = [self.presence(candidate.residual) for candidate in turned]
+        best = int(np.argmax(presences))
+        return turned[best] if presences[best] >= LEAST_PRESENCE else None
 
     def _read_anew(self, candidate: Candidate, aspect: float) -> Try:
         """Refine a frame, read through it, and average with the map in which it was found.
@@ -186,25 +187,24 @@ class PictureSearch:
                 missed.append(tried)
             else:
                 hits = _with(hits, hit)
-        missed.sort(key=lambda tried: -self._oriented_presence(tried))
+        turned = [(tried, self._best_turn(tried)) for tried in missed]
+        turned.sort(key=lambda pair: -self._oriented_presence(*pair))
         left = self._budget.searched_panels
-        for tried in missed:
+        for tried, turn in turned:
             if left and not any(overlap(tried.region, hit.tried.region) for hit in hits):
                 left -= 1
-                found = self._search_panel(tried)
+                found = self._search_panel(tried, turn)
                 hits = hits if found is None else _with(hits, found)
         return hits
 
-    def _oriented_presence(self, tried: Try) -> float:
-        turn = self._best_turn(tried)
+    def _oriented_presence(self, tried: Try, turn: Candidate | None) -> float:
         return max(self.presence(tried.residual), 0.0 if turn is None else self.presence(turn.residual))
 
-    def _search_panel(self, tried: Try) -> Hit | None:
+    def _search_panel(self, tried: Try, turn: Candidate | None) -> Hit | None:
         """Read a panel through the frame that shows the carrier most: about its own, turned, or that of a crop."""
         aspect = self._aspect_of(tried.frame)
         candidates = self._find_frames(tried, aspect)[:1]
         candidates.append(Candidate(source=tried, within=geometry.IDENTITY, peak=None))
-        turn = self._best_turn(tried)
         if turn is not None:
             candidates.append(turn)
         best = max(candidates, key=lambda candidate: self.presence(candidate.residual))

@@ -91,7 +91,7 @@ def render_survival(
     if holes is None:
         notes = ["Dark: no tag seen. Whether one could be seen there is not known, so nothing is outlined"]
     else:
-        _outline(picture, outline_gone(holes, matrix, size))
+        _outline(picture, _gone_within(inside, holes, matrix))
         missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
         notes = [
             f"Outlined: the tag is gone, {100 * missing:.0f} % of where it can be seen",
@@ -109,8 +109,13 @@ def outline_changed(difference: Difference, size: tuple[int, int]) -> Mask:
 
 def outline_gone(holes: Holes, frame: Reals, size: tuple[int, int]) -> Mask:
     """What ``render_survival`` outlines on a picture of ``size`` (width, height), bool (height, width)."""
-    gone = _carry(holes.gone.astype(np.float32), frame, size)
-    return np.asarray(_source_mask(frame, size) & (gone > 0.5), np.bool_)
+    return _gone_within(_source_mask(frame, size), holes, frame)
+
+
+def _gone_within(inside: Mask, holes: Holes, frame: Reals) -> Mask:
+    """Where the tag is gone, of what lies ``inside`` the source (height, width)."""
+    height, width = inside.shape
+    return np.asarray(inside & (_carry(holes.gone.astype(np.float32), frame, (width, height)) > 0.5), np.bool_)
 
 
 def _fit(pixels: U8) -> U8:

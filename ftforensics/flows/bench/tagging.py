@@ -78,7 +78,8 @@ class BenchTagger:
             {
                 "code": code,
                 "key": self._key.key_id,
-                "weights": [card.reader_sha256, card.gradient_sha256, card.model_id],
+                # Tags are shaped under the simulator too.
+                "weights": [card.reader_sha256, card.gradient_sha256, card.simulator_sha256, card.model_id],
                 "psnr_db": self._settings.psnr_db,
                 "informed": None if shaped is None else asdict(shaped),
             },

@@ -21,7 +21,10 @@ from ftforensics.cli.bench_run import (
     Shared,
     WorkOption,
     app,
+    at_strength,
     changed,
+    name_of,
+    tagging_options,
 )
 from ftforensics.cli.commands import command
 from ftforensics.cli.options import JobsOption
@@ -70,12 +73,12 @@ def robustness(
         "95 % intervals by bootstrap over pictures; where all pictures agree, the exact bound on pictures",
         "the worst picture is the one read back least often, then with the fewest bits",
     )
-    options = {"--records": changed(records, RECORDS), "--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
-    title = f"What survives at {psnr:g} dB{', plain tags' if fast else ''}"
+    options = {"--records": changed(records, RECORDS), **tagging_options(psnr, fast)}
+    title = at_strength("What survives", psnr, fast)
     shared = Shared(pictures=pictures, setup=setup, options=options, notes=notes)
     tables = [
         run.table(
-            "robustness" + ("-fast" if fast else ""),
+            name_of("robustness", fast),
             title,
             flow.ROBUSTNESS_COLUMNS,
             flow.summarise_robustness(results, seed, setup.generator_cards()),
@@ -84,8 +87,8 @@ def robustness(
     ]
     tables.append(
         run.table(
-            "message" + ("-fast" if fast else ""),
-            f"What the channel decoder alone gives at {psnr:g} dB{', plain tags' if fast else ''}",
+            name_of("message", fast),
+            at_strength("What the channel decoder alone gives", psnr, fast),
             MESSAGE_COLUMNS,
             flow.summarise_message(results, seed),
             Shared(pictures=pictures, setup=setup, options=options, notes=MESSAGE_NOTES),
@@ -93,7 +96,7 @@ def robustness(
     )
     if len(pictures.data.folders) > 1:
         rows = flow.summarise_folders(results, seed)
-        name = "robustness-by-folder" + ("-fast" if fast else "")
+        name = name_of("robustness-by-folder", fast)
         tables.append(run.table(name, f"{title}, by kind of picture", flow.FOLDER_COLUMNS, rows, shared))
     return run.finish(tables)
 
@@ -146,8 +149,7 @@ def false_positives(
         "--reads": changed(reads, READS),
         "--blind-limit": changed(blind_limit, BLIND_READS),
         "--records": changed(records, RECORDS),
-        "--psnr": changed(psnr, DEFAULT_PSNR_DB),
-        "--fast": fast,
+        **tagging_options(psnr, fast),
     }
     table = run.table(
         "false-positives",
@@ -185,10 +187,10 @@ def quality(
         f"pictures that 'ftf tag' would refuse, left out here: {sum(not result.stages for result in results)}; "
         f"embedded 1.5 or 3 dB stronger than asked: {sum(result.stronger_db > 0 for result in results)}",
     )
-    options = {"--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+    options = tagging_options(psnr, fast)
     table = run.table(
-        "quality" + ("-fast" if fast else ""),
-        f"How visible tags are at {psnr:g} dB{', plain tags' if fast else ''}",
+        name_of("quality", fast),
+        at_strength("How visible tags are", psnr, fast),
         flow.QUALITY_COLUMNS,
         flow.summarise_quality(results),
         Shared(pictures=pictures, setup=setup, options=options, notes=notes),

@@ -23,6 +23,7 @@ from ftforensics.cli.bench_run import (
     Shared,
     app,
     changed,
+    tagging_options,
 )
 from ftforensics.cli.commands import command
 from ftforensics.cli.output import Output
@@ -75,8 +76,7 @@ def attackers(
         "--held": changed(held, HELD),
         "--victims": changed(victims, VICTIMS),
         "--records": changed(records, RECORDS),
-        "--psnr": changed(psnr, DEFAULT_PSNR_DB),
-        "--fast": fast,
+        **tagging_options(psnr, fast),
     }
     tables = []
     for name, title, columns, rows, notes in (

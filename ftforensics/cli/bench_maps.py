@@ -16,7 +16,10 @@ from ftforensics.cli.bench_run import (
     Shared,
     WorkOption,
     app,
+    at_strength,
     changed,
+    name_of,
+    tagging_options,
 )
 from ftforensics.cli.commands import command
 from ftforensics.cli.options import JobsOption
@@ -58,10 +61,10 @@ def survival(
         f"pictures that 'ftf tag' would refuse, left out here: {sum(result is None for result in results)}",
         "95 % intervals by bootstrap over pictures; where all pictures agree on an identity, the exact bound on them",
     )
-    options = {"--records": changed(records, RECORDS), "--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+    options = {"--records": changed(records, RECORDS), **tagging_options(psnr, fast)}
     table = run.table(
-        "survival" + ("-fast" if fast else ""),
-        f"How well outlines fit what was pasted, at {psnr:g} dB{', plain tags' if fast else ''}",
+        name_of("survival", fast),
+        at_strength("How well outlines fit what was pasted,", psnr, fast),
         flow.SURVIVAL_COLUMNS,
         flow.summarise_survival(results, seed),
         Shared(pictures=pictures, setup=setup, options=options, notes=notes),
@@ -102,9 +105,9 @@ def search(
         f"each, {run.jobs} processes at once",
         "upper bounds are exact (one-sided, 95 %) and take reads as independent",
     )
-    options = {"--records": changed(records, RECORDS), "--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+    options = {"--records": changed(records, RECORDS), **tagging_options(psnr, fast)}
     table = run.table(
-        "search" + ("-fast" if fast else ""),
+        name_of("search", fast),
         "What each search mode costs, finds and risks",
         flow.SEARCH_COLUMNS,
         flow.summarise_search(results, records, seed),

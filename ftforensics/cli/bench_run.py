@@ -19,6 +19,7 @@ from ftforensics.cli.errors import COMPLETE
 from ftforensics.cli.opening import find_model_folder, machine_facts
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 if TYPE_CHECKING:
     from ftforensics.flows.bench.pictures import PictureSet
@@ -182,3 +183,18 @@ def _processor() -> str | None:
 def changed(value: Any, default: Any) -> Any:
     """The value for the command line of the table, or None where it is the default."""
     return None if value == default else value
+
+
+def tagging_options(psnr: float, fast: bool) -> dict[str, Any]:
+    """How pictures were tagged, for the command line of the table."""
+    return {"--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
+
+
+def name_of(table: str, fast: bool) -> str:
+    """A table's name; plainly tagged pictures have a table of their own."""
+    return table + ("-fast" if fast else "")
+
+
+def at_strength(title: str, psnr: float, fast: bool) -> str:
+    """A title that says how pictures were tagged."""
+    return f"{title} at {psnr:g} dB{', plain tags' if fast else ''}"

@@ -14,14 +14,13 @@ from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.reading import TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.flows.bench.keys import save_book
+from ftforensics.flows.bench.paired import PairedSetup, PairedTask
 from ftforensics.flows.bench.pictures import load_set
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.survival import (
     AFTER,
     PASTES,
     Outlined,
-    SurvivalSetup,
-    SurvivalTask,
     SurvivalWorker,
     find_holes,
     open_source,
@@ -62,8 +61,8 @@ def test_a_paste_is_outlined_where_it_is(setup: Setup, photos: Path):
     tagged = bench.tag(pictures[0])
     assert tagged is not None
     book = save_book(setup.work, "registry", bench.key, np.array([int(tagged.tag_id, 16)], dtype=np.uint64))
-    worker = SurvivalWorker(SurvivalSetup(setup=setup, book=book))
-    found = worker(SurvivalTask(picture=pictures[0], donor=pictures[1]))
+    worker = SurvivalWorker(PairedSetup(setup=setup, book=book))
+    found = worker(PairedTask(picture=pictures[0], donor=pictures[1]))
     assert found is not None
     assert [(one.paste, one.after) for one in found] == [(paste, after) for paste in PASTES for after in AFTER]
     assert all(one.identified for one in found)

@@ -18,7 +18,6 @@ from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, TagReader, soft_bits
 from ftforensics.engine.ring import Book
-from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
 from ftforensics.flows.bench.manipulations import (
     BATTERY,
     Manipulation,
@@ -28,12 +27,12 @@ from ftforensics.flows.bench.manipulations import (
     draw_random,
 )
 from ftforensics.flows.bench.message import FAMILIES, MEASURES, read_message, summarise_families
-from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
+from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
+from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import TaggedPicture, load_exhibit
-from ftforensics.flows.bench.workers import run_tasks
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging.resample import Pixels, fit_within
 
@@ -72,31 +71,15 @@ class PictureReads:
     reads: tuple[Read, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobustnessSetup:
-    """For one worker."""
-
-    setup: Setup
-    book: BookFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobustnessTask:
-    """One picture and the one that regions are taken from."""
-
-    picture: BenchPicture
-    donor: BenchPicture
-
-
 class RobustnessWorker:
     """Tags, manipulates and reads one picture after another."""
 
-    def __init__(self, setup: RobustnessSetup) -> None:
+    def __init__(self, setup: PairedSetup) -> None:
         self._bench = Bench(setup.setup)
         self._book: Book = setup.book.open(self._bench.key)
         self._tag_reader = TagReader(self._bench.reader, [self._book])
 
-    def __call__(self, task: RobustnessTask) -> PictureReads:
+    def __call__(self, task: PairedTask) -> PictureReads:
         """All reads of a picture."""
         picture = task.picture
         tagged = self._bench.tag(picture)
@@ -117,7 +100,7 @@ class RobustnessWorker:
             reads=tuple(reads),
         )
 
-    def _manipulate(self, task: RobustnessTask, tagged: TaggedPicture) -> list[tuple[Manipulation, Pixels]]:
+    def _manipulate(self, task: PairedTask, tagged: TaggedPicture) -> list[tuple[Manipulation, Pixels]]:
         donor, views = load_exhibit(task.donor.path), []
         for chosen in BATTERY:
             for draw in range(chosen.draws):
@@ -157,18 +140,7 @@ def measure_robustness(
     Raises:
         FtfError: A picture, the model or the folder for work cannot be used.
     """
-    bench = Bench(setup)
-    right = [draw_tag_id(setup.seed, picture.sha256) for picture in pictures.pictures]
-    book = save_book(setup.work, "registry", bench.key, draw_ids(setup.seed, records, right))
-    tasks = [
-        RobustnessTask(picture=picture, donor=pictures.donor_of(index, setup.seed))
-        for index, picture in enumerate(pictures.pictures)
-    ]
-    done: list[PictureReads] = []
-    for result in run_tasks(RobustnessWorker, RobustnessSetup(setup=setup, book=book), tasks, jobs):
-        done.append(result)
-        advance()
-    return done
+    return measure_paired(RobustnessWorker, pictures, setup, records=records, jobs=jobs, advance=advance)
 
 
 ROBUSTNESS_COLUMNS: tuple[Column, ...] = (

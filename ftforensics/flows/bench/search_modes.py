@@ -17,14 +17,13 @@ import numpy as np
 from ftforensics.domain.tag import MatchedTag, SearchMode, TagAbsence
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.flows.bench.false_positives import needed_z
-from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
 from ftforensics.flows.bench.manipulations import BATTERY, Means, apply_manipulation, draw_random
-from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
+from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
+from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_rate, upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.flows.bench.workers import run_tasks
 from ftforensics.flows.frames import frame_of
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
@@ -57,31 +56,15 @@ class ModeRead:
     ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSetup:
-    """For one worker."""
-
-    setup: Setup
-    book: BookFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchTask:
-    """One picture and the one that collages and swaps take from."""
-
-    picture: BenchPicture
-    donor: BenchPicture
-
-
 class SearchWorker:
     """Reads the moved and the untagged views of one picture after another in every mode."""
 
-    def __init__(self, setup: SearchSetup) -> None:
+    def __init__(self, setup: PairedSetup) -> None:
         self._bench = Bench(setup.setup)
         book = setup.book.open(self._bench.key)
         self._readers = {mode: TagReader(self._bench.reader, [book], budget=SearchBudget(mode=mode)) for mode in MODES}
 
-    def __call__(self, task: SearchTask) -> list[ModeRead] | None:
+    def __call__(self, task: PairedTask) -> list[ModeRead] | None:
         """All reads; None where ``ftf tag`` would have refused the picture."""
         tagged = self._bench.tag(task.picture)
         if tagged is None:
@@ -95,7 +78,7 @@ class SearchWorker:
             reads += self._read_all(pixels, source, tagged.tag_id, None)
         return reads
 
-    def _move(self, names: Sequence[str], task: SearchTask, pixels: Pixels, donor: Pixels) -> list[tuple[str, Pixels]]:
+    def _move(self, names: Sequence[str], task: PairedTask, pixels: Pixels, donor: Pixels) -> list[tuple[str, Pixels]]:
         chosen = {one.name: one for one in BATTERY}
         moved = []
         for name in names:
@@ -135,18 +118,7 @@ def measure_search(
     Raises:
         FtfError: A picture, the model or the folder for work cannot be used.
     """
-    bench = Bench(setup)
-    right = [draw_tag_id(setup.seed, picture.sha256) for picture in pictures.pictures]
-    book = save_book(setup.work, "registry", bench.key, draw_ids(setup.seed, records, right))
-    tasks = [
-        SearchTask(picture=picture, donor=pictures.donor_of(index, setup.seed))
-        for index, picture in enumerate(pictures.pictures)
-    ]
-    done = []
-    for result in run_tasks(SearchWorker, SearchSetup(setup=setup, book=book), tasks, jobs):
-        done.append(result)
-        advance()
-    return done
+    return measure_paired(SearchWorker, pictures, setup, records=records, jobs=jobs, advance=advance)
 
 
 def _key(name: str) -> str:

@@ -19,14 +19,13 @@ from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
 from ftforensics.engine.reading import Reading, TagReader
-from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
 from ftforensics.flows.bench.manipulations import box, draw_random, ellipse
-from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
+from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
+from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.flows.bench.workers import run_tasks
 from ftforensics.flows.frames import seen_cells
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -83,22 +82,6 @@ class Outlined:
     visible: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurvivalSetup:
-    """For one worker."""
-
-    setup: Setup
-    book: BookFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurvivalTask:
-    """One picture and the one that regions are taken from."""
-
-    picture: BenchPicture
-    donor: BenchPicture
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Source:
     """What a record tells of its source: preview, descriptors, the tag, and where that shows in the preview."""
@@ -135,12 +118,12 @@ def find_holes(reading: Reading, tag: MatchedTag, source: Source) -> survival.Ho
 class SurvivalWorker:
     """Tags, pastes, reads and outlines one picture after another."""
 
-    def __init__(self, setup: SurvivalSetup) -> None:
+    def __init__(self, setup: PairedSetup) -> None:
         self._bench = Bench(setup.setup)
         self._tag_reader = TagReader(self._bench.reader, [setup.book.open(self._bench.key)])
         self._sync = build_sync_carrier(self._bench.reader.card.model_id)
 
-    def __call__(self, task: SurvivalTask) -> list[Outlined] | None:
+    def __call__(self, task: PairedTask) -> list[Outlined] | None:
         """All pastes of a picture; None where ``ftf tag`` would have refused it."""
         tagged = self._bench.tag(task.picture)
         if tagged is None:
@@ -217,18 +200,7 @@ def measure_survival(
     Raises:
         FtfError: A picture, the model or the folder for work cannot be used.
     """
-    bench = Bench(setup)
-    right = [draw_tag_id(setup.seed, picture.sha256) for picture in pictures.pictures]
-    book = save_book(setup.work, "registry", bench.key, draw_ids(setup.seed, records, right))
-    tasks = [
-        SurvivalTask(picture=picture, donor=pictures.donor_of(index, setup.seed))
-        for index, picture in enumerate(pictures.pictures)
-    ]
-    done = []
-    for result in run_tasks(SurvivalWorker, SurvivalSetup(setup=setup, book=book), tasks, jobs):
-        done.append(result)
-        advance()
-    return done
+    return measure_paired(SurvivalWorker, pictures, setup, records=records, jobs=jobs, advance=advance)
 
 
 SURVIVAL_COLUMNS: tuple[Column, ...] = (

@@ -7,7 +7,6 @@ statistics. Slots of shaped tags are not kept in checkpoints: a run that was sto
 
 from __future__ import annotations
 
-import copy
 import math
 import multiprocessing
 import time
@@ -15,74 +14,36 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ftforensics.nets.reader import Reader, update_average
-from ftforensics.train.band import BandTransform
+from ftforensics.nets.reader import Reader
 from ftforensics.train.data import load_pictures
-from ftforensics.train.reader import REGRESSION_WEIGHT, as_input, learning_rate, losses, save_state
+from ftforensics.train.learner import Learner, as_input
+from ftforensics.train.reader import SAVE_EVERY_S, learning_rate
 from ftforensics.train.simulator import load_simulator
 from ftforensics.train.slots import SLOTS, Arrays, advance, start_process
 from ftforensics.train.starting import load_start
 from ftforensics.train.validation import validate
 
-SAVE_EVERY_S = 150.0
 # Batches that are made ahead, with weights that are as many steps old.
 AHEAD = 2
 
 
-class Learner:
-    """The reader, its average and its optimiser."""
+def _weights(net: Reader) -> Arrays:
+    """A copy of the reader's weights."""
+    return {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
 
-    def __init__(self, start: Path, peak: float) -> None:
-        self.net, self.size = load_start(start)
-        self.net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average: Reader = copy.deepcopy(self.net)
-        self.sharpness = torch.nn.Parameter(torch.tensor(1.0))
-        groups: list[dict[str, Any]] = [
-            {"params": list(self.net.parameters())},
-            {"params": [self.sharpness], "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(groups, lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
-        self._to_band = BandTransform(torch.device("cpu"))
 
-    def weights(self) -> Arrays:
-        """A copy of the reader's weights."""
-        return {name: value.detach().numpy().copy() for name, value in self.net.state_dict().items()}
-
-    def learn(self, arrays: Arrays, rate: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """One step; the gradient with respect to the pictures, and the losses with the bit accuracy."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
-        pictures = as_input(batch["pictures"]).requires_grad_(True)
-        bits, regression, accuracy = losses(self.net, self._to_band, self.sharpness, pictures, batch)
-        self.optimiser.zero_grad()
-        (bits + REGRESSION_WEIGHT * regression).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
-        slope = torch.zeros_like(pictures) if pictures.grad is None else pictures.grad
-        return slope.contiguous().numpy(), np.array([bits.item(), regression.item(), accuracy.item()])
-
-    def load(self, path: Path) -> int:
-        """Go on from a checkpoint; the step that comes next."""
-        state = torch.load(path, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        with torch.no_grad():
-            self.sharpness.copy_(state["sharpness"])
-        return int(state["step"])
-
-    def save(self, path: Path, facts: dict[str, Any]) -> None:
-        """Write a checkpoint."""
-        state = {"net": self.net.state_dict(), "average": self.average.state_dict(), "size": self.size}
-        state |= {"optimiser": self.optimiser.state_dict(), "sharpness": self.sharpness.data}
-        save_state(path, state | facts)
+def _learn(learner: Learner, arrays: Arrays, rate: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """One step; the gradient with respect to the pictures, and the losses with the bit accuracy."""
+    batch = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    pictures = as_input(batch["pictures"]).requires_grad_(True)
+    found = learner.learn(pictures, batch, rate)
+    slope = torch.zeros_like(pictures) if pictures.grad is None else pictures.grad
+    return slope.contiguous().numpy(), np.array([value.item() for value in found])
 
 
 def train_informed(
@@ -117,7 +78,9 @@ def train_informed(
         report: Told how it goes.
     """
     torch.manual_seed(seed)
-    learner = Learner(start, peak)
+    net, size = load_start(start)
+    net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    learner = Learner(net, size, peak)
     first = learner.load(out) if out.exists() else 0
     held_out = load_pictures(images, "validation")
     regenerator = load_simulator(simulator) if simulator is not None else None
@@ -125,22 +88,22 @@ def train_informed(
     waiting: deque[Future[Arrays]] = deque()
     began = saved = time.monotonic()
     running = np.zeros(3)
-    settings = (images, simulator, learner.size, batch, model_id)
+    settings = (images, simulator, size, batch, model_id)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=start_process, initargs=settings) as keeper:
 
         def ask(step: int) -> None:
             slope = slopes.pop(step % SLOTS, None)
-            waiting.append(keeper.submit(advance, step % SLOTS, learner.weights(), slope, [seed, step]))
+            waiting.append(keeper.submit(advance, step % SLOTS, _weights(net), slope, [seed, step]))
 
         for step in range(first, min(first + AHEAD, steps)):
             ask(step)
         for step in range(first, steps):
-            slope, found = learner.learn(waiting.popleft().result(), learning_rate(step, steps, peak))
+            slope, found = _learn(learner, waiting.popleft().result(), learning_rate(step, steps, peak))
             slopes[step % SLOTS] = slope
             if step + AHEAD < steps:
                 ask(step + AHEAD)
-            update_average(learner.average, learner.net, min(decay, (step + 1) / (step + 20)))
+            learner.follow(step, decay)
             running = 0.98 * running + 0.02 * found
             if step % 50 == 0:
                 pace = (time.monotonic() - began) / (step - first + 1)
@@ -149,7 +112,7 @@ def train_informed(
             out_of_time = time.monotonic() - began > stop_after_s
             if time.monotonic() - saved > SAVE_EVERY_S or step == steps - 1 or out_of_time:
                 saved = time.monotonic()
-                learner.save(out, {"step": step + 1, "seed": seed, "model_id": model_id})
+                learner.save(out, step=step + 1, seed=seed, model_id=model_id)
             if step % 1000 == 999 or step == steps - 1:
                 report(validate(learner.average, held_out, regenerator, model_id))
             if out_of_time:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ftforensics.train.checkpoint import save_state
 from ftforensics.train.data import Pictures, load_pictures, random_view
 
 CRITIC_STARTS = 0.7
@@ -70,9 +71,7 @@ class _Run:
     def save(self, step: int, facts: dict[str, Any]) -> None:
         """Replace the checkpoint whole."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        temporary = self.out.with_suffix(".part")
-        torch.save({**state, **facts, "step": step, "seed": self.plan.seed}, temporary)
-        temporary.replace(self.out)
+        save_state(self.out, {**state, **facts, "step": step, "seed": self.plan.seed})
 
     def step(self, batch: Tensor, forward: Forward, loss: Loss, noise: torch.Generator, adversarial: bool) -> float:
         """One step of the network and, if ``adversarial``, of its critic; the network's loss."""

@@ -17,7 +17,8 @@ from ftforensics.nets.simulator import Simulator
 from ftforensics.train import samples
 from ftforensics.train.band import BandTransform, warp
 from ftforensics.train.data import Pictures, load_pictures
-from ftforensics.train.reader import as_input, learning_rate, losses
+from ftforensics.train.learner import as_input, losses
+from ftforensics.train.reader import learning_rate
 
 Batch = dict[str, torch.Tensor]
 

@@ -14,7 +14,7 @@ import torch
 
 from ftforensics.nets.reader import Reader
 from ftforensics.nets.simulator import Simulator
-from ftforensics.train import generator, reader, regeneration, simulator, validation
+from ftforensics.train import checkpoint, generator, learner, reader, regeneration, simulator, validation
 
 STEPS = 3
 Trainer = Callable[..., None]
@@ -64,14 +64,14 @@ def states_equal(left: Any, right: Any) -> bool:
 
 
 def cut_power_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = reader.save_state
+    whole = learner.save_state
 
     def save_and_die(path: Path, state: dict[str, Any]) -> None:
         whole(path, state)
         if state["step"] == step:
             raise PowerCut
 
-    monkeypatch.setattr(reader, "save_state", save_and_die)
+    monkeypatch.setattr(learner, "save_state", save_and_die)
 
 
 def test_an_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(
@@ -124,9 +124,9 @@ def test_another_seed_gives_other_weights(tmp_path: Path, train_reader: Trainer,
 
 def test_a_failed_save_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
     out = tmp_path / "state.pt"
-    reader.save_state(out, {"step": 1})
+    checkpoint.save_state(out, {"step": 1})
     with pytest.raises((AttributeError, TypeError, RuntimeError, ValueError)):
-        reader.save_state(out, {"step": 2, "unwritable": lambda: None})
+        checkpoint.save_state(out, {"step": 2, "unwritable": lambda: None})
     assert torch.load(out, weights_only=True) == {"step": 1}
 
 

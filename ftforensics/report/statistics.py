@@ -17,7 +17,9 @@ from ftforensics.report.wording import SEARCH_TEXTS
 
 CHANNEL_BITS = 128
 Z_MAX = math.sqrt(CHANNEL_BITS)
-_SCALE_WEAKEST, _SCALE_STRONGEST, _SCALE_WIDTH = 2.0, -26.0, 640.0
+# The smallest chance there is, that of one sign pattern, is 2^-128 or about 10^-38.5: every match lies on the scale.
+_SCALE_WEAKEST, _SCALE_STRONGEST, _SCALE_WIDTH = 4.0, -40.0, 640.0
+_TICKS = range(0, -37, -6)
 _SMALLEST_LOG = -300.0
 
 
@@ -84,7 +86,7 @@ def build_scale(finding: Finding) -> EvidenceScale | None:
         runner_up_x=_scale_x(runner_up),
         runner_up=scientific(10**runner_up) if abs(runner_up) < 300 else "beyond range",
         passes=tag.e_case <= LINK_E_LIMIT,
-        ticks=tuple((_scale_x(log), power_of_ten(log)) for log in range(0, -25, -6)),
+        ticks=tuple((_scale_x(log), power_of_ten(log)) for log in _TICKS),
     )
 
 

@@ -68,6 +68,15 @@ def test_the_runner_up_stands_where_its_own_e_value_puts_it(view: CaseView) -> N
     assert old.best_x == old.runner_up_x
 
 
+@pytest.mark.parametrize("e_case", [1e3, 1e-6, 1e-20, 1e-36, 2.0**-128])
+def test_every_possible_match_has_a_place_of_its_own(view: CaseView, e_case: float) -> None:
+    here, weaker = build_scale(with_tag(view, e_case=e_case)), build_scale(with_tag(view, e_case=e_case * 10.0))
+    assert here is not None
+    assert weaker is not None
+    assert here.best_x - weaker.best_x == pytest.approx(here.width / 44.0, abs=0.2)
+    assert all(0 < x < here.width for x, _ in here.ticks)
+
+
 @pytest.mark.parametrize("e_case", [0.0, 1e-300, 5.0, 1e300])
 def test_the_scale_stays_on_the_paper(view: CaseView, e_case: float) -> None:
     scale = build_scale(with_tag(view, e_case=e_case))

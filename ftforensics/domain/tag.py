@@ -34,7 +34,8 @@ class MatchedTag:
     """Maximum-likelihood match of the soft bits against a registry.
 
     ``z`` is at most sqrt(128). ``e_value`` counts records x carrier keys x hypotheses x the chance that a random word
-    scores z with these soft bits; ``e_case`` is e_value times the pictures read in the case, ``runner_up_e_case``
+    scores z with these soft bits, where ``hypotheses`` says as how many the placement of the frame counts among all
+    that the search was allowed; ``e_case`` is e_value times the pictures read in the case, ``runner_up_e_case``
     the same for the next-best record (None in findings of before it was kept). ``bit_agreement`` is a fraction of 128.
     """
 

@@ -1,7 +1,7 @@
 """Hypotheses against the registries: the accepted matches of each, and words decoded without a registry.
 
-Every match's E-value counts all records of all keys, the whole budget of hypotheses of a picture and every picture of
-the case (docs/adr/0006).
+Every match's E-value counts all records of all keys, every picture of the case, and the hypothesis as often as the
+picture's whole budget makes it count (docs/adr/0006).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from ftforensics.codec import channel, matching
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag
 from ftforensics.engine.ring import Book
+from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.tries import Floats, Try
 
 
@@ -22,12 +23,12 @@ class Matcher:
     Args:
         books: One a carrier key.
         pictures: In the case.
-        hypotheses: That may be matched for one picture.
+        budget: What may be matched for one picture.
     """
 
-    def __init__(self, books: Sequence[Book], *, pictures: int, hypotheses: int) -> None:
+    def __init__(self, books: Sequence[Book], *, pictures: int, budget: SearchBudget) -> None:
         self._books = books
-        self._pictures, self._hypotheses = pictures, hypotheses
+        self._pictures, self._budget = pictures, budget
         self._records = sum(book.ids.size for book in books)
 
     def match(self, tried: Try) -> list[MatchedTag]:
@@ -42,7 +43,8 @@ class Matcher:
         if found is None:
             return None
         # Each record is compared under its own key alone, so all records of all keys are all comparisons made.
-        counted = {"records": self._records, "carrier_keys": 1, "hypotheses": self._hypotheses}
+        hypotheses = self._budget.counts(tried.mode)
+        counted = {"records": self._records, "carrier_keys": 1, "hypotheses": hypotheses}
         e_value = matching.e_value(soft, found.z, **counted)
         if e_value * self._pictures > LINK_E_LIMIT:
             return None
@@ -56,7 +58,7 @@ class Matcher:
             e_value=e_value,
             e_case=e_value * self._pictures,
             records=self._records,
-            hypotheses=self._hypotheses,
+            hypotheses=hypotheses,
             bit_agreement=found.bit_agreement,
             symbols_corrected=corrected,
             erasures=erasures,
@@ -66,7 +68,7 @@ class Matcher:
 
     def decode(self, tried: Try) -> DecodedTag | None:
         """A word that decodes under a key without a registry, within the bound on false accepts; or None."""
-        trials = self._pictures * max(1, len(self._books)) * self._hypotheses
+        trials = self._pictures * max(1, len(self._books)) * self._budget.hypotheses
         for book in self._books:
             blind = matching.decode_blind(tried.soft_bits(book), book.key.channel, trials=trials)
             # A registered id that did not match well enough must not be called unregistered.

@@ -1,7 +1,7 @@
 """From a picture to an identification: what a search found, judged by what may be said of it.
 
-The cost is bounded and mostly paid only when the direct read fails. The E-value of every match counts the whole budget
-of hypotheses of the chosen search mode, spent or not, so that stopping early buys nothing.
+The cost is bounded and mostly paid only when the direct read fails. The E-values of matches count the whole budget of
+hypotheses of the chosen search mode, spent or not, so that stopping early buys nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class TagReader:
         self.sync = build_sync_carrier(reader.card.model_id)
         self.records = sum(book.ids.size for book in self.books)
         self._sync_search = SyncSearch(self.sync)
-        self._matcher = Matcher(self.books, pictures=self.pictures, hypotheses=self.budget.hypotheses)
+        self._matcher = Matcher(self.books, pictures=self.pictures, budget=self.budget)
 
     def view(self, picture: Pixels, frame: geometry.Affine | None = None) -> Pixels:
         """The reader's square view (P, P, 3) of a picture, squeezed whole or through a frame."""

@@ -6,6 +6,7 @@ See docs/adr/0006 for the table, and 0011 and 0012 for what the hypotheses are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from ftforensics.domain.tag import SearchMode
 
@@ -15,6 +16,8 @@ BLIND_FRAMES = 4
 DEEP_FRAMES = 8
 PANELS = 9
 SEARCHED_PANELS = 4
+# The direct read may use one part in so many of what chance is allowed; all other hypotheses share the rest alike.
+DIRECT_PART = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +69,14 @@ class SearchBudget:
         """
         whole = 1 + 2 * (self.content_frames + self.border_frames) + self.turned_reads
         return whole + self.blind_frames + (2 if self.is_blind else 0) + self.panels + self.searched_panels
+
+    def counts(self, mode: SearchMode) -> int:
+        """How many times a comparison counts in the E-value of a hypothesis that was found by a mode.
+
+        A union bound with unequal parts: over all hypotheses of the budget, the reciprocals add up to at most 1, so
+        that of all pictures made without the key at most a share E reaches an E-value of E by any of them.
+        """
+        others = self.hypotheses - 1
+        if others == 0:
+            return 1
+        return DIRECT_PART if mode == "direct" else ceil(others * DIRECT_PART / (DIRECT_PART - 1))

@@ -115,6 +115,13 @@ def _z(value: float) -> str:
     return f"{decimal(value)} of {decimal(Z_MAX, 1)}"
 
 
+def _counted(times: int) -> str:
+    """What the other places in which the frame might have been found cost this one."""
+    return (
+        "" if times == 1 else f", counted {count(times)} times over because other placements of the frame were allowed"
+    )
+
+
 def _match_rows(tag: MatchedTag) -> list[Statistic]:
     bits = round(tag.bit_agreement * CHANNEL_BITS)
     rows = [
@@ -131,8 +138,8 @@ def _match_rows(tag: MatchedTag) -> list[Statistic]:
         Statistic(
             name="E-value",
             value=scientific(tag.e_value),
-            meaning=f"False matches expected by chance from this picture alone, among {count(tag.records)} records and "
-            f"{count(tag.hypotheses)} placements of the frame.",
+            meaning=f"False matches expected by chance from this picture alone, among {count(tag.records)} records"
+            f"{_counted(tag.hypotheses)}.",
         ),
         Statistic(
             name="e_case",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 from ftforensics.attacks import capture, handling, regions, warps
 from ftforensics.attacks.collage import collage_of_four, cover
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchMode, TagAbsence
+from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
 from ftforensics.engine.ring import Book, RingKey, build_book
+from ftforensics.engine.search import PictureSearch
+from ftforensics.engine.sync import SyncSearch
 from ftforensics.errors import EngineError
 from ftforensics.imaging import geometry
 
@@ -340,7 +344,8 @@ def test_content_frames_are_used_when_the_direct_read_fails(
     suspect, frame = cropped(tag(photographs["rocket"], OURS), 0.05, 0.15, 0.85, 0.95)
     wrong = geometry.about_centre(scale_x=0.4, scale_y=0.4)
     reading = read(content, suspect, [wrong, frame])
-    assert matched(reading, "content").hypotheses == 5
+    # Four may be tried beside the direct read, and share three quarters.
+    assert matched(reading, "content").hypotheses == 6
     assert reading.hypotheses_tried == 4  # directly, twice through the wrong frame, then through the right one
     assert isinstance(read(content, suspect, [wrong]).outcome, TagAbsence)
 
@@ -366,6 +371,36 @@ def test_a_direct_budget_looks_once(reader: OnnxReader, book: Book, photographs:
 @pytest.mark.parametrize(("mode", "count"), [("direct", 1), ("content", 5), ("blind", 28), ("deep", 32)])
 def test_every_mode_counts_all_it_may_try(mode: SearchMode, count: int) -> None:
     assert SearchBudget(mode=mode).hypotheses == count
+
+
+@pytest.mark.parametrize("mode", ["direct", "content", "blind", "deep"])
+def test_all_that_may_be_tried_counts_as_one_together(mode: SearchMode) -> None:
+    budget = SearchBudget(mode=mode)
+    parts = Fraction(1, budget.counts("direct")) + (budget.hypotheses - 1) * Fraction(1, budget.counts(mode))
+    assert parts <= 1
+    # Rounding up to whole counts gives little away.
+    assert parts > Fraction(9, 10)
+
+
+def test_the_direct_read_is_one_hypothesis(blind: TagReader, photographs: Photographs) -> None:
+    picture = photographs["coffee"]
+    search = PictureSearch(
+        picture,
+        lambda frames: blind.reader.read(np.stack([blind.view(picture, frame) for frame in frames])),
+        matcher=Matcher(blind.books, pictures=1, budget=blind.budget),
+        sync_search=SyncSearch(blind.sync),
+        budget=blind.budget,
+    )
+    assert search.run(blind.residuals([picture])[0], lambda: [geometry.about_centre(scale_x=0.9, scale_y=0.9)]) == []
+    assert [tried.mode == "direct" for tried in search.tries] == [True] + [False] * (len(search.tries) - 1)
+
+
+def test_a_direct_match_counts_a_quarter_and_others_the_rest(
+    blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    picture = tag(photographs["coffee"], OURS)
+    assert matched(read(blind, picture), "direct").hypotheses == 4
+    assert matched(read(blind, warps.mirror(picture)), "blind").hypotheses == 36
 
 
 def test_never_more_is_tried_than_is_counted(blind: TagReader, photographs: Photographs) -> None:

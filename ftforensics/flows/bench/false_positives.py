@@ -304,7 +304,7 @@ def summarise_false_positives(results: Sequence[Sequence[Outcome]], records: int
                 | {
                     "present_pictures": sum(any(outcome.present for outcome in part) for part in by_picture),
                     "largest_z": _largest([outcome.best_z for outcome in outcomes]),
-                    "needed_z": needed_z(records, budget.hypotheses),
+                    "needed_z": needed_z(records, budget.counts("direct")),
                     "largest_presence": _largest([outcome.presence for outcome in outcomes]),
                     "largest_peak": _largest([outcome.sync_peak for outcome in outcomes]),
                 }

@@ -151,7 +151,7 @@ def summarise_search(results: Sequence[Sequence[ModeRead] | None], records: int,
         row: Row = {
             "mode": mode,
             "hypotheses": hypotheses,
-            "needed_z": needed_z(records, hypotheses),
+            "needed_z": needed_z(records, SearchBudget(mode=mode).counts(mode)),
             "median_ms": float(np.median(times)),
             "p95_ms": float(np.percentile(times, 95.0)),
             "wrong": wrong,

@@ -34,7 +34,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME[:PRECISION]",
-        help="Measure this engine, for instance onnx, onnx:int8 or torch:bf16; all that work here if left out.",
+        help="Measure this engine, for instance onnx, onnx:int8 or openvino:bf16; all that work here if left out.",
         show_default=False,
     ),
 ]
@@ -61,7 +61,10 @@ RoundsOption = Annotated[int, typer.Option("--rounds", min=3, metavar="N", help=
 
 RESULTS_FILE = Path("engines.json")
 # What is tried where no engine is named. TensorRT takes the precision of the newest plan.
-ENGINES = ("onnx", "onnx:int8", "torch:fp32", "torch:fp16", "torch:bf16", "tensorrt", "tensorrt-rtx")
+ENGINES = (
+    *("onnx", "onnx:int8", "openvino:fp32", "openvino:bf16", "torch:fp32", "torch:fp16", "torch:bf16"),
+    *("tensorrt", "tensorrt-rtx"),
+)
 SPEED_VIEWS = 64
 
 

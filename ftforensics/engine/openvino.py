@@ -1,4 +1,4 @@
-"""OpenVINO on the processor: the model's own graph in bfloat16, where the processor multiplies it, or in float32.
+"""OpenVINO on the processor: the model's own graph, most of it in bfloat16 where the processor has that, or in float32.
 
 In: a model folder. Out: a Reader. Only what compiles and runs a graph is used of the package; nothing is kept on disk.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -43,8 +46,11 @@ def import_openvino() -> Any:
         raise BackendUnavailable("openvino cannot be imported", remedy="pip install 'ftforensics[openvino]'") from exc
 
 
-def compile_graph(data: bytes, subject: str, *, precision: str, streams: int, threads: int) -> Any:
-    """A graph compiled for one picture at a time.
+def compile_graph(data: bytes, subject: str, *, precision: str, streams: int, threads: int) -> tuple[Any, ...]:
+    """A graph compiled for one picture at a time, in pieces that are run one after the other.
+
+    In bf16 whatever comes before the first halving of the picture is a piece of its own, in fp32: there a tag of one
+    grey level stands beside the whole picture, and rounding to eight bits of mantissa takes it for noise.
 
     Args:
         data: A serialised ONNX graph, whose hash was checked; a batch of unknown size becomes one.
@@ -63,25 +69,34 @@ def compile_graph(data: bytes, subject: str, *, precision: str, streams: int, th
         raise BackendUnavailable(f"it does not read with {precision}", remedy="choose another --precision")
     if precision == "bf16" and "BF16" not in core.get_property(_CPU, "OPTIMIZATION_CAPABILITIES"):
         raise BackendUnavailable(NO_BF16, remedy=NO_BF16_REMEDY)
-    wanted = {
-        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
-        "NUM_STREAMS": streams,
-        "INFERENCE_NUM_THREADS": threads,
-        # Threads that are tied to a core wait there for whoever decodes the next picture.
-        "ENABLE_CPU_PINNING": False,
-    }
+    # Threads that are tied to a core wait there for whoever decodes the next picture.
+    shared = {"NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
     try:
-        model = core.read_model(data)
-        shape = model.input(0).get_partial_shape()
-        if shape.is_dynamic:
-            shape[0] = 1
-            model.reshape(shape)
-        compiled = core.compile_model(model, _CPU, wanted)
+        whole = _read_graph(core, data)
+        pieces = [(whole, precision)]
+        if precision == "bf16" and _first_halving(whole) is not None:
+            pieces = [(_front_of(openvino, whole), "fp32"), (_back_of(openvino, _read_graph(core, data)), precision)]
+        compiled = tuple(
+            core.compile_model(piece, _CPU, shared | {"INFERENCE_PRECISION_HINT": PRECISIONS[kind]})
+            for piece, kind in pieces
+        )
     except RuntimeError as exc:  # openvino raises nothing narrower
         raise EngineError("OpenVINO cannot load this graph", subject=subject, remedy="choose --engine onnx") from exc
-    if compiled.get_property("INFERENCE_PRECISION_HINT").to_string() != PRECISIONS[precision]:
+    if compiled[-1].get_property("INFERENCE_PRECISION_HINT").to_string() != PRECISIONS[precision]:
         raise BackendUnavailable(f"OpenVINO does not compute in {precision} here", remedy="choose --engine onnx")
     return compiled
+
+
+def run_pieces(requests: Sequence[Any], values: Floats) -> Floats:
+    """One picture through the requests of all pieces of a graph; the array is overwritten by the next.
+
+    Raises:
+        RuntimeError: OpenVINO fails, or the picture has another size.
+    """
+    for request in requests:
+        request.infer({0: values})
+        values = request.get_output_tensor(0).data
+    return values
 
 
 class OpenVinoReader:
@@ -108,11 +123,12 @@ class OpenVinoReader:
         self.precision = precision
         data = load_graph(folder, self.card.reader_file, self.card.reader_sha256)
         count = threads or count_usable_cores()
-        compiled = compile_graph(
-            data, str(folder / self.card.reader_file), precision=precision, streams=count, threads=count
-        )
-        at_once = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        self._requests = [compiled.create_infer_request() for _ in range(at_once)]
+        subject = str(folder / self.card.reader_file)
+        pieces = compile_graph(data, subject, precision=precision, streams=count, threads=count)
+        self._idle: SimpleQueue[list[Any]] = SimpleQueue()
+        for _ in range(count):
+            self._idle.put([piece.create_infer_request() for piece in pieces])
+        self._pool = ThreadPoolExecutor(count)
 
     def read(self, pictures: Pixels) -> Floats:
         """See ``engine.reader.Reader.read``.
@@ -121,25 +137,54 @@ class OpenVinoReader:
             EngineError: OpenVINO fails.
         """
         planes = np.empty((len(pictures), 3, self.card.grid, self.card.grid), dtype=np.float32)
-        at_once = len(self._requests)
         try:
-            for at, picture in enumerate(pictures):
-                if at >= at_once:
-                    self._collect(at - at_once, planes)
-                single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
-                self._requests[at % at_once].start_async({0: single}, share_inputs=False)
-            for at in range(max(0, len(pictures) - at_once), len(pictures)):
-                self._collect(at, planes)
+            for at, residual in enumerate(self._pool.map(self._read_one, pictures)):
+                planes[at] = residual
         except RuntimeError as exc:
-            for request in self._requests:
-                request.cancel()
             raise EngineError("OpenVINO failed to read", subject=self.backend, remedy="choose --engine onnx") from exc
         return planes
 
-    def _collect(self, at: int, planes: Floats) -> None:
-        request = self._requests[at % len(self._requests)]
-        request.wait()
-        planes[at] = request.get_output_tensor(0).data[0]
+    def _read_one(self, picture: Pixels) -> Floats:
+        single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
+        requests = self._idle.get()
+        try:
+            return run_pieces(requests, single)[0].copy()
+        finally:
+            self._idle.put(requests)
 
     def close(self) -> None:
-        """See ``engine.reader.Reader.close``: nothing is held that would not go by itself."""
+        """See ``engine.reader.Reader.close``."""
+        self._pool.shutdown()
+
+
+def _read_graph(core: Any, data: bytes) -> Any:
+    model = core.read_model(data)
+    shape = model.input(0).get_partial_shape()
+    if shape.is_dynamic:
+        shape[0] = 1
+        model.reshape(shape)
+    return model
+
+
+def _first_halving(model: Any) -> Any:
+    """What the first convolution with a stride takes in, None where no other convolution comes before it."""
+    earlier = 0
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Convolution":
+            if max(node.get_attributes()["strides"]) > 1:
+                return node.input_value(0) if earlier else None
+            earlier += 1
+    return None
+
+
+def _front_of(openvino: Any, model: Any) -> Any:
+    return openvino.Model([_first_halving(model)], model.get_parameters(), "front")
+
+
+def _back_of(openvino: Any, model: Any) -> Any:
+    """All that comes after the first halving, with what went into it as the only input; changes ``model``."""
+    source = _first_halving(model)
+    taken = openvino.op.Parameter(openvino.Type.f32, source.get_partial_shape())
+    for reader in source.get_target_inputs():
+        reader.replace_source_output(taken.output(0))
+    return openvino.Model(model.get_results(), [taken], "back")

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ftforensics.engine.onnx import build_session
-from ftforensics.engine.openvino import compile_graph
+from ftforensics.engine.openvino import compile_graph, run_pieces
 from ftforensics.engine.reader import Reader
 from ftforensics.imaging.resample import Floats
 
@@ -43,9 +42,9 @@ def _open_in_onnx_runtime(graph: bytes, subject: str, threads: int) -> Run:
 
 
 def _open_in_openvino(precision: str, graph: bytes, subject: str, threads: int) -> Run:
-    compiled = compile_graph(graph, subject, precision=precision, streams=1, threads=threads)
-    request: Any = compiled.create_infer_request()
-    return lambda values: request.infer({0: values})
+    pieces = compile_graph(graph, subject, precision=precision, streams=1, threads=threads)
+    requests = [piece.create_infer_request() for piece in pieces]
+    return lambda values: run_pieces(requests, values)
 
 
 ONNX_RUNTIME = Runtime(name="onnxruntime-cpu", precision="fp32", open_graph=_open_in_onnx_runtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -339,12 +340,14 @@ def _record_parity(settings: Settings, engines: Path, plans: dict[str, dict[str,
 
 
 def describe_machine_with_gpus() -> dict[str, str]:
-    """As for all tables of ``ftf bench``, and the GPUs that the driver names."""
+    """As for all tables of ``ftf bench``, and OpenVINO's release where it was used, and the GPUs that the driver names."""
     from ftforensics.cli.bench_run import describe_machine
     from ftforensics.engine.cuda.driver import check_driver
+    from ftforensics.engine.libraries import package_version
 
+    used = {"openvino": f"OpenVINO {package_version('openvino')}"} if "openvino" in sys.modules else {}
     gpus = check_driver().gpus
-    return describe_machine() | {f"gpu{gpu.ordinal}": gpu.name for gpu in gpus}
+    return describe_machine() | used | {f"gpu{gpu.ordinal}": gpu.name for gpu in gpus}
 
 
 def _data_of(pictures: PictureSet | None) -> DataInfo:

@@ -22,8 +22,8 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Precision = Literal["fp32", "int8"]
 
-# How many pictures a scan reads and records together. The processor runs them one by one: that costs nothing there (see
-# docs/adr/0006), and findings cannot depend on how pictures fell into batches.
+# How many pictures a scan reads and records together. The processor runs each by itself: that costs nothing there (see
+# docs/adr/0009), and findings cannot depend on how pictures fell into batches.
 BATCH = 8
 
 # Sides that regenerating networks take are multiples of this.

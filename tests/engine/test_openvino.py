@@ -92,12 +92,12 @@ _ANOTHER_RUN = """
 import hashlib, json, sys
 from pathlib import Path
 done = []
-watched = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "subprocess.Popen", "os.posix_spawn", "os.mkdir")
+watched = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "subprocess.Popen", "os.posix_spawn", "os.fork")
+watched += ("os.mkdir", "os.rename")
 def watch(event, arguments):
     if event in watched or (event == "open" and set(str(arguments[1] or "r")) & set("wax+")):
         done.append([event, str(arguments[0])])
 sys.addaudithook(watch)
-from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.agreement import build_test_pictures
 from ftforensics.engine.openvino import OpenVinoReader
 maps = OpenVinoReader(Path(sys.argv[1]), threads=2, precision=sys.argv[2]).read(build_test_pictures(128))

@@ -340,7 +340,7 @@ def _record_parity(settings: Settings, engines: Path, plans: dict[str, dict[str,
 
 
 def describe_machine_with_gpus() -> dict[str, str]:
-    """As for all tables of ``ftf bench``, and OpenVINO's release where it was used, and the GPUs that the driver names."""
+    """As for all tables of ``ftf bench``, OpenVINO's release where it was used, and the GPUs that the driver names."""
     from ftforensics.cli.bench_run import describe_machine
     from ftforensics.engine.cuda.driver import check_driver
     from ftforensics.engine.libraries import package_version

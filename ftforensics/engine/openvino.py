@@ -49,8 +49,8 @@ def import_openvino() -> Any:
 def compile_graph(data: bytes, subject: str, *, precision: str, streams: int, threads: int) -> tuple[Any, ...]:
     """A graph compiled for one picture at a time, in pieces that are run one after the other.
 
-    In bf16 whatever comes before the first halving of the picture is a piece of its own, in fp32: there a tag of one
-    grey level stands beside the whole picture, and rounding to eight bits of mantissa takes it for noise.
+    In bf16 all up to the first residual sum at the picture's own scale is a piece of its own, in fp32: there a tag of
+    one grey level stands beside the whole picture, and rounding to eight bits of mantissa takes it for noise.
 
     Args:
         data: A serialised ONNX graph, whose hash was checked; a batch of unknown size becomes one.
@@ -74,7 +74,7 @@ def compile_graph(data: bytes, subject: str, *, precision: str, streams: int, th
     try:
         whole = _read_graph(core, data)
         pieces = [(whole, precision)]
-        if precision == "bf16" and _first_halving(whole) is not None:
+        if precision == "bf16" and _first_sum(whole) is not None:
             pieces = [(_front_of(openvino, whole), "fp32"), (_back_of(openvino, _read_graph(core, data)), precision)]
         compiled = tuple(
             core.compile_model(piece, _CPU, shared | {"INFERENCE_PRECISION_HINT": PRECISIONS[kind]})
@@ -148,9 +148,10 @@ class OpenVinoReader:
         single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
         requests = self._idle.get()
         try:
-            return run_pieces(requests, single)[0].copy()
+            residual: Floats = run_pieces(requests, single)[0].copy()
         finally:
             self._idle.put(requests)
+        return residual
 
     def close(self) -> None:
         """See ``engine.reader.Reader.close``."""
@@ -166,24 +167,27 @@ def _read_graph(core: Any, data: bytes) -> Any:
     return model
 
 
-def _first_halving(model: Any) -> Any:
-    """What the first convolution with a stride takes in, None where no other convolution comes before it."""
-    earlier = 0
+def _first_sum(model: Any) -> Any:
+    """What the first residual block gives, after its activation; None where the picture is halved before that."""
     for node in model.get_ordered_ops():
-        if node.get_type_name() == "Convolution":
-            if max(node.get_attributes()["strides"]) > 1:
-                return node.input_value(0) if earlier else None
-            earlier += 1
+        if node.get_type_name() == "Convolution" and max(node.get_attributes()["strides"]) > 1:
+            return None
+        if node.get_type_name() == "Add":
+            one, other = (node.input_value(at).get_partial_shape() for at in (0, 1))
+            if one == other:  # a bias has another shape
+                readers = [reader.get_node() for reader in node.output(0).get_target_inputs()]
+                activated = len(readers) == 1 and readers[0].get_type_name() == "Relu"
+                return (readers[0] if activated else node).output(0)
     return None
 
 
 def _front_of(openvino: Any, model: Any) -> Any:
-    return openvino.Model([_first_halving(model)], model.get_parameters(), "front")
+    return openvino.Model([_first_sum(model)], model.get_parameters(), "front")
 
 
 def _back_of(openvino: Any, model: Any) -> Any:
-    """All that comes after the first halving, with what went into it as the only input; changes ``model``."""
-    source = _first_halving(model)
+    """All that comes after the first residual sum, with that as the only input; changes ``model``."""
+    source = _first_sum(model)
     taken = openvino.op.Parameter(openvino.Type.f32, source.get_partial_shape())
     for reader in source.get_target_inputs():
         reader.replace_source_output(taken.output(0))

@@ -225,6 +225,27 @@ def test_a_changed_graph_is_never_compiled(model_folder: Path, tmp_path: Path) -
 
 
 @needs_openvino
+def test_bf16_keeps_the_beginning_in_fp32(model_folder: Path, onnx_reader: OnnxReader) -> None:
+    graph = (model_folder / "reader.onnx").read_bytes()
+    if "bf16" not in PRECISIONS:
+        with pytest.raises(BackendUnavailable, match="does not compute in bf16"):
+            compile_graph(graph, "reader.onnx", precision="bf16", streams=1, threads=1)
+        return
+    front, back = compile_graph(graph, "reader.onnx", precision="bf16", streams=1, threads=1)
+    kinds = [
+        {
+            node.get_rt_info()["runtimePrecision"].astype(str)
+            for node in piece.get_runtime_model().get_ops()
+            if node.get_rt_info()["layerType"].astype(str) == "Convolution"
+        }
+        for piece in (front, back)
+    ]
+    assert kinds == [{"f32"}, {"bf16"}]
+    # Without it the drawn pictures are 6 % off.
+    assert check_agreement(OpenVinoReader(model_folder, threads=1), onnx_reader) < 0.03
+
+
+@needs_openvino
 @pytest.mark.parametrize("data", [b"", b"\xff" * 64, b"not a graph"])
 def test_bytes_that_are_no_graph_are_refused(data: bytes) -> None:
     with pytest.raises(EngineError, match=r"cannot load this graph.*reader\.onnx"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME[:PRECISION]",
-        help="Measure this engine, for instance onnx, onnx:int8 or torch:bf16; all that work here if left out.",
+        help="Measure this engine, for instance onnx, onnx:int8 or openvino:bf16; all that work here if left out.",
         show_default=False,
     ),
 ]
@@ -61,7 +62,10 @@ RoundsOption = Annotated[int, typer.Option("--rounds", min=3, metavar="N", help=
 
 RESULTS_FILE = Path("engines.json")
 # What is tried where no engine is named. TensorRT takes the precision of the newest plan.
-ENGINES = ("onnx", "onnx:int8", "torch:fp32", "torch:fp16", "torch:bf16", "tensorrt", "tensorrt-rtx")
+ENGINES = (
+    *("onnx", "onnx:int8", "openvino:fp32", "openvino:bf16", "torch:fp32", "torch:fp16", "torch:bf16"),
+    *("tensorrt", "tensorrt-rtx"),
+)
 SPEED_VIEWS = 64
 
 
@@ -336,12 +340,14 @@ def _record_parity(settings: Settings, engines: Path, plans: dict[str, dict[str,
 
 
 def describe_machine_with_gpus() -> dict[str, str]:
-    """As for all tables of ``ftf bench``, and the GPUs that the driver names."""
+    """As for all tables of ``ftf bench``, OpenVINO's release where it was used, and the GPUs that the driver names."""
     from ftforensics.cli.bench_run import describe_machine
     from ftforensics.engine.cuda.driver import check_driver
+    from ftforensics.engine.libraries import package_version
 
+    used = {"openvino": f"OpenVINO {package_version('openvino')}"} if "openvino" in sys.modules else {}
     gpus = check_driver().gpus
-    return describe_machine() | {f"gpu{gpu.ordinal}": gpu.name for gpu in gpus}
+    return describe_machine() | used | {f"gpu{gpu.ordinal}": gpu.name for gpu in gpus}
 
 
 def _data_of(pictures: PictureSet | None) -> DataInfo:

@@ -200,7 +200,10 @@ def _backend_facts(backend: str) -> dict[str, str]:
     from ftforensics.engine.cuda.driver import check_driver
     from ftforensics.engine.libraries import library_version
 
-    driver, library = check_driver(), "torch" if backend.startswith("torch") else backend
+    library = next((name for name in ("torch", "openvino") if backend.startswith(name)), backend)
+    if library == "openvino":  # it asks for no GPU
+        return {library: library_version(library) or "unknown"}
+    driver = check_driver()
     facts = {
         library: library_version(library),
         "gpus": "; ".join(gpu.name for gpu in driver.gpus),

@@ -53,7 +53,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="What runs the model: auto (the best that works here), tensorrt, tensorrt-rtx, torch or onnx.",
+        help="What runs the model: auto (the best that works here), tensorrt, tensorrt-rtx, torch, openvino or onnx.",
     ),
 ]
 PrecisionOption = Annotated[
@@ -61,7 +61,8 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="fp32, fp16, bf16 or int8; fp32 where it is left out, or what a built engine was built with.",
+        help="fp32, fp16, bf16 or int8; fp32 where it is left out, bf16 with openvino, or what a built engine was "
+        "built with.",
     ),
 ]
 EnginesOption = Annotated[

@@ -5,6 +5,7 @@
 | ``tensorrt`` | NVIDIA GPUs, with a built plan | first |
 | ``tensorrt-rtx`` | NVIDIA RTX GPUs, with a built plan | second |
 | ``torch`` | NVIDIA GPUs; the processor, if asked for | third, on a GPU only |
+| ``openvino`` | the processor, if asked for | never: see docs/adr/0014 |
 | ``onnx`` | the processor | where nothing else works |
 
 Nothing heavy is imported before a backend is opened: without a driver, ``auto`` asks one library and is done. With one,
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from ftforensics.engine.cuda.driver import DriverReport, Gpu, check_driver
 from ftforensics.engine.libraries import package_version
 from ftforensics.engine.models import load_card
+from ftforensics.engine.processor import NO_BF16, NO_BF16_REMEDY, has_bf16
 from ftforensics.errors import BackendUnavailable, EngineError, FtfError
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from ftforensics.engine.reader import Reader
 
 AUTO = "auto"
-BACKENDS = ("tensorrt", "tensorrt-rtx", "torch", "onnx")
+BACKENDS = ("tensorrt", "tensorrt-rtx", "torch", "openvino", "onnx")
+# What auto tries before it takes onnx.
+TRIED_FIRST = ("tensorrt", "tensorrt-rtx", "torch")
 CHOICES = (AUTO, *BACKENDS)
 ON_GPU = frozenset({"tensorrt", "tensorrt-rtx"})
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -61,7 +65,7 @@ class Wanted:
 
     Args:
         folder: The model folder.
-        precision: None for the backend's own choice: fp32, or for TensorRT that of the newest plan.
+        precision: None for the backend's own choice: fp32, bf16 for OpenVINO, for TensorRT that of the newest plan.
         threads: Processor threads; 0 leaves the runtime's choice.
         engines: The folder of built plans; None where there is none.
         fingerprints: Gives the keys whose plans may run; asked only where a plan could run.
@@ -84,7 +88,8 @@ def probe(name: str, wanted: Wanted) -> BackendStatus:
     Does not establish that it does: for that, open it and ``self_test`` it.
     """
     try:
-        return {"onnx": _probe_onnx, "torch": _probe_torch}.get(name, _probe_tensorrt)(name, wanted)
+        probes = {"onnx": _probe_onnx, "openvino": _probe_openvino, "torch": _probe_torch}
+        return probes.get(name, _probe_tensorrt)(name, wanted)
     except FtfError as exc:
         return _refused(name, exc)
 
@@ -112,6 +117,10 @@ def open_backend(name: str, wanted: Wanted) -> Reader:
         return OnnxReader(
             wanted.folder, threads=wanted.threads, precision="int8" if wanted.precision == "int8" else "fp32"
         )
+    if name == "openvino":
+        from ftforensics.engine.openvino import OpenVinoReader
+
+        return OpenVinoReader(wanted.folder, threads=wanted.threads, precision=wanted.precision or "bf16")
     if name == "torch":
         from ftforensics.engine.cuda.torch_reader import TorchReader
 
@@ -157,7 +166,7 @@ def open_reader(
     if name != AUTO:
         return _open_agreeing(name, wanted), ()
     passed_over: list[BackendStatus] = []
-    for candidate in BACKENDS[:-1]:
+    for candidate in TRIED_FIRST:
         status = try_backend(candidate, wanted)
         if status.works:
             try:
@@ -171,7 +180,7 @@ def open_reader(
 def try_backend(name: str, wanted: Wanted, *, driver: DriverReport | None = None) -> BackendStatus:
     """As ``probe``; what passes that must also read a picture, in a process of its own. For ``auto``: GPUs only."""
     found = check_driver() if driver is None else driver
-    if name != "onnx" and not found.works:
+    if name in TRIED_FIRST and not found.works:
         return BackendStatus(name=name, works=False, reason=found.reason, remedy=found.remedy)
     status = probe(name, wanted)
     if not status.works or name == "onnx":
@@ -211,6 +220,26 @@ def _probe_onnx(name: str, wanted: Wanted) -> BackendStatus:
         reason="reads on the processor",
         version=version,
         precision=wanted.precision or "fp32",
+        device="processor",
+    )
+
+
+def _probe_openvino(name: str, wanted: Wanted) -> BackendStatus:
+    version = package_version("openvino")
+    if version is None:
+        remedy = "python -m pip install 'ftforensics[openvino]'"
+        return BackendStatus(name=name, works=False, reason="openvino is not installed", remedy=remedy)
+    precision = wanted.precision or "bf16"
+    if precision not in ("bf16", "fp32"):
+        return _no_precision(name, precision, version)
+    if precision == "bf16" and has_bf16() is False:
+        return BackendStatus(name=name, works=False, reason=NO_BF16, version=version, remedy=NO_BF16_REMEDY)
+    return BackendStatus(
+        name=name,
+        works=True,
+        reason=f"reads on the processor with {precision}, if it is asked for",
+        version=version,
+        precision=precision,
         device="processor",
     )
 
@@ -279,7 +308,7 @@ def _find_plan(name: str, wanted: Wanted) -> tuple[VerifiedManifest, tuple[Gpu, 
     driver, card = check_driver(), load_card(wanted.folder)
     if not any(name_target(gpu.compute_capability) in FLAVOURS[name].targets for gpu in driver.gpus):
         here = ", ".join(f"{gpu.name} ({name_target(gpu.compute_capability)})" for gpu in driver.gpus)
-        others = " or ".join(other for other in BACKENDS[:-1] if other != name)
+        others = " or ".join(other for other in TRIED_FIRST if other != name)
         raise EngineError(f"{name} supports none of the GPUs here: {here}", remedy=f"use another engine: {others}")
     version = find_installed(FLAVOURS[name]).version
     build = f"build one with 'ftf engine build {card.model_id} --flavour {name}'"

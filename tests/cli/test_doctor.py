@@ -30,7 +30,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_a_program_gets_every_fact(found: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found)) == found
-    assert [engine["name"] for engine in found["engines"]] == ["tensorrt", "tensorrt-rtx", "torch", "onnx"]
+    assert [engine["name"] for engine in found["engines"]] == ["tensorrt", "tensorrt-rtx", "torch", "openvino", "onnx"]
     onnx = found["engines"][-1]
     assert (onnx["works"], onnx["precision"]) == (True, "fp32")
     model = next(model for model in found["models"] if model["name"] == "ftf-1")
@@ -119,7 +119,7 @@ def test_what_a_reader_does_without_is_warned_of_where_the_choice_is_told(
     ]
 
 
-@pytest.mark.parametrize("option", [("--engine", "openvino"), ("--precision", "fp8")])
+@pytest.mark.parametrize("option", [("--engine", "warp-drive"), ("--precision", "fp8")])
 def test_scan_refuses_engines_that_do_not_exist_before_it_opens_keys(
     option: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,7 +141,7 @@ def test_the_choice_is_told_with_the_reasons(tmp_path: Path, capsys: pytest.Capt
         )
 
 
-@pytest.mark.parametrize("options", [{"engine": "openvino"}, {"precision": "fp8"}])
+@pytest.mark.parametrize("options", [{"engine": "warp-drive"}, {"precision": "fp8"}])
 def test_engines_and_precisions_that_do_not_exist_are_usage_errors(options: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="choose one of"):
         choose_reader(load_settings({"FTF_HOME": str(tmp_path)}), **options)  # type: ignore[arg-type]

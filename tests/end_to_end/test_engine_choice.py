@@ -9,6 +9,7 @@ import pytest
 from newsroom import Newsroom, Scan, load, save
 
 from ftforensics.engine.cuda.driver import check_driver
+from ftforensics.engine.libraries import package_version
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +21,19 @@ def scan_with(newsroom: Newsroom, picture: Path, cases: Path, *options: str) -> 
     return newsroom.scan([picture], cases, "--jobs", "1", *options)
 
 
-def test_two_engines_find_the_same_and_say_which_they_were(newsroom: Newsroom, picture: Path, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(package_version(name) is None, reason=f"{name} is not installed"))
+        for name in ("torch", "openvino")
+    ],
+)
+def test_two_engines_find_the_same_and_say_which_they_were(
+    second: str, newsroom: Newsroom, picture: Path, tmp_path: Path
+) -> None:
     found = {}
-    for engine in ("onnx", "torch"):
-        scan = scan_with(newsroom, picture, tmp_path / engine, "--engine", engine)
+    for engine in ("onnx", second):
+        scan = scan_with(newsroom, picture, tmp_path / engine, "--engine", engine, "--precision", "fp32")
         row = found[engine] = scan.rows["copy.jpg"]
         backend = row["reading"]["backend"]
         assert backend.startswith(engine)
@@ -33,7 +42,7 @@ def test_two_engines_find_the_same_and_say_which_they_were(newsroom: Newsroom, p
         run = json.loads((scan.folder / "run.json").read_text(encoding="ascii"))
         assert (run["model"]["backend"], run["config"]["backend"]) == (backend, backend)
         assert (engine in run["machine"]) or engine == "onnx"
-    one, other = found.values()
+    one, other = found["onnx"], found[second]
     assert one["verdict"] == other["verdict"] == "VERIFIED_MATCH"
     assert one["tag"]["tag_id"] == other["tag"]["tag_id"]
     assert one["match"]["z"] == pytest.approx(other["match"]["z"], abs=1e-3)

@@ -56,6 +56,16 @@ def test_another_order_and_other_neighbours_give_the_same_bytes(
     assert read.tobytes() == np.ascontiguousarray(together[order]).tobytes()
 
 
+@pytest.mark.parametrize("threads", [0, 2, 3])
+def test_pictures_read_at_once_give_the_same_bytes(
+    threads: int, model_folder: Path, views: np.ndarray, together: np.ndarray
+) -> None:
+    reader = OnnxReader(model_folder, threads=threads)
+    assert reader.read(views).tobytes() == together.tobytes()
+    reader.close()
+    reader.close()
+
+
 def test_no_pictures_give_no_maps(onnx_reader: OnnxReader) -> None:
     assert onnx_reader.read(np.empty((0, 128, 128, 3), dtype=np.uint8)).shape == (0, 3, 64, 64)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ftforensics.flows.bench.racing import Timing
 from ftforensics.flows.bench.results import Column, Row
 from ftforensics.flows.bench.roofline import Ceilings, Standing
 from ftforensics.flows.bench.roofline_plot import render_svg
+from ftforensics.flows.bench.runtimes import Runtime, list_runtimes
 from ftforensics.imaging.resample import Pixels
 
 GPU_BATCHES = (1, 16, 64)
@@ -88,7 +90,8 @@ def measure_engines(
     if with_peers:
         contenders |= peers.list_peers()
     try:
-        placed, compared = _against_ceilings(contenders, sorted({1, cores}), rounds, advance)
+        runtimes = list_runtimes(readers.values())
+        placed, compared = _against_ceilings(contenders, runtimes, sorted({1, cores}), rounds, advance)
     except EngineError as exc:
         if with_peers:
             raise
@@ -147,32 +150,39 @@ def _stages(
 
 
 def _against_ceilings(
-    contenders: Mapping[str, tuple[bytes, int]], threads: list[int], rounds: int, advance: Callable[[], None]
+    contenders: Mapping[str, tuple[bytes, int]],
+    runtimes: Sequence[Runtime],
+    threads: list[int],
+    rounds: int,
+    advance: Callable[[], None],
 ) -> tuple[list[Standing], MeasuredTable]:
-    """Standings of all contenders at every number of threads, and the table of peers."""
+    """Standings of all contenders in every runtime and at every number of threads, and the table of peers."""
     ours = next(iter(contenders))
     standings: list[Standing] = []
     rows: list[Row] = []
     costs: dict[str, GraphCost] = {name: count_graph(graph) for name, (graph, _) in contenders.items()}
-    for count in threads:
-        before: Ceilings = roofline.measure_processor(count)
+    for runtime, count in product(runtimes, threads):
+        before: Ceilings = roofline.measure_processor(count, runtime=runtime)
         timings: dict[str, Timing]
-        timings, _ = peers.race_graphs(contenders, threads=count, rounds=rounds, counted=False, advance=advance)
-        after = roofline.measure_processor(count)
+        timings, _ = peers.race_graphs(
+            contenders, threads=count, rounds=rounds, runtime=runtime, counted=False, advance=advance
+        )
+        after = roofline.measure_processor(count, runtime=runtime)
         ceilings = max(before, after, key=lambda one: one.operations_per_s)
+        moved = {name: cost if runtime.precision == "fp32" else cost.at_half_width() for name, cost in costs.items()}
         standings += [
-            Standing(name=name, cost=costs[name], images_per_s=1.0 / timing.fastest_s, ceilings=ceilings)
+            Standing(name=name, cost=moved[name], images_per_s=1.0 / timing.fastest_s, ceilings=ceilings)
             for name, timing in timings.items()
         ]
-        rows += peers.summarise_peers(timings, costs, ours=ours, threads=count)
+        rows += peers.summarise_peers(timings, costs, ours=ours, threads=count, engine=runtime.label)
     table = MeasuredTable(
         name="engine-peers",
         title="Beside networks of the size of published readers",
         columns=peers.PEER_COLUMNS,
         rows=tuple(rows),
         notes=(
-            "ONNX Runtime, float32, one picture at a time, all in one process turn by turn; images/s and the speed-up "
-            "are of the fastest rounds, brackets hold the middle half of the ratios within rounds",
+            "one picture at a time, networks in one engine turn by turn; every speed-up is over the peer in the same "
+            "engine and precision, of the fastest rounds; brackets hold the middle half of the ratios within rounds",
             "with one thread, times are the processor's own, which other work on the machine does not lengthen; with "
             "more they are the clock's",
             "peers are the published architectures with random weights: what is compared is the cost, not the reading",

@@ -1,4 +1,4 @@
-"""The reader beside networks of the size that published readers have, on the same machine and in the same runtime.
+"""The reader beside networks of the size that published readers have, on one machine, in one runtime and precision.
 
 Peers have random weights and read nothing: what is compared is what reading costs. TrustMark decodes with a ResNet-50
 and VideoSeal with a ConvNeXt-tiny, both from 256 px; accuracy is compared elsewhere, and not by this.
@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from ftforensics.engine.onnx import build_session
 from ftforensics.errors import EngineError
 from ftforensics.flows.bench.graph_cost import GraphCost, count_graph
 from ftforensics.flows.bench.racing import Timing, race, ratio, ratio_spread
 from ftforensics.flows.bench.results import Column, Row
+from ftforensics.flows.bench.runtimes import ONNX_RUNTIME, Run, Runtime
+from ftforensics.imaging.resample import Floats
 
 PEERS = {
     "resnet50": "ResNet-50, 256 px (TrustMark's size)",
@@ -69,6 +70,7 @@ def race_graphs(
     *,
     threads: int,
     rounds: int,
+    runtime: Runtime = ONNX_RUNTIME,
     counted: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Timing], dict[str, GraphCost]]:
@@ -78,6 +80,7 @@ def race_graphs(
         graphs: Name to graph and the side of its input in pixels.
         threads: Processor threads of every session.
         rounds: How often each is timed.
+        runtime: What runs all of them.
         counted: Whether their costs are counted too; there are none otherwise.
         advance: Called once a round.
 
@@ -87,9 +90,8 @@ def race_graphs(
     random = np.random.default_rng(1)
     contestants: dict[str, Callable[[], object]] = {}
     for name, (graph, side_px) in graphs.items():
-        session = build_session(graph, name, threads)
         picture = random.random((1, 3, side_px, side_px), dtype=np.float32)
-        contestants[name] = _running(session, picture)
+        contestants[name] = _running(runtime.open_graph(graph, name, threads), picture)
     # One thread's processor time does not see what else the machine does; several threads' would count their waiting.
     clock = time.process_time if threads == 1 else time.perf_counter
     timings = race(contestants, rounds=rounds, clock=clock, advance=advance)
@@ -98,6 +100,7 @@ def race_graphs(
 
 PEER_COLUMNS: tuple[Column, ...] = (
     Column(key="network", label="network"),
+    Column(key="engine", label="engine"),
     Column(key="threads", label="threads", kind="count"),
     Column(key="gmac", label="GMAC a picture", kind="number", digits=2),
     Column(key="ms", label="ms a picture", kind="number", digits=2),
@@ -109,15 +112,16 @@ PEER_COLUMNS: tuple[Column, ...] = (
 
 
 def summarise_peers(
-    timings: Mapping[str, Timing], costs: Mapping[str, GraphCost], *, ours: str, threads: int
+    timings: Mapping[str, Timing], costs: Mapping[str, GraphCost], *, ours: str, threads: int, engine: str
 ) -> tuple[Row, ...]:
-    """One row a network; brackets hold the middle half of the ratios within rounds."""
+    """One row a network, all timed in one engine; brackets hold the middle half of the ratios within rounds."""
     rows: list[Row] = []
     for name, timing in timings.items():
         low, high = ratio_spread(timing, timings[ours])
         rows.append(
             {
                 "network": name,
+                "engine": engine,
                 "threads": threads,
                 "gmac": costs[name].macs / 1e9,
                 "ms": 1000.0 * timing.fastest_s,
@@ -135,5 +139,5 @@ def list_peers(chosen: Sequence[str] = tuple(PEERS)) -> dict[str, tuple[bytes, i
     return {PEERS[name]: (export_peer(name), SIDE_PX) for name in chosen}
 
 
-def _running(session: Any, picture: Any) -> Callable[[], object]:
-    return lambda: session.run(None, {"picture": picture})
+def _running(run: Run, picture: Floats) -> Callable[[], object]:
+    return lambda: run(picture)

@@ -1,7 +1,7 @@
 """How far from what the machine can do: measured ceilings and where a network stands under them.
 
 The model is that of Williams, Waterman and Patterson (2009): a program that does I operations a byte can do at most
-min(peak, I x bandwidth) operations a second. The peak is the best float32 matrix product in the runtime and with the
+min(peak, I x bandwidth) operations a second. The peak is the best matrix product in the runtime, precision and with the
 threads that read; the bandwidth is a copy of arrays that no cache holds. Bytes are those of ``graph_cost``: all that
 nodes take in and give out. A runtime that fuses nodes moves fewer, so the roof shown is on the low side where
 bandwidth binds.
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ftforensics.engine.onnx import build_session
 from ftforensics.errors import BackendUnavailable, EngineError
 from ftforensics.flows.bench.graph_cost import GraphCost
 from ftforensics.flows.bench.results import Column, Row
+from ftforensics.flows.bench.runtimes import ONNX_RUNTIME, Runtime
 
 # The largest product is not the fastest: caches end somewhere. The best of them is the ceiling.
 SIDES = (256, 512, 1024)
@@ -63,7 +63,7 @@ class Standing:
         return self.operations_per_s / self.ceilings.roof(self.cost.intensity)
 
 
-def measure_processor(threads: int, *, repeats: int = REPEATS) -> Ceilings:
+def measure_processor(threads: int, *, runtime: Runtime = ONNX_RUNTIME, repeats: int = REPEATS) -> Ceilings:
     """Ceilings of the processor with so many threads; the best of some repeats.
 
     One thread is timed by the processor's own time, as ``peers.race_graphs`` does.
@@ -74,17 +74,17 @@ def measure_processor(threads: int, *, repeats: int = REPEATS) -> Ceilings:
     clock = time.process_time if threads == 1 else time.perf_counter
     peak = 0.0
     for side in SIDES:
-        session = build_session(_product_graph(side), "a matrix product", threads)
+        run = runtime.open_graph(_product_graph(side), "a matrix product", threads)
         left = np.random.default_rng(1).standard_normal((side, side), dtype=np.float32)
-        fastest = _fastest(partial(session.run, None, {"x": left}), repeats, clock)
+        fastest = _fastest(partial(run, left), repeats, clock)
         peak = max(peak, 2.0 * side**3 / fastest)
     count = COPY_BYTES // 4 // threads
     arrays = [(np.ones(count, np.float32), np.zeros(count, np.float32)) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
         copied = _fastest(lambda: list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), arrays)), repeats, clock)
     return Ceilings(
-        device=f"processor, {threads} thread{'s' if threads > 1 else ''}",
-        precision="fp32",
+        device=f"processor, {threads} thread{'s' if threads > 1 else ''}, {runtime.name}",
+        precision=runtime.precision,
         operations_per_s=peak,
         bytes_per_s=2.0 * 4 * count * threads / copied,
     )

@@ -99,10 +99,11 @@ def search(
     notes = (
         f"each mode reads the same pictures, against {records:,} records under one carrier key, and is charged for its "
         "whole budget of hypotheses: more search needs a larger z for the same chance of a wrong identity (E <= 1e-6)",
-        "all modes but direct are told the frame in which the picture registers to its own source, where it does, as a "
-        "scan whose registry holds the source would be",
-        f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, registration included, one thread "
-        f"each, {run.jobs} processes at once",
+        "content is told the frame in which the picture registers to its own source, where it does, as a scan whose "
+        "registry holds that source is; blind and deep are told nothing here, while a scan in these modes tries what "
+        "content suggests first, and so finds what either finds",
+        f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, for content with registration, one "
+        f"thread each, {run.jobs} processes at once",
         "upper bounds are exact (one-sided, 95 %) and take reads as independent",
     )
     options = {"--records": changed(records, RECORDS), **tagging_options(psnr, fast)}

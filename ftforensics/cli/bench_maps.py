@@ -57,8 +57,8 @@ def survival(
         "the tag alone), where content differs from the registered preview (difference map), and what both make likely "
         "when they are weighed together; the truth is where more than half of a pixel was replaced",
         "F1 and IoU are means over pictures against the whole pasted region, places included in which no tag could be "
-        "seen even in the source; a picture that is not identified or does not register has no outline and counts as 0; "
-        "where one map is missing, both maps are the other",
+        "seen even in the source; a picture that is not identified or does not register has no outline and counts as "
+        "0; where one map is missing, both maps are the other",
         f"pictures that 'ftf tag' would refuse, left out here: {sum(result is None for result in results)}",
         "95 % intervals by bootstrap over pictures; where all pictures agree on an identity, the exact bound on them",
     )

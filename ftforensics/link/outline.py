@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
+PROVEN_SHARE = 0.1
 _STEPS = 160
 
 
@@ -41,13 +42,15 @@ def divide(evidence: F32, length_cost: float) -> Mask:
         flow = down + across
         flow[1:] -= down[:-1]
         flow[:, 1:] -= across[:, :-1]
-        moved = np.clip(share + step * (flow + pull), 0.0, 1.0)
-        leading = 2.0 * moved - share
+        moved: F32 = np.clip(share + step * (flow + pull), 0.0, 1.0).astype(np.float32)
+        leading = (2.0 * moved - share).astype(np.float32)
         share = moved
     return np.asarray(share > 0.5, np.bool_)
 
 
-def keep_sure(regions: Mask, evidence: F32, *, gap: int, least: int, sure: float, rounded: bool) -> Mask:
+def keep_sure(
+    regions: Mask, evidence: F32, *, gap: int, least: int, sure: float, proof: Mask | None = None, rounded: bool
+) -> Mask:
     """Regions with gaps closed and holes filled, of those that are large and sure enough.
 
     Args:
@@ -56,6 +59,7 @@ def keep_sure(regions: Mask, evidence: F32, *, gap: int, least: int, sure: float
         gap: Half the width of gaps that are closed.
         least: Fewest cells of a region.
         sure: Least evidence of a whole region.
+        proof: bool (h, w), places that prove a region; where given, a tenth of each region must be such.
         rounded: Take each region as its convex hull: what is pasted is compact, and where the source shows little of
             its tag the evidence has bays.
     """
@@ -68,6 +72,8 @@ def keep_sure(regions: Mask, evidence: F32, *, gap: int, least: int, sure: float
         one = np.zeros(regions.shape, np.uint8)
         cv2.drawContours(one, [contour], -1, 1, cv2.FILLED)
         if int(one.sum()) < least or float(evidence[one > 0].sum()) < sure:
+            continue
+        if proof is not None and int(proof[one > 0].sum()) < PROVEN_SHARE * int(one.sum()):
             continue
         if rounded:
             cv2.fillConvexPoly(one, cv2.convexHull(contour), 1)

@@ -20,8 +20,7 @@ Mask = NDArray[np.bool_]
 
 LONG_SIDE_CELLS = 128
 # Chosen on photographs that were kept back from training, see docs/adr/0003.
-DIFFERENCE_WEIGHT = 0.4
-AGREEMENT_WEIGHT = 0.5
+DIFFERENCE_WEIGHT = 0.5
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.25, 4, 40, 5.0
 
 
@@ -41,8 +40,7 @@ def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     gone = np.where(source_mask(frame, size), carry(holes.evidence, frame, size), 0.0)
     # Clipped before it is made small: a burnt-out pixel is no better proof than a changed one.
-    differs = np.clip(difference.difference - CHANGED_LEVEL, -CHANGED_LEVEL, 1.0)
-    differs = np.where(differs < 0.0, AGREEMENT_WEIGHT * differs, differs) * difference.seen
+    differs = np.clip(difference.difference - CHANGED_LEVEL, -CHANGED_LEVEL, 1.0) * difference.seen
     differs = cv2.resize(differs.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     evidence = np.asarray(gone + DIFFERENCE_WEIGHT * differs, np.float32)
     return keep_sure(

@@ -41,6 +41,8 @@ FINE_SIGMA_CELLS = 2.0
 BOUNDARY_SHARE = 0.5
 ENERGY_WEIGHT = 0.15
 ENERGY_LOG_OFFSET = 0.85
+TELLING_CORRELATION = 0.3
+UNSEEN_COST = 0.03
 _ENERGY_LOG_RANGE = (-3.0, 1.5)
 _ENERGY_FLOOR = 0.05
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
@@ -143,7 +145,13 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
     if int(visible.sum()) >= MIN_CELLS:
         found = divide(evidence, _LENGTH_COST) & frame
         region = frame & keep_sure(
-            found, evidence, gap=_GAP_CELLS, least=_LEAST_CELLS, sure=_LEAST_EVIDENCE, rounded=True
+            found,
+            evidence,
+            gap=_GAP_CELLS,
+            least=_LEAST_CELLS,
+            sure=_LEAST_EVIDENCE,
+            proof=clear,
+            rounded=True,
         )
     return Holes(visible=visible, gone=gone, region=region, evidence=evidence)
 
@@ -155,16 +163,19 @@ def _weigh(survival: SurvivalMap, source: SurvivalMap, frame: Mask) -> F32:
     the edge. Energy counts by its logarithm against the source's; of that both are taken relative to what is kept in
     most of the frame, so that what weakens a tag all over is no hole.
     """
-    shows = frame & (source.fine > 0.2)
+    shows = frame & (source.correlation > 0.2)
     kept = 1.0
     if int(shows.sum()) >= MIN_CELLS:
-        kept = float(np.clip(np.quantile(survival.fine[shows] / source.fine[shows], KEPT_QUANTILE), 0.2, 2.0))
+        kept = float(np.clip(np.quantile(survival.fine[shows] / source.correlation[shows], KEPT_QUANTILE), 0.2, 2.0))
     level = float(np.quantile(survival.energy[frame] / np.maximum(source.energy[frame], 1e-12), KEPT_QUANTILE))
     due = level * source.energy
     least = _ENERGY_FLOOR * float(np.median(due[frame])) + 1e-12
     energy = np.clip(np.log((survival.energy + least) / (due + least)), *_ENERGY_LOG_RANGE)
-    lacking = BOUNDARY_SHARE * np.maximum(source.fine, 0.0) - survival.fine / kept
-    evidence = lacking - ENERGY_WEIGHT * (energy + ENERGY_LOG_OFFSET)
+    lacking = BOUNDARY_SHARE * source.correlation - survival.fine / kept
+    silence = -ENERGY_WEIGHT * (energy + ENERGY_LOG_OFFSET)
+    # Where the source shows no tag, that little is read says nothing about one, and no hole should grow over it alone.
+    telling = np.clip(source.correlation / TELLING_CORRELATION, 0.0, 1.0)
+    evidence = lacking + np.where(silence > 0.0, telling, 1.0) * silence - UNSEEN_COST * (1.0 - telling)
     return np.where(frame, evidence, 0.0).astype(np.float32)
 
 

@@ -93,7 +93,7 @@ def test_the_same_input_gives_the_same_bytes():
 
 @pytest.mark.parametrize("size", [(64, 700), (700, 64), (20, 20)])
 def test_odd_shapes_are_rendered(size):
-    survival = SurvivalMap(correlation=np.ones((64, 64), np.float32), present_from=0.2)
+    survival = _survival(np.ones((64, 64), np.float32))
     picture = _open(render_survival(np.full((*size, 3), 100, np.uint8), survival))
     assert max(picture.shape[:2]) >= 768
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Every table of a model's results file, from one folder of photographs: bench/measure.sh DIR [RESULTS.json]
-# About 90 minutes for 100 photographs on two idle cores, 25 of them for false positives. Tagged pictures, and what was read
-# of untagged ones, are kept in WORK, if it is set, and a stopped run then goes on. The folder must hold nothing that was
-# trained or tuned on.
+# About two hours for 100 photographs on two idle cores, 40 minutes of them for false positives. Tagged pictures, and
+# what was read of untagged ones, are kept in WORK, if it is set, and a stopped run then goes on. The folder must hold
+# nothing that was trained or tuned on.
 set -eu
 images=${1:?usage: bench/measure.sh DIR [RESULTS.json]}
 results=${2:-engines/ftf-1/bench.json}

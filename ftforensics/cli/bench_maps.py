@@ -53,11 +53,12 @@ def survival(
     with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
         results = flow.measure_survival(pictures, setup, records=records, jobs=run.jobs, advance=advance)
     notes = (
-        "the outlines are those of the report's pictures, at their size: where the tag is gone (survival map), and "
-        "where content differs from the registered preview (difference map); the truth is where more than half of a "
-        "pixel was replaced",
+        "the outlines are at the size of the report's pictures: where the tag is gone (survival map, which rests on "
+        "the tag alone), where content differs from the registered preview (difference map), and what both make likely "
+        "when they are weighed together; the truth is where more than half of a pixel was replaced",
         "F1 and IoU are means over pictures against the whole pasted region, places included in which no tag could be "
-        "seen even in the source; a picture that is not identified or does not register has no outline and counts as 0",
+        "seen even in the source; a picture that is not identified or does not register has no outline and counts as "
+        "0; where one map is missing, both maps are the other",
         f"pictures that 'ftf tag' would refuse, left out here: {sum(result is None for result in results)}",
         "95 % intervals by bootstrap over pictures; where all pictures agree on an identity, the exact bound on them",
     )
@@ -99,10 +100,11 @@ def search(
     notes = (
         f"each mode reads the same pictures, against {records:,} records under one carrier key, and is charged for its "
         "whole budget of hypotheses: more search needs a larger z for the same chance of a wrong identity (E <= 1e-6)",
-        "all modes but direct are told the frame in which the picture registers to its own source, where it does, as a "
-        "scan whose registry holds the source would be",
-        f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, registration included, one thread "
-        f"each, {run.jobs} processes at once",
+        "content is told the frame in which the picture registers to its own source, where it does, as a scan whose "
+        "registry holds that source is; blind and deep are told nothing here, while a scan in these modes tries what "
+        "content suggests first, and so finds what either finds",
+        f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, for content with registration, one "
+        f"thread each, {run.jobs} processes at once",
         "upper bounds are exact (one-sided, 95 %) and take reads as independent",
     )
     options = {"--records": changed(records, RECORDS), **tagging_options(psnr, fast)}

@@ -23,7 +23,7 @@ from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import Book, RingKey, build_book
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.flows.bench import attackers as flow
-from ftforensics.flows.bench import carrier_attack
+from ftforensics.flows.bench import carrier_attack, identities
 from ftforensics.flows.bench.carrier_attack import Loot
 from ftforensics.flows.bench.keys import draw_ids
 from ftforensics.flows.bench.pictures import BenchPicture
@@ -209,9 +209,8 @@ class Newsroom:
         found = []
         for attack, pixels in made.items():
             finding = self._scan(0, pixels, attack)
-            tag = finding.tag
-            read = isinstance(tag, MatchedTag) and tag.tag_id == victim.tag_id
-            found.append(flow.Forgery(attack=attack, read=read, verdict=finding.verdict))
+            read = identities.is_read(finding, victim.tag_id)
+            found.append(flow.Forgery(attack=attack, read=read, verdict=identities.gravest_verdict(finding)))
         return found
 
     def retag(self, victim: Victim) -> list[flow.Retagged]:
@@ -220,7 +219,7 @@ class Newsroom:
             return []
         pixels = np.ascontiguousarray(fit_within(victim.retagged, READ_PX))
         reading = self._identify(1, pixels)
-        tags = {tag.tag_id for tag in (reading.outcome, *reading.others) if isinstance(tag, MatchedTag)}
+        tags = {tag.tag_id for tag in identities.named_tags(reading) if isinstance(tag, MatchedTag)}
         finding = self._scan(1, victim.retagged, "retagged")
         return [flow.Retagged(first=victim.tag_id in tags, second=victim.second_id in tags, verdict=finding.verdict)]
 
@@ -233,13 +232,12 @@ class Newsroom:
         made[flow.TWICE] = flow.subtract(made["1 times what is read"], reader, strength, 1.0)
         found = []
         for how, pixels in made.items():
-            outcome = self._identify(0, np.ascontiguousarray(fit_within(pixels, READ_PX))).outcome
-            matched = outcome if isinstance(outcome, MatchedTag) else None
+            reading = self._identify(0, np.ascontiguousarray(fit_within(pixels, READ_PX)))
             found.append(
                 flow.Removal(
                     how=how,
-                    identified=matched is not None and matched.tag_id == victim.tag_id,
-                    wrong=matched is not None and matched.tag_id != victim.tag_id,
+                    identified=identities.leads_with(reading, victim.tag_id),
+                    wrong=identities.names_another(reading, victim.tag_id),
                     psnr_db=psnr_db(pixels, victim.tagged),
                 )
             )

@@ -32,6 +32,7 @@ from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import difference, fingerprint, register, render, survival, verdict
 from ftforensics.link.features import Features, detect_features
+from ftforensics.link.replaced import find_replaced
 
 LEADS = 4
 RIVAL_BITS = 10
@@ -188,14 +189,14 @@ class Linker:
         pictures: tuple[Picture, ...] = ()
         changed: NDArray[np.bool_] | None = None
         similarity: float | None = None
+        mapped = mapping.result()
         if registration is not None:
-            registration, pictures, measured = _measure(pixels, row, registration)
+            registration, pictures, measured = _measure(pixels, row, registration, mapped.holes, frame)
             if measured is not None:
                 similarity = measured.similarity
                 changed = difference.project_to_source(measured.changed, registration, reading.residual.shape[-1])
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
-        mapped = mapping.result()
         summary = survival.summarise(mapped.local, changed, mapped.seen, mapped.holes)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, None if tag.geometry.mode == "direct" else frame)
@@ -306,15 +307,25 @@ def _attempt(pixels: Pixels, row: RegisteredRecord, features: LazyFeatures) -> r
 
 
 def _measure(
-    pixels: Pixels, row: RegisteredRecord, registration: Registration
+    pixels: Pixels,
+    row: RegisteredRecord,
+    registration: Registration,
+    holes: survival.Holes | None = None,
+    frame: geometry.Affine | None = None,
 ) -> tuple[Registration, tuple[Picture, ...], difference.Difference | None]:
-    """What changed between source and picture, where the record keeps a preview."""
+    """What changed between source and picture, where the record keeps a preview.
+
+    ``holes``, where the tag is gone, in ``frame``, sharpen the outline that is drawn; nothing else rests on them.
+    """
     if row.preview is None:
         return registration, (), None
     preview = fingerprint.decode_preview(row.preview)
     measured = difference.compare(pixels, preview, registration)
+    replaced = None
+    if holes is not None and frame is not None and measured.changed.any():
+        replaced = find_replaced(measured, holes, np.vstack([frame, [0.0, 0.0, 1.0]]))
     pictures = (
         stored_jpeg(row.preview),
-        as_png("difference", render.render_difference(pixels, measured)),
+        as_png("difference", render.render_difference(pixels, measured, replaced)),
     )
     return difference.measured(registration, measured), pictures, measured

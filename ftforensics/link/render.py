@@ -31,12 +31,14 @@ _PANEL = (250, 250, 250)
 _INK = (25, 25, 25)
 
 
-def render_difference(suspect: U8, difference: Difference) -> bytes:
+def render_difference(suspect: U8, difference: Difference, replaced: Mask | None = None) -> bytes:
     """The suspect in grey, what differs as heat over it, and every changed region outlined.
 
     Args:
         suspect: uint8 (H, W, 3).
         difference: As ``compare`` made it for this suspect.
+        replaced: bool (h, w) over the whole suspect, what was replaced by content and tag together; outlined in place
+            of what the difference alone shows, where there is any of it. None where no tag was read.
 
     Returns:
         PNG, long side 768 px without the legend.
@@ -52,11 +54,13 @@ def render_difference(suspect: U8, difference: Difference) -> bytes:
     strength = np.clip(heat * 1.6, 0, 0.85)[..., None] * seen[..., None]
     canvas = canvas * (1 - strength) + _colours(np.asarray(heat, np.float32), cv2.COLORMAP_INFERNO) * strength
     picture = np.clip(_veil(canvas, ~seen), 0, 255).astype(np.uint8)
-    _outline(picture, changed)
-    if difference.changed.any():
-        text = (
-            f"Outlined: content differs from the source ({100 * difference.changed_fraction:.1f} % of the shared area)"
-        )
+    both = replaced is not None and bool(replaced.any()) and bool(difference.changed.any())
+    _outline(picture, outline_replaced(replaced, size) if both and replaced is not None else changed)
+    share = f"{100 * difference.changed_fraction:.1f} % of the shared area"
+    if both:
+        text = f"Outlined: replaced, by differing content and missing tag together. Content differs in {share}"
+    elif difference.changed.any():
+        text = f"Outlined: content differs from the source ({share})"
     else:
         text = "No changed region was found in the shared area"
     notes = [text] if seen.all() else [text, "Hatched: not shown by the source, not compared"]
@@ -81,7 +85,7 @@ def render_survival(
     base = _fit(suspect)
     size = (base.shape[1], base.shape[0])
     matrix = np.eye(3) if frame is None else frame
-    level, inside = _carry(survival.correlation, matrix, size), _source_mask(matrix, size)
+    level, inside = carry(survival.correlation, matrix, size), source_mask(matrix, size)
     top = max(2.5 * survival.present_from, float(np.quantile(survival.correlation, 0.95)))
     share = np.clip(level / top, 0, 1)
     colours = _colours(np.asarray(share, np.float32), cv2.COLORMAP_VIRIDIS)
@@ -104,18 +108,23 @@ def render_survival(
 
 def outline_changed(difference: Difference, size: tuple[int, int]) -> Mask:
     """What ``render_difference`` outlines on a picture of ``size`` (width, height), bool (height, width)."""
-    return _enlarge(difference.changed, size)
+    return enlarge(difference.changed, size)
+
+
+def outline_replaced(replaced: Mask, size: tuple[int, int]) -> Mask:
+    """What ``render_difference`` outlines by both maps on a picture of ``size`` (width, height), bool."""
+    return enlarge(replaced, size)
 
 
 def outline_gone(holes: Holes, frame: Reals, size: tuple[int, int]) -> Mask:
     """What ``render_survival`` outlines on a picture of ``size`` (width, height), bool (height, width)."""
-    return _gone_within(_source_mask(frame, size), holes, frame)
+    return _gone_within(source_mask(frame, size), holes, frame)
 
 
 def _gone_within(inside: Mask, holes: Holes, frame: Reals) -> Mask:
     """Where the tag is gone, of what lies ``inside`` the source (height, width)."""
     height, width = inside.shape
-    return np.asarray(inside & (_carry(holes.gone.astype(np.float32), frame, (width, height)) > 0.5), np.bool_)
+    return np.asarray(inside & (carry(holes.region.astype(np.float32), frame, (width, height)) > 0.5), np.bool_)
 
 
 def _fit(pixels: U8) -> U8:
@@ -147,7 +156,7 @@ def _veil(canvas: NDArray[np.floating], where: Mask) -> F32:
     return out
 
 
-def _carry(values: F32, matrix: Reals, size: tuple[int, int]) -> F32:
+def carry(values: F32, matrix: Reals, size: tuple[int, int]) -> F32:
     """Bring a map over the source onto the suspect at ``size``."""
     grid = values.shape[0]
     start = np.array([[1 / grid, 0.0, 0.5 / grid], [0.0, 1 / grid, 0.5 / grid], [0.0, 0.0, 1.0]])
@@ -156,7 +165,7 @@ def _carry(values: F32, matrix: Reals, size: tuple[int, int]) -> F32:
     return np.asarray(carried, np.float32)
 
 
-def _source_mask(matrix: Reals, size: tuple[int, int]) -> Mask:
+def source_mask(matrix: Reals, size: tuple[int, int]) -> Mask:
     """Where the source lies in the suspect at ``size``."""
     if np.array_equal(matrix, np.eye(3)):  # the direct read: the source is the whole suspect
         return np.ones((size[1], size[0]), np.bool_)
@@ -170,7 +179,7 @@ def _source_mask(matrix: Reals, size: tuple[int, int]) -> Mask:
     return np.asarray((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1) & (depth > 0), np.bool_)
 
 
-def _enlarge(mask: Mask, size: tuple[int, int]) -> Mask:
+def enlarge(mask: Mask, size: tuple[int, int]) -> Mask:
     """A mask at the picture's size, its steps smoothed."""
     grown = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), 3.0) > 0.5, np.bool_)

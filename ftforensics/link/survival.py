@@ -8,6 +8,9 @@ everywhere even in an untouched photograph: in busy or plain places there is non
 hole only where the source itself, tagged anew and read in the same way, shows the tag. A tag that is as strong inside
 the replaced region as outside was put there after the replacement. The levels are judged against the correlation of
 the same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
+
+The outline of what is gone rests on the tag alone: on less correlation than the source lets one expect, and on less
+being read at all. It holds together over places in which neither can be told, see ``link.outline``.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from ftforensics.domain.link import Survival
 from ftforensics.errors import LinkError
+from ftforensics.link.outline import divide, keep_sure
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -32,15 +36,32 @@ KEPT_QUANTILE = 0.6
 GONE_SHARE = 0.5
 EDGE_CELLS = 3
 
+# Of the outline; all chosen on photographs that were kept back from training, see docs/adr/0003.
+FINE_SIGMA_CELLS = 2.0
+BOUNDARY_SHARE = 0.5
+ENERGY_WEIGHT = 0.15
+ENERGY_LOG_OFFSET = 0.85
+TELLING_CORRELATION = 0.3
+UNSEEN_COST = 0.03
+_ENERGY_LOG_RANGE = (-3.0, 1.5)
+_ENERGY_FLOOR = 0.05
+_LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
+
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurvivalMap:
-    """``correlation`` is float32 (G, G), about -1..1; ``present_from``: from which value on the tag counts as there."""
+    """``correlation`` is float32 (G, G), about -1..1; ``present_from``: from which value on the tag counts as there.
+
+    ``fine`` is the correlation in a narrower window, and ``energy`` the mean square of what was read in it, in the
+    reader's units; both float32 (G, G), for outlines.
+    """
 
     correlation: F32
     present_from: float
+    fine: F32
+    energy: F32
 
 
 def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_SIGMA_CELLS) -> SurvivalMap:
@@ -70,16 +91,25 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
     )
     noise = float(np.sqrt(np.mean(chance**2)))
     return SurvivalMap(
-        correlation=correlation, present_from=max(MIN_PRESENT_CORRELATION, PRESENT_NOISE_MULTIPLE * noise)
+        correlation=correlation,
+        present_from=max(MIN_PRESENT_CORRELATION, PRESENT_NOISE_MULTIPLE * noise),
+        fine=_correlate(first, second, FINE_SIGMA_CELLS, least=0.1),
+        energy=_pool(first * first, FINE_SIGMA_CELLS),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holes:
-    """bool (G, G) each: ``visible``, where the tag must show if it is there, and ``gone``, where it does not."""
+    """bool (G, G) each: ``visible``, where the tag must show if it is there, and ``gone``, where it does not.
+
+    ``region`` is the outline's: what is gone and holds together, places included in which no tag could show. None of it
+    is where nothing is visible. ``evidence`` is float32 (G, G): positive where the tag is gone, 0 where not in view.
+    """
 
     visible: Mask
     gone: Mask
+    region: Mask
+    evidence: F32
 
 
 def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = None) -> Holes:
@@ -103,13 +133,50 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
         raise LinkError(f"Survival maps of shapes {shape} and {source.correlation.shape} do not fit together")
     clear = frame & (source.correlation >= source.present_from)
     if not clear.any():
-        return Holes(visible=np.zeros(shape, np.bool_), gone=np.zeros(shape, np.bool_))
+        nothing = np.zeros(shape, np.bool_)
+        return Holes(visible=nothing, gone=nothing, region=nothing, evidence=np.zeros(shape, np.float32))
     # Half the frame may have been replaced, so the weakening is judged where the tag is left.
     kept = float(np.quantile(survival.correlation[clear] / source.correlation[clear], KEPT_QUANTILE))
     due = np.clip(kept, 0.0, 1.0) * source.correlation
     visible = clear & (due >= survival.present_from)
     gone = visible & (survival.correlation < survival.present_from) & (survival.correlation < GONE_SHARE * due)
-    return Holes(visible=visible, gone=gone)
+    evidence = _weigh(survival, source, frame)
+    region = np.zeros(shape, np.bool_)
+    if int(visible.sum()) >= MIN_CELLS:
+        found = divide(evidence, _LENGTH_COST) & frame
+        region = frame & keep_sure(
+            found,
+            evidence,
+            gap=_GAP_CELLS,
+            least=_LEAST_CELLS,
+            sure=_LEAST_EVIDENCE,
+            proof=clear,
+            rounded=True,
+        )
+    return Holes(visible=visible, gone=gone, region=region, evidence=evidence)
+
+
+def _weigh(survival: SurvivalMap, source: SurvivalMap, frame: Mask) -> F32:
+    """Evidence for a hole (G, G): less correlation than at a hole's edge, and less that was read at all.
+
+    A reader sees little of a tag within some cells of foreign content, so that half the correlation of the source marks
+    the edge. Energy counts by its logarithm against the source's; of that both are taken relative to what is kept in
+    most of the frame, so that what weakens a tag all over is no hole.
+    """
+    shows = frame & (source.correlation > 0.2)
+    kept = 1.0
+    if int(shows.sum()) >= MIN_CELLS:
+        kept = float(np.clip(np.quantile(survival.fine[shows] / source.correlation[shows], KEPT_QUANTILE), 0.2, 2.0))
+    level = float(np.quantile(survival.energy[frame] / np.maximum(source.energy[frame], 1e-12), KEPT_QUANTILE))
+    due = level * source.energy
+    least = _ENERGY_FLOOR * float(np.median(due[frame])) + 1e-12
+    energy = np.clip(np.log((survival.energy + least) / (due + least)), *_ENERGY_LOG_RANGE)
+    lacking = BOUNDARY_SHARE * source.correlation - survival.fine / kept
+    silence = -ENERGY_WEIGHT * (energy + ENERGY_LOG_OFFSET)
+    # Where the source shows no tag, that little is read says nothing about one, and no hole should grow over it alone.
+    telling = np.clip(source.correlation / TELLING_CORRELATION, 0.0, 1.0)
+    evidence = lacking + np.where(silence > 0.0, telling, 1.0) * silence - UNSEEN_COST * (1.0 - telling)
+    return np.where(frame, evidence, 0.0).astype(np.float32)
 
 
 def summarise(
@@ -164,18 +231,19 @@ def _checked(values: F32) -> F32:
     return values.astype(np.float32)
 
 
-def _correlate(first: F32, second: F32, sigma: float) -> F32:
-    def pool(values: F32) -> F32:
-        return np.asarray(
-            cv2.GaussianBlur(values.sum(axis=0), (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32
-        )
+def _pool(values: F32, sigma: float) -> F32:
+    """Sum over the planes, in a Gaussian window."""
+    summed = values.sum(axis=0)
+    return np.asarray(cv2.GaussianBlur(summed, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
+
+def _correlate(first: F32, second: F32, sigma: float, least: float = 0.5) -> F32:
     # Where the reader saw next to nothing, the little that leaks in from the neighbourhood must not be blown up to a
-    # full correlation: no window counts with less than half the frame's mean energy.
-    first_energy, second_energy = pool(first * first), pool(second * second)
-    first_energy = np.maximum(first_energy, 0.5 * first_energy.mean())
+    # full correlation: no window counts with less than this share of the frame's mean energy.
+    first_energy, second_energy = _pool(first * first, sigma), _pool(second * second, sigma)
+    first_energy = np.maximum(first_energy, least * first_energy.mean())
     second_energy = np.maximum(second_energy, 0.1 * second_energy.mean())
-    return np.asarray(pool(first * second) / (np.sqrt(first_energy * second_energy) + 1e-12), np.float32)
+    return np.asarray(_pool(first * second, sigma) / (np.sqrt(first_energy * second_energy) + 1e-12), np.float32)
 
 
 def _mean(values: F32, where: Mask) -> float | None:

@@ -68,7 +68,8 @@ def test_a_paste_is_outlined_where_it_is(setup: Setup, photos: Path):
     assert all(one.identified for one in found)
     # Drawn blindly, an outline of a third of the picture would reach an F1 of about 0.2.
     assert np.mean([one.changed.f1 for one in found]) > 0.6
-    assert np.mean([one.gone.f1 for one in found]) > 0.35
+    assert np.mean([one.gone.f1 for one in found]) > 0.55
+    assert np.mean([one.replaced.f1 for one in found]) > 0.7
     rows = summarise_survival([found, None], 1)
     assert len(rows) == len(found)
     assert rows[0]["f1"] == pytest.approx(found[0].gone.f1)
@@ -93,6 +94,8 @@ def test_an_untouched_picture_has_hardly_a_hole(setup: Setup, photos: Path):
 def test_what_is_not_identified_counts_as_nothing():
     nothing = overlap(np.zeros((2, 2), bool), np.ones((2, 2), bool))
     first = next(iter(PASTES))
-    lost = Outlined(paste=first, after=AFTER[0], identified=False, gone=nothing, changed=nothing, visible=0.0)
+    lost = Outlined(
+        paste=first, after=AFTER[0], identified=False, gone=nothing, changed=nothing, replaced=nothing, visible=0.0
+    )
     row = summarise_survival([[lost]], 1)[0]
     assert (row["f1"], row["identified"]) == (0.0, 0.0)

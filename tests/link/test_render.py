@@ -12,6 +12,14 @@ from ftforensics.link.render import render_difference, render_survival
 from ftforensics.link.survival import Holes, SurvivalMap
 
 
+def _holes(visible, gone):
+    return Holes(visible=visible, gone=gone, region=gone, evidence=np.where(gone, 1.0, -1.0).astype(np.float32))
+
+
+def _survival(level):
+    return SurvivalMap(correlation=level, present_from=0.2, fine=level, energy=np.ones_like(level))
+
+
 def _open(png):
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG"
@@ -58,7 +66,7 @@ def test_the_survival_map_is_laid_on_the_mirrored_suspect():
     level[:, :20] = 0.0
     suspect = mirror(photograph())
     registration, _ = _compared(suspect)
-    picture = _open(render_survival(suspect, SurvivalMap(correlation=level, present_from=0.2), matrix_of(registration)))
+    picture = _open(render_survival(suspect, _survival(level), matrix_of(registration)))
     left, right = picture[:768, 100:400].mean(axis=(0, 1)), picture[:768, 600:740].mean(axis=(0, 1))
     assert left[1] > right[1] + 30
     assert right[2] > right[1]
@@ -67,10 +75,10 @@ def test_the_survival_map_is_laid_on_the_mirrored_suspect():
 def test_only_holes_are_outlined_not_every_dark_place():
     level = np.full((64, 64), 0.6, np.float32)
     level[:, :20] = 0.0
-    survival, none = SurvivalMap(correlation=level, present_from=0.2), np.zeros((64, 64), np.bool_)
-    dark = _open(render_survival(photograph(), survival, None, Holes(visible=level > 0.2, gone=none)))
+    survival, none = _survival(level), np.zeros((64, 64), np.bool_)
+    dark = _open(render_survival(photograph(), survival, None, _holes(level > 0.2, none)))
     unknown = _open(render_survival(photograph(), survival))
-    gone = _open(render_survival(photograph(), survival, None, Holes(visible=~none, gone=level < 0.2)))
+    gone = _open(render_survival(photograph(), survival, None, _holes(~none, level < 0.2)))
     edge = np.abs(gone[:760, :760].astype(int) - dark[:760, :760]).sum(axis=2) > 60
     assert edge[:, 200:280].any(axis=1).mean() > 0.9
     assert not edge[:, 300:].any()
@@ -79,13 +87,13 @@ def test_only_holes_are_outlined_not_every_dark_place():
 
 def test_the_same_input_gives_the_same_bytes():
     level = np.random.default_rng(0).uniform(0, 1, (64, 64)).astype(np.float32)
-    survival = SurvivalMap(correlation=level, present_from=0.2)
+    survival = _survival(level)
     assert render_survival(photograph(), survival) == render_survival(photograph(), survival)
 
 
 @pytest.mark.parametrize("size", [(64, 700), (700, 64), (20, 20)])
 def test_odd_shapes_are_rendered(size):
-    survival = SurvivalMap(correlation=np.ones((64, 64), np.float32), present_from=0.2)
+    survival = _survival(np.ones((64, 64), np.float32))
     picture = _open(render_survival(np.full((*size, 3), 100, np.uint8), survival))
     assert max(picture.shape[:2]) >= 768
 

@@ -139,12 +139,34 @@ def test_a_replaced_region_is_a_hole_where_it_can_be_seen(noise):
     assert summarise(survival, hole, None, holes).surviving_fraction < 0.9
 
 
+def test_the_outline_is_the_hole_even_where_part_of_it_could_not_be_seen():
+    tag, hole = _tag(), _hole()
+    hole[18:44, 14:46] = True  # reaches into the busy part, where no tag ever shows
+    source = build_survival(_reading(tag, True, 0.5, 100), tag)
+    holes = find_holes(build_survival(_reading(tag, ~hole, 0.8, 200), tag), source)
+    assert 2.0 * (holes.region & hole).sum() / (holes.region.sum() + hole.sum()) > 0.78
+    assert (holes.region & hole & ~holes.visible).any()
+    assert not holes.region[:, 52:].any()
+
+
+@pytest.mark.parametrize(("noise", "most"), [(0.3, 0.0), (0.8, 0.0), (1.5, 0.04)])
+def test_an_untouched_picture_is_hardly_outlined_not_even_where_nothing_shows(noise, most):
+    tag = _tag()
+    source = build_survival(_reading(tag, True, 0.5, 100), tag)
+    drawn = [
+        find_holes(build_survival(_reading(tag, True, noise, seed), tag), source).region.mean()
+        for seed in (200, 300, 400, 500, 600)
+    ]
+    assert np.mean(drawn) <= most
+
+
 def test_a_tag_that_is_weak_everywhere_is_seen_nowhere_and_gone_nowhere():
     tag = _tag()
     source = build_survival(_read(tag, 0.5), tag)
     for residual in (_tag(9), np.zeros_like(tag)):
         holes = find_holes(build_survival(residual, tag), source)
         assert holes.visible.mean() < 0.1
+        assert not holes.region.any()
         assert not (holes.gone & ~holes.visible).any()
 
 
@@ -156,6 +178,7 @@ def test_what_is_not_in_view_is_no_hole():
     assert not holes.gone[:, :32].any()
     assert not holes.visible[:, :32].any()
     assert holes.gone.mean() < 0.02
+    assert not holes.region.any()
 
 
 def test_holes_of_maps_that_do_not_fit_are_refused():

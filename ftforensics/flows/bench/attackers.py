@@ -14,6 +14,7 @@ import numpy as np
 
 from ftforensics.domain.link import Verdict
 from ftforensics.engine.reader import Reader
+from ftforensics.flows.bench.identities import VERIFIED
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate, upper_bound
 from ftforensics.imaging.perceptual import build_mask, round_pixels, scaled_residual
@@ -22,7 +23,6 @@ from ftforensics.imaging.resample import Floats, Pixels, resize
 FORGED_PSNR_DB = 38.0
 HELD = (30, 100, 300, 1000)
 TIMES = (0.5, 1.0, 1.5, 2.0, 4.0)
-VERIFIED = (Verdict.VERIFIED_MATCH, Verdict.VERIFIED_DERIVATIVE)
 
 KNOWN, UNMIXED = "code words known", "nothing known (unmixed)"
 FORGED_KNOWN = "a chosen tag, carriers fitted with known code words"
@@ -45,7 +45,11 @@ class CarrierEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgery:
-    """One scan of a picture with a forged or copied tag. ``read`` means that the tag was matched at E <= 1e-6."""
+    """One scan of a picture with a forged or copied tag.
+
+    ``read`` means that the tag was matched at E <= 1e-6, in whatever region; ``verdict`` is a further tag's where only
+    that one is VERIFIED.
+    """
 
     attack: str
     read: bool
@@ -63,7 +67,10 @@ class Retagged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """One picture from which a multiple of what is read was subtracted; ``psnr_db`` is against the tagged one."""
+    """One picture from which a multiple of what is read was subtracted; ``psnr_db`` is against the tagged one.
+
+    ``wrong`` means that any other tag was named, matched or decoded, in whatever region.
+    """
 
     how: str
     identified: bool

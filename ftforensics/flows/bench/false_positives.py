@@ -25,9 +25,11 @@ from ftforensics.codec import channel, matching, tails, words
 from ftforensics.codec.channel import WORD_BITS
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine import reading, sync, sync_grid, sync_warp
-from ftforensics.engine.reading import SearchBudget, TagReader, soft_bits
+from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.errors import WriteFailed
+from ftforensics.flows.bench import identities
+from ftforensics.flows.bench.identities import named_tags
 from ftforensics.flows.bench.keys import BookFile, draw_ids, save_book
 from ftforensics.flows.bench.manipulations import draw_random
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
@@ -42,7 +44,21 @@ from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
 # Views of a picture that are in memory together.
 BATCH = 32
-_READ_BY = (handling, warps, channel, matching, tails, words, reading, sync, sync_grid, sync_warp, borders, geometry)
+_READ_BY = (
+    handling,
+    warps,
+    channel,
+    matching,
+    tails,
+    words,
+    reading,
+    sync,
+    sync_grid,
+    sync_warp,
+    borders,
+    geometry,
+    identities,
+)
 
 # Share of the untagged reads that pictures of the other two kinds get, each.
 TAGGED_SHARE = 0.1
@@ -206,16 +222,23 @@ def read_direct(
 
 
 def _search(tag_reader: TagReader, view: Pixels, residual: Floats, population: str, tag_id: str | None) -> Outcome:
-    found = tag_reader.identify(view, residual)
-    outcome = found.outcome
+    return judge_search(tag_reader.identify(view, residual), population, tag_id)
+
+
+def judge_search(found: Reading, population: str, tag_id: str | None) -> Outcome:
+    """What a reading with blind search is worth: every tag in it counts, those of further regions too.
+
+    ``tag_id`` is that of the tag in the picture, which no registry at hand holds; None where there is none.
+    """
+    outcome, named = found.outcome, named_tags(found)
     absent = outcome if isinstance(outcome, TagAbsence) else None
     return Outcome(
         population=population,
         mode="blind",
-        wrong=isinstance(outcome, MatchedTag),
-        decoded=isinstance(outcome, DecodedTag) and outcome.tag_id != tag_id,
+        wrong=any(isinstance(tag, MatchedTag) for tag in named),
+        decoded=any(isinstance(tag, DecodedTag) and tag.tag_id != tag_id for tag in named),
         present=absent is not None and absent.reason == "present_unreadable",
-        best_z=absent.best_z if absent is not None else getattr(outcome, "z", None),
+        best_z=absent.best_z if absent is not None else _largest([getattr(tag, "z", None) for tag in named]),
         presence=found.presence,
         sync_peak=found.sync_peak,
     )

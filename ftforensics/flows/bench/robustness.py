@@ -18,6 +18,7 @@ from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, TagReader, soft_bits
 from ftforensics.engine.ring import Book
+from ftforensics.flows.bench.identities import leads_with, names_another
 from ftforensics.flows.bench.manipulations import (
     BATTERY,
     Manipulation,
@@ -44,7 +45,8 @@ class Read:
     """What one read of one manipulated picture gave.
 
     ``bits`` is the share of the 128 soft bits with the right sign in the accepted frame, or in the direct one where no
-    frame was accepted. ``right`` means matched to the right record at E <= 1e-6, ``wrong`` an identity of any other.
+    frame was accepted. ``right`` means matched to the right record at E <= 1e-6, the leading tag being meant; ``wrong``
+    an identity of any other, matched or decoded, in whatever region of the picture.
     ``message`` is the share of the id's 64 bits that Reed-Solomon alone gets right in that frame, ``exact`` says
     whether it gets them all.
     """
@@ -112,18 +114,19 @@ class RobustnessWorker:
 
 
 def judge_reading(name: str, reading: Reading, book: Book, tag_id: str, truth: NDArray[np.float32]) -> Read:
-    """What a reading is worth, the truth being known."""
+    """What a reading is worth, the truth being known.
+
+    A picture of the battery holds one tag, if any is left. So each other tag that is named is wrong, in a further
+    region as well; and the right one counts only where it leads, see ``identities.leads_with``.
+    """
     outcome = reading.outcome
-    read_id = None if isinstance(outcome, TagAbsence) else outcome.tag_id
-    others_wrong = any(other.tag_id != tag_id for other in reading.others)
-    matched = isinstance(outcome, MatchedTag)
     soft = soft_bits(reading.residual, book)
     message = read_message(soft, book.key.channel, tag_id)
     return Read(
         manipulation=name,
         bits=float(np.mean((soft > 0) == (truth > 0))),
-        right=matched and read_id == tag_id,
-        wrong=(read_id is not None and read_id != tag_id) or others_wrong,
+        right=leads_with(reading, tag_id),
+        wrong=names_another(reading, tag_id),
         searched=isinstance(outcome, MatchedTag | DecodedTag) and outcome.geometry.mode != "direct",
         unreadable=isinstance(outcome, TagAbsence) and outcome.reason == "present_unreadable",
         presence=reading.presence,

@@ -1,8 +1,8 @@
 """What each search mode costs, finds and risks: direct, content, blind and deep, on pictures whose frame was moved.
 
 The same manipulated pictures are read by ``TagReader`` in every mode, with the records, carrier key and hypotheses that
-the mode is charged for. Where a mode takes suggestions from content, they are those of a registry that knows the
-picture's own source. Times are of untagged pictures, the dearest, with such suggestions, in one thread.
+the mode is charged for. Only "content" is told where the picture's own source lies in it, as a registry that holds it
+would suggest; "blind" and "deep" show what they find by themselves. Times are of untagged pictures, in one thread.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import get_args
 
 import numpy as np
 
-from ftforensics.domain.tag import MatchedTag, SearchMode, TagAbsence
+from ftforensics.domain.tag import SearchMode
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.flows.bench.false_positives import needed_z
+from ftforensics.flows.bench.identities import leads_with, names_another
 from ftforensics.flows.bench.manipulations import BATTERY, Means, apply_manipulation, draw_random
 from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
 from ftforensics.flows.bench.pictures import PictureSet
@@ -47,7 +48,10 @@ UNTAGGED_VIEWS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModeRead:
-    """One read. ``manipulation`` is None for an untagged view, of which ``ms`` is the time."""
+    """One read. ``manipulation`` is None for an untagged view, of which ``ms`` is the time.
+
+    ``right`` and ``wrong`` are those of ``robustness.Read``: further regions can only make a read wrong.
+    """
 
     mode: str
     manipulation: str | None
@@ -94,11 +98,11 @@ class SearchWorker:
         reads = []
         for mode, reader in self._readers.items():
             started = time.perf_counter()
-            reading = reader.identify(seen, reader.residuals([seen])[0], lambda: suggest(seen, source))
+            suggested = (lambda: suggest(seen, source)) if mode == "content" else None
+            reading = reader.identify(seen, reader.residuals([seen])[0], suggested)
             ms = 1000.0 * (time.perf_counter() - started)
-            found = None if isinstance(reading.outcome, TagAbsence) else reading.outcome.tag_id
-            true = name is not None and found == tag_id
-            right, wrong = true and isinstance(reading.outcome, MatchedTag), found is not None and not true
+            true = None if name is None else tag_id
+            right, wrong = name is not None and leads_with(reading, tag_id), names_another(reading, true)
             reads.append(ModeRead(mode=mode, manipulation=name, right=right, wrong=wrong, ms=ms))
         return reads
 

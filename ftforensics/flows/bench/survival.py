@@ -8,7 +8,7 @@ picture that is not identified has no outline and scores zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,6 +31,7 @@ from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 from ftforensics.link import difference, fingerprint, register, render, survival
+from ftforensics.link.replaced import find_replaced
 
 JPEG_QUALITY = 70
 
@@ -72,13 +73,17 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlined:
-    """One pasted picture. ``visible`` is the share of the pasted region in which the map could judge at all."""
+    """One pasted picture: the outlines of the survival map, of the difference map, and of both weighed together.
+
+    ``visible`` is the share of the pasted region in which the survival map could judge at all.
+    """
 
     paste: str
     after: str
     identified: bool
     gone: Overlap
     changed: Overlap
+    replaced: Overlap
     visible: float
 
 
@@ -144,23 +149,26 @@ class SurvivalWorker:
     def _outline(self, name: str, after: str, pixels: Pixels, truth: Mask, source: Source, tag_id: str) -> Outlined:
         size = _shown_size(pixels)
         wanted = np.asarray(cv2.resize(truth.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5)
-        changed = _outline_changed(pixels, source, size)
+        compared = _compare(pixels, source)
+        changed = np.zeros_like(wanted) if compared is None else render.outline_changed(compared, size)
         reading = self._tag_reader.identify(pixels, self._tag_reader.residuals([pixels])[0])
         tag = reading.outcome
         identified = isinstance(tag, MatchedTag) and tag.tag_id == tag_id
-        gone, visible = np.zeros_like(wanted), 0.0
+        gone, visible, both = np.zeros_like(wanted), 0.0, changed
         if isinstance(tag, MatchedTag) and identified:
             holes = find_holes(reading, tag, source)
             frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
             gone = render.outline_gone(holes, frame, size)
-            judged = render.outline_gone(survival.Holes(visible=holes.visible, gone=holes.visible), frame, size)
+            judged = render.outline_gone(replace(holes, region=holes.visible), frame, size)
             visible = float(judged[wanted].mean()) if wanted.any() else 0.0
+            both = gone if compared is None else render.outline_replaced(find_replaced(compared, holes, frame), size)
         return Outlined(
             paste=name,
             after=after,
             identified=identified,
             gone=overlap(gone, wanted),
             changed=overlap(changed, wanted),
+            replaced=overlap(both, wanted),
             visible=visible,
         )
 
@@ -172,12 +180,10 @@ def _shown_size(pixels: Pixels) -> tuple[int, int]:
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
-def _outline_changed(pixels: Pixels, source: Source, size: tuple[int, int]) -> Mask:
-    """The difference map's outline; empty where the picture does not register to its source."""
+def _compare(pixels: Pixels, source: Source) -> difference.Difference | None:
+    """The difference map; None where the picture does not register to its source."""
     registration = register.register(pixels, source.preview, source.descriptors)
-    if registration is None:
-        return np.zeros((size[1], size[0]), np.bool_)
-    return render.outline_changed(difference.compare(pixels, source.preview, registration), size)
+    return None if registration is None else difference.compare(pixels, source.preview, registration)
 
 
 def overlap(outline: Mask, truth: Mask) -> Overlap:
@@ -215,6 +221,8 @@ SURVIVAL_COLUMNS: tuple[Column, ...] = (
     *interval_columns("visible", "pasted region it can judge", "rate"),
     *interval_columns("changed_f1", "difference map: F1", "rate"),
     *interval_columns("changed_iou", "difference map: IoU", "rate"),
+    *interval_columns("replaced_f1", "both maps: F1", "rate"),
+    *interval_columns("replaced_iou", "both maps: IoU", "rate"),
 )
 
 
@@ -239,6 +247,8 @@ def _estimates(part: Sequence[Outlined], seed: int) -> Row:
         "visible": [one.visible for one in part],
         "changed_f1": [one.changed.f1 for one in part],
         "changed_iou": [one.changed.iou for one in part],
+        "replaced_f1": [one.replaced.f1 for one in part],
+        "replaced_iou": [one.replaced.iou for one in part],
     }
     row: Row = {}
     estimates = {key: estimate_mean(np.asarray(found), seed) for key, found in values.items()}

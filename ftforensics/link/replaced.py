@@ -1,0 +1,53 @@
+"""The outline of what was replaced, by both maps together: content that differs, and the tag that is gone.
+
+In: the difference map and the evidence that the tag is gone. Out: the region in the suspect that both make most likely.
+Where the two pictures agree, that speaks against a hole; where nothing can be told from structure, the tag decides.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.link.difference import CHANGED_LEVEL, Difference
+from ftforensics.link.homography import Reals
+from ftforensics.link.outline import divide, keep_sure
+from ftforensics.link.render import carry, source_mask
+from ftforensics.link.survival import Holes
+
+Mask = NDArray[np.bool_]
+
+LONG_SIDE_CELLS = 128
+# Chosen on photographs that were kept back from training, see docs/adr/0003.
+DIFFERENCE_WEIGHT = 0.5
+_LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.25, 4, 40, 5.0
+
+
+def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
+    """What was replaced, where content and tag are weighed together.
+
+    Args:
+        difference: As ``compare`` made it for the suspect.
+        holes: As ``find_holes`` made them for the same suspect.
+        frame: 3 x 3, unit coordinates of the tagged frame to those of the suspect.
+
+    Returns:
+        bool (h, w) over the whole suspect, long side 128 cells.
+    """
+    height, width = difference.difference.shape
+    scale = LONG_SIDE_CELLS / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    gone = np.where(source_mask(frame, size), carry(holes.evidence, frame, size), 0.0)
+    # Clipped before it is made small: a burnt-out pixel is no better proof than a changed one.
+    differs = np.clip(difference.difference - CHANGED_LEVEL, -CHANGED_LEVEL, 1.0) * difference.seen
+    differs = cv2.resize(differs.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    evidence = np.asarray(gone + DIFFERENCE_WEIGHT * differs, np.float32)
+    return keep_sure(
+        divide(evidence, _LENGTH_COST),
+        evidence,
+        gap=_GAP_CELLS,
+        least=_LEAST_CELLS,
+        sure=_LEAST_EVIDENCE,
+        rounded=False,
+    )

@@ -16,9 +16,9 @@ import numpy as np
 from ftforensics.domain.tag import MatchedTag, SearchMode
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
-from ftforensics.engine.sync import SyncSearch, turn_about
+from ftforensics.engine.sync import SyncSearch
 from ftforensics.engine.sync_warp import straighten
-from ftforensics.engine.tries import Candidate, Floats, Try, is_silent, presence_of
+from ftforensics.engine.tries import BAND_VALUES, Candidate, Floats, Try, is_silent, presence_of
 from ftforensics.imaging import geometry
 from ftforensics.imaging.borders import find_bordered
 from ftforensics.imaging.panels import find_panels
@@ -28,11 +28,6 @@ from ftforensics.imaging.resample import Pixels
 LEAST_PRESENCE = 3.0
 # A rectangle of which this much is covered by another holds no further picture.
 COVERED_SHARE = 0.5
-
-_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
-_QUARTERS = tuple(turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0))
-# How a picture can lie that lost its EXIF orientation. Mirrored left to right is among the blind search's frames.
-TURNS = (*_QUARTERS, *(geometry.compose(turn, _MIRROR) for turn in _QUARTERS))
 
 Suggest = Callable[[], Sequence[geometry.Affine]]
 # Residual maps (B, 3, 64, 64) of the picture seen through frames.
@@ -156,10 +151,10 @@ class PictureSearch:
         """A map in the orientation in which the carrier is strongest; None where it is in none."""
         if is_silent(source.residual):
             return None
-        turned = [Candidate(source=source, within=turn, peak=None) for turn in TURNS]
-        presences = [self.presence(candidate.residual) for candidate in turned]
-        best = int(np.argmax(presences))
-        return turned[best] if presences[best] >= LEAST_PRESENCE else None
+        turn, correlation = self._sync_search.best_turn(source.residual)
+        if correlation * np.sqrt(BAND_VALUES) < LEAST_PRESENCE:
+            return None
+        return Candidate(source=source, within=turn, peak=None)
 
     def _read_anew(self, candidate: Candidate, aspect: float) -> Try:
         """Refine a frame, read through it, and average with the map in which it was found.
@@ -203,8 +198,10 @@ class PictureSearch:
     def _search_panel(self, tried: Try, turn: Candidate | None) -> Hit | None:
         """Read a panel through the frame that shows the carrier most: about its own, turned, or that of a crop."""
         aspect = self._aspect_of(tried.frame)
-        candidates = self._find_frames(tried, aspect)[:1]
-        candidates.append(Candidate(source=tried, within=geometry.IDENTITY, peak=None))
+        candidates = [Candidate(source=tried, within=geometry.IDENTITY, peak=None)]
+        if not is_silent(tried.residual):
+            crop = self._sync_search.find_crop(tried.residual, aspect, deep=self._mode == "deep")
+            candidates.append(Candidate(source=tried, within=crop.to_suspect, peak=crop.peak))
         if turn is not None:
             candidates.append(turn)
         best = max(candidates, key=lambda candidate: self.presence(candidate.residual))

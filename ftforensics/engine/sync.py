@@ -106,11 +106,20 @@ def turn_about(angle_deg: float, aspect: float, centre: tuple[float, float] = (0
     return np.hstack([linear, (middle - linear @ middle)[:, None]])
 
 
+_QUARTERS = tuple(turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0))
+_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+# How a picture can lie that lost its EXIF orientation: tagged frame to picture. Mirrored left to right is among the
+# crops that are searched.
+TURNS = (*_QUARTERS, *(geometry.compose(turn, _MIRROR) for turn in _QUARTERS))
+
+
 class SyncSearch:
     """The search for one model's sync carrier (3, 64, 64)."""
 
     def __init__(self, sync: Floats) -> None:
         self.sync = sync
+        turned = [see_map(sync, geometry.invert(turn)).ravel() for turn in TURNS]
+        self._turned = np.stack([one / np.linalg.norm(one) for one in turned])
         self._image = np.ascontiguousarray(sync.transpose(1, 2, 0))
         self._grids: dict[bool, tuple[FrameGrid, FrameGrid, FrameGrid]] = {}
         # Pictures are searched in several threads at once.
@@ -128,9 +137,24 @@ class SyncSearch:
                 )
             return self._grids[deep]
 
+    def best_turn(self, residual: Floats) -> tuple[geometry.Affine, float]:
+        """The one of ``TURNS`` in which a map correlates most with the carrier, and that correlation in [-1, 1]."""
+        correlations = self._turned @ residual.ravel() / max(float(np.linalg.norm(residual)), 1e-12)
+        best = int(np.argmax(correlations))
+        return TURNS[best], float(correlations[best])
+
     def find(self, residual: Floats, aspect: float, *, deep: bool = False, keep: int = 3) -> list[Frame]:
         """The ``keep`` strongest frames in a residual map (3, 64, 64), refined, strongest first."""
-        found = self._scan(residual, aspect, DEEP if deep else SHORT, self._grids_of(deep))
+        return self._refine(
+            self._scan(residual, aspect, DEEP if deep else SHORT, self._grids_of(deep)), residual, aspect, keep
+        )
+
+    def find_crop(self, residual: Floats, aspect: float, *, deep: bool = False) -> Frame:
+        """The strongest frame of a crop that lies upright, mirrored or not: what a picture cut to fit a place has."""
+        found = self._grids_of(deep)[0].peaks(opponent_planes(residual), geometry.IDENTITY)
+        return self._refine([max(found, key=lambda peak: peak.score)], residual, aspect, 1)[0]
+
+    def _refine(self, found: Sequence[Peak], residual: Floats, aspect: float, keep: int) -> list[Frame]:
         image = np.ascontiguousarray(residual.transpose(1, 2, 0))
         frames: list[Frame] = []
         for peak in _distinct(found, _CLIMBED * keep):

@@ -137,7 +137,7 @@ class PictureSearch:
     ) -> tuple[Hit | None, Try]:
         """Read through a frame; if it does not match, refine the frame on what was read and read once more.
 
-        Where the carrier hardly shows even then, nothing is read anew.
+        Where nothing but a border suggests the frame and the carrier hardly shows even then, nothing is read anew.
 
         Returns:
             The match, and what was read first.
@@ -146,7 +146,7 @@ class PictureSearch:
         hit = self._match(first)
         if hit is None:
             correction = self._sync_search.refine_aligned(first.residual, aspect)
-            if self.presence(see_map(first.residual, correction)) >= LEAST_PRESENCE:
+            if mode == "content" or self.presence(see_map(first.residual, correction)) >= LEAST_PRESENCE:
                 refined = geometry.compose(frame, correction)
                 hit = self._match(Try(residual=self._read(refined), frame=refined, mode=mode, within=within))
         return hit, first

@@ -47,7 +47,7 @@ def test_a_frame_that_is_a_little_off_is_set_right(
     start = geometry.compose(frame, off)
     climbed, best, first = Climber(planes).climb(image, 1.4, start, 10)
     assert np.abs((climbed - frame) @ CORNERS).max() < 0.2 * np.abs((start - frame) @ CORNERS).max() + 0.002
-    assert best > 0.97
+    assert best > 0.93
     assert best > first > 0.0
 
 

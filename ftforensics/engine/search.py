@@ -212,7 +212,7 @@ class PictureSearch:
         return max(self.presence(tried.residual), 0.0 if turn is None else self.presence(turn.residual))
 
     def _search_panel(self, tried: Try, turn: Candidate | None) -> Hit | None:
-        """Read a panel through the frame that shows the carrier most: about its own, turned, or that of a crop."""
+        """Read a panel through the likeliest frame: about its own, turned, or that of a crop."""
         aspect = self._aspect_of(tried.frame)
         own = standing_of(self.presence(tried.residual), 0.0)
         candidates = [Candidate(source=tried, within=geometry.IDENTITY, peak=None, standing=own)]
@@ -238,7 +238,7 @@ class PictureSearch:
         return self._read_best(best[0]) if best else None
 
     def _read_best(self, best: Candidate) -> Hit | None:
-        """Refine the frame in which the synchronisation carrier stands out most, read through it, then straighten."""
+        """Refine the likeliest frame, read through it, then straighten."""
         anew = self._read_anew(best, self._aspect)
         hit = self._match(anew)
         if hit is None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from ftforensics.domain.tag import MatchedTag, SearchMode
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
-from ftforensics.engine.sync import SyncSearch, turn_about
+from ftforensics.engine.sync import TURNS, Frame, SyncSearch, see_map
+from ftforensics.engine.sync_grid import standing_of
 from ftforensics.engine.sync_warp import straighten
-from ftforensics.engine.tries import Candidate, Floats, Try, is_silent, presence_of
+from ftforensics.engine.tries import BAND_VALUES, Candidate, Floats, Try, is_silent, presence_of
 from ftforensics.imaging import geometry
 from ftforensics.imaging.borders import find_bordered
 from ftforensics.imaging.panels import find_panels
@@ -29,14 +31,17 @@ LEAST_PRESENCE = 3.0
 # A rectangle of which this much is covered by another holds no further picture.
 COVERED_SHARE = 0.5
 
-_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
-_QUARTERS = tuple(turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0))
-# How a picture can lie that lost its EXIF orientation. Mirrored left to right is among the blind search's frames.
-TURNS = (*_QUARTERS, *(geometry.compose(turn, _MIRROR) for turn in _QUARTERS))
-
 Suggest = Callable[[], Sequence[geometry.Affine]]
 # Residual maps (B, 3, 64, 64) of the picture seen through frames.
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
+
+
+class Find(Protocol):
+    """``SyncSearch.find`` or ``find_crops``."""
+
+    def __call__(self, residual: Floats, aspect: float, *, deep: bool, keep: int) -> list[Frame]:
+        """Frames in a residual map, most likely first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,14 +137,18 @@ class PictureSearch:
     ) -> tuple[Hit | None, Try]:
         """Read through a frame; if it does not match, refine the frame on what was read and read once more.
 
+        Where nothing but a border suggests the frame and the carrier hardly shows even then, nothing is read anew.
+
         Returns:
             The match, and what was read first.
         """
         first = Try(residual=self._read(frame), frame=frame, mode=mode, within=within)
         hit = self._match(first)
         if hit is None:
-            refined = geometry.compose(frame, self._sync_search.refine_aligned(first.residual, aspect))
-            hit = self._match(Try(residual=self._read(refined), frame=refined, mode=mode, within=within))
+            correction = self._sync_search.refine_aligned(first.residual, aspect)
+            if mode == "content" or self.presence(see_map(first.residual, correction)) >= LEAST_PRESENCE:
+                refined = geometry.compose(frame, correction)
+                hit = self._match(Try(residual=self._read(refined), frame=refined, mode=mode, within=within))
         return hit, first
 
     def _read_turned(self, direct: Try) -> Hit | None:
@@ -156,10 +165,12 @@ class PictureSearch:
         """A map in the orientation in which the carrier is strongest; None where it is in none."""
         if is_silent(source.residual):
             return None
-        turned = [Candidate(source=source, within=turn, peak=None) for turn in TURNS]
-        presences = [self.presence(candidate.residual) for candidate in turned]
-        best = int(np.argmax(presences))
-        return turned[best] if presences[best] >= LEAST_PRESENCE else None
+        turn, correlation = self._sync_search.best_turn(source.residual)
+        presence = correlation * float(np.sqrt(BAND_VALUES))
+        if presence < LEAST_PRESENCE:
+            return None
+        standing = standing_of(presence, float(np.log(len(TURNS))))
+        return Candidate(source=source, within=turn, peak=None, standing=standing)
 
     def _read_anew(self, candidate: Candidate, aspect: float) -> Try:
         """Refine a frame, read through it, and average with the map in which it was found.
@@ -201,32 +212,33 @@ class PictureSearch:
         return max(self.presence(tried.residual), 0.0 if turn is None else self.presence(turn.residual))
 
     def _search_panel(self, tried: Try, turn: Candidate | None) -> Hit | None:
-        """Read a panel through the frame that shows the carrier most: about its own, turned, or that of a crop."""
+        """Read a panel through the likeliest frame: about its own, turned, or that of a crop."""
         aspect = self._aspect_of(tried.frame)
-        candidates = self._find_frames(tried, aspect)[:1]
-        candidates.append(Candidate(source=tried, within=geometry.IDENTITY, peak=None))
+        own = standing_of(self.presence(tried.residual), 0.0)
+        candidates = [Candidate(source=tried, within=geometry.IDENTITY, peak=None, standing=own)]
+        candidates += self._find_frames(tried, aspect, self._sync_search.find_crops, 1)
         if turn is not None:
             candidates.append(turn)
-        best = max(candidates, key=lambda candidate: self.presence(candidate.residual))
-        return self._match(self._read_anew(best, aspect))
+        return self._match(self._read_anew(max(candidates, key=lambda candidate: candidate.standing), aspect))
 
     def _search_blind(self, direct: Try, bordered: Try | None) -> Hit | None:
         """Read through the frames that the synchronisation carrier shows, with and without the plain border."""
-        candidates = self._find_frames(direct, self._aspect)
+        keep = self._budget.blind_frames
+        candidates = self._find_frames(direct, self._aspect, self._sync_search.find, keep)
         if bordered is not None:
-            candidates += self._find_frames(bordered, self._aspect_of(bordered.frame))
-        candidates.sort(key=lambda candidate: -(candidate.peak or 0.0))
+            aspect = self._aspect_of(bordered.frame)
+            candidates += self._find_frames(bordered, aspect, self._sync_search.find_crops, keep)
+        candidates.sort(key=lambda candidate: -candidate.standing)
         self.peak = candidates[0].peak if candidates else None
-        best = candidates[: self._budget.blind_frames]
+        best = candidates[:keep]
         for candidate in best:
             hit = self._match(candidate.attempt(self._mode))
             if hit is not None:
                 return hit
-        return self._read_best(best) if best else None
+        return self._read_best(best[0]) if best else None
 
-    def _read_best(self, candidates: Sequence[Candidate]) -> Hit | None:
-        """Refine the frame in which the synchronisation carrier stands out most, read through it, then straighten."""
-        best = max(candidates, key=lambda candidate: self.presence(candidate.residual))
+    def _read_best(self, best: Candidate) -> Hit | None:
+        """Refine the likeliest frame, read through it, then straighten."""
         anew = self._read_anew(best, self._aspect)
         hit = self._match(anew)
         if hit is None:
@@ -234,13 +246,14 @@ class PictureSearch:
             hit = self._match(replace(anew, residual=straight, best_z=None, soft={}))
         return hit
 
-    def _find_frames(self, source: Try, aspect: float) -> list[Candidate]:
+    def _find_frames(self, source: Try, aspect: float, find: Find, keep: int) -> list[Candidate]:
         """Frames found in a residual map that was already read."""
         if is_silent(source.residual):
             return []
-        deep, keep = self._mode == "deep", self._budget.blind_frames
-        frames = self._sync_search.find(source.residual, aspect, deep=deep, keep=keep)
-        return [Candidate(source=source, within=frame.to_suspect, peak=frame.peak) for frame in frames]
+        return [
+            Candidate(source=source, within=frame.to_suspect, peak=frame.peak, standing=frame.standing)
+            for frame in find(source.residual, aspect, deep=self._mode == "deep", keep=keep)
+        ]
 
     def _aspect_of(self, frame: geometry.Affine) -> float:
         """Width over height of an upright frame."""

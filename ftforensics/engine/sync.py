@@ -8,7 +8,7 @@ against a registry count in the E-value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import GRID
-from ftforensics.engine.sync_grid import FrameGrid, Peak, opponent_planes
+from ftforensics.engine.sync_climb import Climber
+from ftforensics.engine.sync_grid import FrameGrid, Peak, opponent_planes, standing_of
 from ftforensics.imaging import geometry
 
 Floats = NDArray[np.float32]
@@ -25,19 +26,28 @@ Floats = NDArray[np.float32]
 # Frames whose edges differ by less are one frame, found twice.
 _SAME_CELLS = 3.0
 _CORNERS = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]]).T
-# First steps of the refinement: two shares, a turn in degrees, two shifts in cells.
-_STEPS = np.array([0.012, 0.012, 1.2, 0.5, 0.5])
-_ROUNDS = 3
+# Steps of a peak's refinement, and of a frame's that will be read through.
+_STEPS = 6
+_ALIGNED_STEPS = 10
 # So many times the frames asked for are refined, since the grid may miss a peak's top.
-_CLIMBED = 1
+_CLIMBED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A found frame: ``to_suspect`` maps the tagged frame's unit coordinates to the suspect's."""
+    """A found frame: ``to_suspect`` maps the tagged frame's unit coordinates to the suspect's.
+
+    ``peak`` is in standard deviations, ``rivals`` as of the ``Peak`` that it was refined from.
+    """
 
     to_suspect: geometry.Affine
     peak: float
+    rivals: float
+
+    @property
+    def standing(self) -> float:
+        """By which frames are ranked."""
+        return standing_of(self.peak, self.rivals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +91,7 @@ SHORT = Breadth(
     borders=share_ladder(1.03, 1.6, 0.03),
     border_reach=0.0,
     turned=(1.02, 0.98, 0.94, 0.9, 0.85, 0.8),
-    angles_deg=_both((2.5, 5.0, 7.5, 10.0, 12.5)),
+    angles_deg=_both((2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.0)),
     quarters=False,
 )
 DEEP = Breadth(
@@ -91,7 +101,7 @@ DEEP = Breadth(
     borders=share_ladder(1.02, 2.2, 0.025),
     border_reach=0.3,
     turned=share_steps(1.06, 0.58, 0.03),
-    angles_deg=_both(tuple(float(angle) for angle in np.arange(1.5, 16.6, 1.5))),
+    angles_deg=_both(tuple(float(angle) for angle in np.arange(1.5, 18.1, 1.5))),
     quarters=True,
 )
 
@@ -106,12 +116,21 @@ def turn_about(angle_deg: float, aspect: float, centre: tuple[float, float] = (0
     return np.hstack([linear, (middle - linear @ middle)[:, None]])
 
 
+_QUARTERS = tuple(turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0))
+_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+# How a picture can lie that lost its EXIF orientation: tagged frame to picture. Mirrored left to right is among the
+# crops that are searched.
+TURNS = (*_QUARTERS, *(geometry.compose(turn, _MIRROR) for turn in _QUARTERS))
+
+
 class SyncSearch:
     """The search for one model's sync carrier (3, 64, 64)."""
 
     def __init__(self, sync: Floats) -> None:
         self.sync = sync
-        self._image = np.ascontiguousarray(sync.transpose(1, 2, 0))
+        turned = [see_map(sync, geometry.invert(turn)).ravel() for turn in TURNS]
+        self._turned = np.stack([one / np.linalg.norm(one) for one in turned])
+        self._climber = Climber(opponent_planes(sync))
         self._grids: dict[bool, tuple[FrameGrid, FrameGrid, FrameGrid]] = {}
         # Pictures are searched in several threads at once.
         self._building = Lock()
@@ -128,77 +147,61 @@ class SyncSearch:
                 )
             return self._grids[deep]
 
+    def best_turn(self, residual: Floats) -> tuple[geometry.Affine, float]:
+        """The one of ``TURNS`` in which a map correlates most with the carrier, and that correlation in [-1, 1]."""
+        correlations = self._turned @ residual.ravel() / max(float(np.linalg.norm(residual)), 1e-12)
+        best = int(np.argmax(correlations))
+        return TURNS[best], float(correlations[best])
+
     def find(self, residual: Floats, aspect: float, *, deep: bool = False, keep: int = 3) -> list[Frame]:
         """The ``keep`` strongest frames in a residual map (3, 64, 64), refined, strongest first."""
-        found = self._scan(residual, aspect, DEEP if deep else SHORT, self._grids_of(deep))
-        image = np.ascontiguousarray(residual.transpose(1, 2, 0))
+        return self._refine(
+            self._scan(residual, aspect, DEEP if deep else SHORT, self._grids_of(deep)), residual, aspect, keep
+        )
+
+    def find_crops(self, residual: Floats, aspect: float, *, deep: bool = False, keep: int = 1) -> list[Frame]:
+        """As ``find`` for crops that lie upright, mirrored or not: what a picture cut to fit a place has."""
+        found = self._grids_of(deep)[0].peaks(opponent_planes(residual)[None], [geometry.IDENTITY])
+        return self._refine(found, residual, aspect, keep)
+
+    def _refine(self, found: Sequence[Peak], residual: Floats, aspect: float, keep: int) -> list[Frame]:
+        image = _searched(residual)
         frames: list[Frame] = []
         for peak in _distinct(found, _CLIMBED * keep):
-            climbed, gain = self._climb(image, aspect, peak.frame)
-            frames.append(Frame(to_suspect=climbed, peak=peak.score * gain))
-        frames.sort(key=lambda frame: -frame.peak)
+            climbed, best, first = self._climber.climb(image, aspect, peak.frame, _STEPS)
+            gain = best / first if first > 0.0 else 1.0
+            frames.append(Frame(to_suspect=climbed, peak=peak.score * gain, rivals=peak.rivals))
+        frames.sort(key=lambda frame: -frame.standing)
         return _distinct_frames(frames, keep)
 
     def _scan(
         self, residual: Floats, aspect: float, breadth: Breadth, grids: tuple[FrameGrid, FrameGrid, FrameGrid]
     ) -> list[Peak]:
-        """The best place of every hypothesis, strongest first."""
+        """The best places of all hypotheses, strongest first."""
         crops, borders, turned = grids
-        views: list[tuple[geometry.Affine, tuple[FrameGrid, ...]]] = [(geometry.IDENTITY, (crops, borders))]
-        views += [(turn_about(angle, aspect), (turned,)) for angle in breadth.angles_deg]
+        upright = opponent_planes(residual)[None]
+        found = crops.peaks(upright, [geometry.IDENTITY]) + borders.peaks(upright, [geometry.IDENTITY])
+        views = [turn_about(angle, aspect) for angle in breadth.angles_deg]
+        found += turned.peaks(_see_planes(upright[0], views), views)
         if breadth.quarters:
-            views += [(turn_about(angle, 1.0), (crops,)) for angle in (90.0, 180.0, 270.0)]
-        found: list[Peak] = []
-        for view, parts in views:
-            planes = opponent_planes(residual if view is geometry.IDENTITY else see_map(residual, view))
-            for grid in parts:
-                found += grid.peaks(planes, view)
-        found.sort(key=lambda peak: -peak.score)
+            views = [turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0)]
+            found += crops.peaks(_see_planes(upright[0], views), views)
+        found.sort(key=lambda peak: -peak.standing)
         return found
 
     def refine_aligned(self, residual: Floats, aspect: float) -> geometry.Affine:
         """The small correction of a residual map nearly in the tagged frame: frame to map, near the identity."""
-        image = np.ascontiguousarray(residual.transpose(1, 2, 0))
-        return self._climb(image, aspect, geometry.IDENTITY, rounds=5)[0]
-
-    def _climb(
-        self, image: Floats, aspect: float, frame: geometry.Affine, rounds: int = _ROUNDS
-    ) -> tuple[geometry.Affine, float]:
-        """Climb the correlation with a map (64, 64, 3) over shares, turn and shifts; the factor that it rose by."""
-        first = best = _correlate(image, self._image, frame)
-        if first <= 0.0:
-            return frame, 1.0
-        mover, at, steps = _Mover(frame, aspect), np.zeros(5), _STEPS.copy()
-        for _ in range(rounds):
-            for axis in range(5):
-                for sign in (-1.0, 1.0):
-                    trial = at.copy()
-                    trial[axis] += sign * steps[axis]
-                    value = _correlate(image, self._image, mover.move(trial))
-                    if value > best:
-                        at, best = trial, value
-                        break
-            steps = steps * 0.6
-        return mover.move(at), best / first
+        return self._climber.climb(_searched(residual), aspect, geometry.IDENTITY, _ALIGNED_STEPS)[0]
 
 
-class _Mover:
-    """Scales, turns and shifts a frame by a little about the middle of what is seen of it, so that each does least."""
+def _searched(residual: Floats) -> Floats:
+    """The planes of a map that are searched, as an image (64, 64, 2)."""
+    return np.ascontiguousarray(opponent_planes(residual).transpose(1, 2, 0))
 
-    def __init__(self, frame: geometry.Affine, aspect: float) -> None:
-        corners = np.clip(geometry.invert(frame) @ _CORNERS, 0.0, 1.0)
-        self._middle = (corners.min(axis=1) + corners.max(axis=1)) / 2.0
-        self._seen = frame[:, :2] @ self._middle + frame[:, 2]
-        self._linear, self._aspect = frame[:, :2], aspect
 
-    def move(self, by: NDArray[np.float64]) -> geometry.Affine:
-        """The frame after changes of its scales across and down, turn in degrees, shifts across and down in cells."""
-        turn = np.deg2rad(by[2])
-        cosine, sine = np.cos(turn), np.sin(turn)
-        rotation = np.array([[cosine, -sine / self._aspect], [sine * self._aspect, cosine]])
-        linear = rotation @ self._linear * (1.0 + by[:2])
-        offset = self._seen + by[3:] / GRID - linear @ self._middle
-        return np.column_stack([linear, offset])
+def _see_planes(planes: Floats, views: Sequence[geometry.Affine]) -> Floats:
+    """Planes (P, 64, 64) seen through each of several views: (views, P, 64, 64)."""
+    return np.stack([see_map(planes, view) for view in views])
 
 
 def _correlate(image: Floats, carrier: Floats, frame: geometry.Affine) -> float:
@@ -225,29 +228,28 @@ def see_map(residual: Floats, view: geometry.Affine) -> Floats:
     return np.asarray(seen.transpose(2, 0, 1), dtype=np.float32)
 
 
-def _same(left: geometry.Affine, right: geometry.Affine) -> bool:
-    """Whether two frames lay the map's corners at nearly the same places of the frame."""
-    difference = (geometry.invert(left) - geometry.invert(right)) @ _CORNERS
-    return bool(np.abs(difference).max() * GRID < _SAME_CELLS)
+def _corners(frame: geometry.Affine) -> NDArray[np.float64]:
+    """Where a frame has the map's corners, in cells of the frame (2, 4)."""
+    return np.asarray(geometry.invert(frame) @ _CORNERS * GRID)
 
 
 def _distinct(found: Sequence[Peak], keep: int) -> list[Peak]:
     """The strongest peaks that are not neighbours of a stronger one."""
-    chosen: list[Peak] = []
-    for peak in found:
-        if len(chosen) == keep:
-            break
-        if not any(_same(peak.frame, other.frame) for other in chosen):
-            chosen.append(peak)
-    return chosen
+    return [found[index] for index in _apart((peak.frame for peak in found), keep)]
 
 
 def _distinct_frames(frames: Sequence[Frame], keep: int) -> list[Frame]:
     """The same for refined frames, which may have climbed to one place."""
-    chosen: list[Frame] = []
-    for frame in frames:
-        if len(chosen) == keep:
-            break
-        if not any(_same(frame.to_suspect, other.to_suspect) for other in chosen):
-            chosen.append(frame)
-    return chosen
+    return [frames[index] for index in _apart((frame.to_suspect for frame in frames), keep)]
+
+
+def _apart(frames: Iterable[geometry.Affine], keep: int) -> list[int]:
+    """Indices of the first ``keep`` frames that do not lay the map's corners at nearly the places of an earlier one."""
+    chosen: dict[int, NDArray[np.float64]] = {}
+    for index, frame in enumerate(frames):
+        corners = _corners(frame)
+        if all(np.abs(corners - other).max() >= _SAME_CELLS for other in chosen.values()):
+            chosen[index] = corners
+            if len(chosen) == keep:
+                break
+    return list(chosen)

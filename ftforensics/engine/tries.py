@@ -61,10 +61,13 @@ class Try:
 
 
 class Candidate:
-    """A frame found ``within`` a residual map that was already read; seen through it, that map needs no new reading."""
+    """A frame found ``within`` a residual map that was already read; seen through it, that map needs no new reading.
 
-    def __init__(self, *, source: Try, within: Affine, peak: float | None) -> None:
-        self.source, self.within, self.peak = source, within, peak
+    ``standing`` says how much the carrier speaks for it, whichever way it was found (``sync_grid.standing_of``).
+    """
+
+    def __init__(self, *, source: Try, within: Affine, peak: float | None, standing: float) -> None:
+        self.source, self.within, self.peak, self.standing = source, within, peak, standing
 
     @cached_property
     def residual(self) -> Floats:
@@ -78,7 +81,9 @@ class Candidate:
 
     def move(self, correction: Affine) -> Candidate:
         """The same after a small correction in the tagged frame."""
-        return Candidate(source=self.source, within=compose(self.within, correction), peak=self.peak)
+        return Candidate(
+            source=self.source, within=compose(self.within, correction), peak=self.peak, standing=self.standing
+        )
 
     def attempt(self, mode: SearchMode) -> Try:
         """The hypothesis to match."""

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.imaging.geometry import Affine
 from ftforensics.imaging.resample import Pixels, fit_within
-
-Levels = NDArray[np.int16]
 
 MOST_PANELS = 9
 
@@ -35,6 +34,8 @@ _MEAN_TOLERANCE = 6.0
 _SEGMENTS = 8
 _SHADE_TOLERANCE = 3.0
 _SOILED_SHARE = 0.02
+_SAMPLES = 16
+_OUTLIERS = 3
 _THINNEST_SHARE = 0.005
 # Two pictures touch where this share of a line, and of each quarter of it, jumps more than anything next to it.
 _JUMP_LEVELS = 6
@@ -82,7 +83,7 @@ def find_panels(image: Pixels, most: int = MOST_PANELS) -> list[Affine]:
         were cut, since a cut may have gone through a picture. The whole picture, with or without its plain border, is
         not among them.
     """
-    levels = fit_within(image, _WORK_PX).astype(np.int16)
+    levels = np.ascontiguousarray(fit_within(image, _WORK_PX))
     height, width = levels.shape[:2]
     least = max(4, round(_LEAST_SHARE * max(height, width)))
     leaves, inner = _collect(_cut(levels, _trim(levels), least, _DEPTH))
@@ -107,7 +108,7 @@ def _collect(nodes: tuple[_Node, ...]) -> tuple[list[_Box], list[_Box]]:
     return leaves, inner
 
 
-def _cut(levels: Levels, box: _Box, least: int, depth: int) -> tuple[_Node, ...]:
+def _cut(levels: Pixels, box: _Box, least: int, depth: int) -> tuple[_Node, ...]:
     """What a box is cut into, without pieces that are too thin; nothing where it is not cut."""
     if depth == 0 or min(box.bottom - box.top, box.right - box.left) < least:
         return ()
@@ -119,43 +120,61 @@ def _cut(levels: Levels, box: _Box, least: int, depth: int) -> tuple[_Node, ...]
     return tuple(_Node(piece, _cut(levels, piece, least, depth - 1)) for piece in kept if piece != box)
 
 
-def _split(levels: Levels, box: _Box, find: Callable[[Levels], list[tuple[int, int]]]) -> list[_Box]:
+def _split(levels: Pixels, box: _Box, find: Callable[[Pixels], list[tuple[int, int]]]) -> list[_Box]:
     """Pieces that ``find`` cuts a box into by rows, else by columns; none where it does not cut."""
     part = levels[box.top : box.bottom, box.left : box.right]
     if spans := find(part):
         return [_Box(box.top + start, box.top + end, box.left, box.right) for start, end in spans]
-    spans = find(part.transpose(1, 0, 2))
+    spans = find(_turned(part))
     return [_Box(box.top, box.bottom, box.left + start, box.left + end) for start, end in spans]
 
 
-def _trim(levels: Levels) -> _Box:
+def _turned(part: Pixels) -> Pixels:
+    """Rows and columns exchanged."""
+    return np.ascontiguousarray(part.transpose(1, 0, 2))
+
+
+def _trim(levels: Pixels) -> _Box:
     """The picture without rows and columns of one colour at its edges; empty where there is nothing else."""
     rows = np.flatnonzero(~_plain_rows(levels))
     if rows.size == 0:
         return _Box(0, 0, 0, 0)
     top, bottom = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(~_plain_rows(levels[top:bottom].transpose(1, 0, 2)))
+    columns = np.flatnonzero(~_plain_rows(_turned(levels[top:bottom])))
     if columns.size == 0:
         return _Box(0, 0, 0, 0)
     return _Box(top, bottom, int(columns[0]), int(columns[-1]) + 1)
 
 
-def _plain_rows(part: Levels) -> NDArray[np.bool_]:
+def _plain_rows(part: Pixels) -> NDArray[np.bool_]:
     """Which rows have one colour, as drawn surfaces have and photographed ones hardly ever.
 
     Compression may have soiled them a little everywhere and more in a few pixels, but not shaded them from end to end.
     """
-    every = max(1, part.shape[1] // 64)
-    middle = np.median(part[:, ::every], axis=1).astype(np.int16)[:, None]
-    away = np.abs(part - middle).max(axis=2)
-    plain = ((away > _TOLERANCE).mean(axis=1) <= _SOILED_SHARE) & (away.mean(axis=1) <= _MEAN_TOLERANCE)
-    for segment in np.array_split(part[:, ::every], _SEGMENTS, axis=1) if plain.any() else ():
+    plain = _may_be_plain(part)
+    rows = np.flatnonzero(plain)
+    if rows.size == 0:
+        return plain
+    chosen = part[rows].astype(np.int16)
+    sampled = chosen[:, :: max(1, part.shape[1] // 64)]
+    middle = np.median(sampled, axis=1).astype(np.int16)[:, None]
+    away = np.abs(chosen - middle).max(axis=2)
+    good = ((away > _TOLERANCE).mean(axis=1) <= _SOILED_SHARE) & (away.mean(axis=1) <= _MEAN_TOLERANCE)
+    for segment in np.array_split(sampled, _SEGMENTS, axis=1) if good.any() else ():
         if segment.shape[1]:
-            plain &= np.abs(np.median(segment, axis=1) - middle[:, 0]).max(axis=1) <= _SHADE_TOLERANCE
-    return np.asarray(plain)
+            good &= np.abs(np.median(segment, axis=1) - middle[:, 0]).max(axis=1) <= _SHADE_TOLERANCE
+    plain[rows] = good
+    return plain
 
 
-def _between_gutters(part: Levels, thinnest: int) -> list[tuple[int, int]]:
+def _may_be_plain(part: Pixels) -> NDArray[np.bool_]:
+    """Quickly, which rows are not too lively: of sixteen pixels all but a few at either end are near each other."""
+    sampled = np.sort(part[:, np.linspace(0, part.shape[1] - 1, _SAMPLES).round().astype(int)], axis=1)
+    spread = sampled[:, -1 - _OUTLIERS].astype(np.int16) - sampled[:, _OUTLIERS]
+    return np.asarray((spread <= 2 * _TOLERANCE).all(axis=1))
+
+
+def _between_gutters(part: Pixels, thinnest: int) -> list[tuple[int, int]]:
     """Spans of rows between gutters, and between those and margins, of at least ``thinnest`` rows; none without any."""
     plain = np.concatenate([[False], _plain_rows(part), [False]])
     edges = np.flatnonzero(np.diff(plain.astype(np.int8))).reshape(-1, 2)
@@ -163,7 +182,7 @@ def _between_gutters(part: Levels, thinnest: int) -> list[tuple[int, int]]:
     return _spans([start for start, _ in runs], [end for _, end in runs], part.shape[0])
 
 
-def _beside_jumps(part: Levels, width_px: int) -> list[tuple[int, int]]:
+def _beside_jumps(part: Pixels, width_px: int) -> list[tuple[int, int]]:
     """Spans of rows between full-length jumps; none where there is none."""
     shares = jump_shares(part, width_px)
     # A cut is seldom clean to the line; what is left of one at a rectangle's edge is not another.
@@ -180,24 +199,27 @@ def _spans(starts: list[int], ends: list[int], height: int) -> list[tuple[int, i
     return [(start, end) for start, end in between if end > start]
 
 
-def jump_shares(levels: Levels, width_px: int = _JUMP_WIDTH_PX) -> NDArray[np.float64]:
+def jump_shares(levels: Pixels, width_px: int = _JUMP_WIDTH_PX) -> NDArray[np.float64]:
     """For every line between two rows, the share of columns that jump there more than nearby; 0 unless all along it.
 
     Args:
-        levels: int16 (H, W, 3).
+        levels: uint8 (H, W, 3).
         width_px: Lines nearer than this to each other belong to one jump.
 
     Returns:
         float64 (H - 1,).
     """
-    steps = np.abs(np.diff(levels, axis=0)).max(axis=2)
+    colours = cv2.absdiff(levels[1:], levels[:-1]).reshape(-1, *levels.shape[1:])
+    steps = np.maximum(np.maximum(colours[:, :, 0], colours[:, :, 1]), colours[:, :, 2])
     count = len(steps)
     nearby = np.zeros_like(steps)
-    for shift in range(width_px, width_px + _JUMP_REACH_PX):
-        nearby[shift:] = np.maximum(nearby[shift:], steps[: max(0, count - shift)])
-        nearby[: max(0, count - shift)] = np.maximum(nearby[: max(0, count - shift)], steps[shift:])
+    for shift in range(width_px, min(count, width_px + _JUMP_REACH_PX)):
+        np.maximum(nearby[shift:], steps[:-shift], out=nearby[shift:])
+        np.maximum(nearby[:-shift], steps[shift:], out=nearby[:-shift])
     jumps = (steps >= _JUMP_LEVELS) & (steps > nearby)
-    shares = np.asarray(jumps.mean(axis=1), dtype=np.float64)
-    quarters = [part.mean(axis=1) for part in np.array_split(jumps, 4, axis=1)]
-    shares[np.min(quarters, axis=0) < _JUMP_SHARE_QUARTER] = 0.0
+    quarters = np.array_split(jumps, 4, axis=1)
+    counts = np.stack([np.count_nonzero(quarter, axis=1) for quarter in quarters], axis=1)
+    shares = np.asarray(counts.sum(axis=1) / jumps.shape[1], dtype=np.float64)
+    least = [quarter.shape[1] * _JUMP_SHARE_QUARTER for quarter in quarters]
+    shares[(counts < least).any(axis=1)] = 0.0
     return shares

@@ -263,6 +263,17 @@ def test_a_picture_cut_to_fit_a_collage_is_found_in_its_cell(
     np.testing.assert_allclose(reading.region, (0.0, 0.0, 320 / 560, 1.0), atol=0.02)
 
 
+def test_a_tagged_picture_in_a_strongly_compressed_collage_is_read(
+    blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    strangers = [photographs[name] for name in ("rocket", "chelsea", "coffee")]
+    sheet, place = collage_of_four(tag(photographs["astronaut"], OURS), strangers, 0.02, np.random.default_rng(4))
+    reading = read(blind, handling.jpeg(sheet, 75))
+    matched(reading, "blind")
+    left, top, right, bottom = reading.region
+    assert ((left + right) / 2 > 0.5, (top + bottom) / 2 > 0.5) == (place % 2 == 1, place // 2 == 1)
+
+
 def test_one_picture_twice_is_two_tags(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
     cell = cover(tag(photographs["astronaut"], OURS), 300, 300)
     reading = read(blind, np.concatenate([cell, np.full((300, 12, 3), 20, dtype=np.uint8), cell], axis=1))
@@ -326,6 +337,13 @@ def test_a_cropped_picture_is_found_by_the_blind_search(blind: TagReader, photog
 
 def test_a_rotated_picture_is_found_by_the_blind_search(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
     matched(read(blind, warps.rotate(tag(photographs["coffee"], OURS), 6.0)), "blind")
+
+
+@pytest.mark.parametrize("angle_deg", [-15.0, 15.0])
+def test_a_picture_rotated_by_fifteen_degrees_is_found(
+    angle_deg: float, blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    matched(read(blind, warps.rotate(tag(photographs["coffee"], OURS), angle_deg)), "blind")
 
 
 def test_a_swapped_region_and_recompression_do_not_hide_the_record(
@@ -408,8 +426,9 @@ def test_never_more_is_tried_than_is_counted(blind: TagReader, photographs: Phot
     frames = [geometry.about_centre(scale_x=size, scale_y=size) for size in (0.9, 0.8, 0.7)]
     reading = read(blind, framed, frames)
     assert isinstance(reading.outcome, TagAbsence)
-    # All but turned frames, of which none shows the carrier here, and panels, of which there are a few.
-    left_out = blind.budget.turned_reads + blind.budget.panels + blind.budget.searched_panels
+    # All but turned frames and the border's inside refined, where the carrier does not show, and most panels.
+    left_out = blind.budget.turned_reads + blind.budget.border_frames
+    left_out += blind.budget.panels + blind.budget.searched_panels
     assert blind.budget.hypotheses - left_out <= reading.hypotheses_tried < blind.budget.hypotheses
 
 

@@ -18,6 +18,7 @@ from ftforensics.codec.carriers import (
     sync_row,
 )
 from ftforensics.engine import sync
+from ftforensics.engine.sync_grid import FrameGrid, opponent_planes, standing_of
 from ftforensics.imaging import geometry
 
 MODEL = "ftf-1"
@@ -66,6 +67,8 @@ FRAMES: dict[str, tuple[geometry.Affine, float]] = {
     "mirror and crop": (ABOUT(scale_x=1.25, scale_y=1.25, centre=(0.45, 0.6), mirrored=True), 1.0),
     "rotate": (turned(6.0, 1.0, 1.4, (0.5, 0.5)), 1.4),
     "rotate the other way, off the grid": (turned(-10.3, 1.03, 0.8, (0.52, 0.5)), 0.8),
+    "rotate by 15": (turned(15.0, 1.0, 1.5, (0.5, 0.5)), 1.5),
+    "rotate by 16 the other way": (turned(-16.0, 1.0, 0.7, (0.5, 0.5)), 0.7),
     "border": (ABOUT(scale_x=0.75, scale_y=0.75, centre=(0.47, 0.55)), 1.6),
 }
 
@@ -88,14 +91,66 @@ def test_noise_stays_under_the_tagged_peaks(search: sync.SyncSearch) -> None:
     assert max(peaks) < 6.5
 
 
-def test_frames_come_strongest_first_and_apart(search: sync.SyncSearch) -> None:
+def test_frames_come_likeliest_first_and_apart(search: sync.SyncSearch) -> None:
     frames = search.find(noise(3), 1.0, keep=3)
-    peaks = [frame.peak for frame in frames]
-    assert peaks == sorted(peaks, reverse=True)
+    standings = [frame.standing for frame in frames]
+    assert standings == sorted(standings, reverse=True)
     assert len(frames) >= 2
     inverses = [geometry.invert(frame.to_suspect) @ CORNERS for frame in frames]
     for index, one in enumerate(inverses):
         assert all(np.abs(one - other).max() * 64 >= 3.0 for other in inverses[:index])
+
+
+def test_a_score_among_many_places_counts_for_less() -> None:
+    few, many = np.log(50 * 80), np.log(1800 * 360)
+    assert standing_of(5.0, few) > standing_of(5.0, many)
+    assert standing_of(6.0, many) > standing_of(5.0, few)
+    assert standing_of(-9.0, few) == standing_of(0.0, few)
+
+
+def test_a_faint_turned_frame_is_not_crowded_out_by_crops(search: sync.SyncSearch) -> None:
+    frame, found = turned(14.0, 1.0, 1.2, (0.5, 0.5)), 0
+    for seed in range(8):
+        image = np.ascontiguousarray(tag_planes().transpose(1, 2, 0))
+        seen = geometry.sample_frame(image, geometry.invert(frame), (64, 64), (0.0, 0.0, 0.0)).transpose(2, 0, 1)
+        frames = search.find((0.25 * seen + noise(seed)).astype(np.float32), 1.2, keep=4)
+        found += any(np.abs((one.to_suspect - frame) @ CORNERS).max() < 0.05 for one in frames)
+    assert found >= 7
+
+
+def test_crops_are_found_by_their_own_search(search: sync.SyncSearch) -> None:
+    frame, aspect = FRAMES["mirror and crop"]
+    found = search.find_crops(planted(frame, 7), aspect, keep=2)
+    assert np.abs((found[0].to_suspect - frame) @ CORNERS).max() < 0.03
+    assert found[0].peak == search.find(planted(frame, 7), aspect, keep=2)[0].peak
+
+
+@pytest.mark.parametrize("index", range(len(sync.TURNS)))
+def test_the_best_of_all_quarter_turns_is_told(search: sync.SyncSearch, index: int) -> None:
+    turned_map = sync.see_map(planted(geometry.IDENTITY, 5), geometry.invert(sync.TURNS[index]))
+    turn, correlation = search.best_turn(turned_map)
+    np.testing.assert_array_equal(turn, sync.TURNS[index])
+    expected = sync.correlate_frame(sync.see_map(turned_map, turn), search.sync, geometry.IDENTITY)
+    assert correlation == pytest.approx(expected, abs=1e-3)
+
+
+def test_scores_are_those_of_the_carrier_laid_into_the_map() -> None:
+    """Against plain products with the carrier as the map would show it, at places all over one size."""
+    planes, seen = opponent_planes(build_sync_carrier(MODEL)), opponent_planes(noise(2))
+    image = np.ascontiguousarray(planes.transpose(1, 2, 0))
+    surfaces = list(FrameGrid(planes, (0.75,), reach=0.0, mirror_reach=0.0).surfaces(seen[None]))
+    assert [one.mirrored for one in surfaces] == [False, True]
+    for one in surfaces:
+        scores, places = one.scores[0, 0], np.arange(one.scores.shape[2]) - 3.0
+        pairs = [(row, column) for row in range(3, 20, 2) for column in range(3, 20, 2)]
+        drawn = []
+        for row, column in pairs:
+            frame = np.array([[1 / 0.75, 0.0, -places[column] / 48], [0.0, 1 / 0.75, -places[row] / 48]])
+            frame = geometry.compose(frame, ABOUT(mirrored=True)) if one.mirrored else frame
+            shown = geometry.sample_frame(image, geometry.invert(frame), (64, 64), (0.0, 0.0))
+            drawn.append(float(np.vdot(shown.transpose(2, 0, 1), seen)))
+        found = [scores[pair] for pair in pairs]
+        assert np.corrcoef(found, drawn)[0, 1] > 0.97
 
 
 def test_the_search_is_deterministic(search: sync.SyncSearch) -> None:

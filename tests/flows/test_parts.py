@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ftforensics.domain.link import Box, Registration
-from ftforensics.engine.search import TURNS
+from ftforensics.engine.sync import TURNS
 from ftforensics.flows.frames import seen_cells, turn_upright
 from ftforensics.flows.parts import cut_part
 from ftforensics.imaging import geometry

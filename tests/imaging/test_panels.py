@@ -139,7 +139,7 @@ def test_the_largest_come_first_and_only_as_many_as_wanted(photographs: Photogra
 
 
 def test_a_jump_counts_where_it_is_all_along_the_line() -> None:
-    levels = np.zeros((20, 40, 3), dtype=np.int16)
+    levels = np.zeros((20, 40, 3), dtype=np.uint8)
     levels[10:] = 50
     shares = jump_shares(levels)
     assert shares.shape == (19,)

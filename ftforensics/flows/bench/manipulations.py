@@ -209,7 +209,7 @@ BATTERY: tuple[Manipulation, ...] = (
     Manipulation(
         name="GAN simulator",
         definition="regenerated through the model's own simulator; a WHITE-BOX figure: the reader was trained through "
-        "an earlier state of it, and tags are shaped under it",
+        "it and earlier states of it, and tags are shaped under it",
         apply=lambda p, m: m.regenerate(SIMULATOR, p, m.random),
     ),
     Manipulation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -162,7 +163,13 @@ def false_positives(
 
 
 @command(
-    app, "quality", examples=("ftf bench quality --images photos/", "ftf bench quality --images photos/ --psnr 42")
+    app,
+    "quality",
+    examples=(
+        "ftf bench quality --images photos/",
+        "ftf bench quality --images photos/ --psnr 42",
+        "ftf bench quality --images photos/ --flicker worst.png",
+    ),
 )
 def quality(
     settings: Settings,
@@ -174,14 +181,32 @@ def quality(
     seed: SeedOption = 1,
     jobs: JobsOption = None,
     work: WorkOption = None,
+    flicker: Annotated[
+        Path | None,
+        typer.Option(
+            "--flicker",
+            metavar="FILE",
+            help="Write the ten most visible tags here, source and tagged picture in turn, as an animated PNG.",
+            show_default=False,
+        ),
+    ] = None,
     out: OutOption = RESULTS_FILE,
 ) -> int:
     """Tag pictures and measure how much of it can be seen: PSNR, SSIM and CIEDE2000, worst pictures included."""
     from ftforensics.flows.bench import quality as flow
+    from ftforensics.flows.bench.flicker import pick_worst, show_worst
+    from ftforensics.media.writing import atomic_write
 
     run = Run(settings, output, "quality", images, limit=limit, seed=seed, jobs=jobs, work=work, out=out)
     with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
         results = flow.measure_quality(pictures, setup, jobs=run.jobs, advance=advance)
+        if flicker is not None:
+            names = pick_worst(results)
+            if names:
+                atomic_write(flicker, show_worst(setup, pictures.pictures, names), clobber=True)
+                output.note(f"In {flicker}, from the upper left: {', '.join(names)}.")
+            else:
+                output.warn(f"No picture was tagged, so {flicker} was not written.")
     notes = (
         "SSIM of lumas, Gaussian window; CIEDE2000 about 1 is just noticeable side by side",
         f"pictures that 'ftf tag' would refuse, left out here: {sum(not result.stages for result in results)}; "

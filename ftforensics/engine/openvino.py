@@ -64,9 +64,12 @@ def compile_graph(data: bytes, subject: str, *, precision: str, streams: int, th
         EngineError: OpenVINO does not take the graph.
     """
     openvino = import_openvino()
-    core = openvino.Core()
     if precision not in PRECISIONS:
         raise BackendUnavailable(f"it does not read with {precision}", remedy="choose another --precision")
+    try:
+        core = openvino.Core()
+    except RuntimeError as exc:
+        raise EngineError("OpenVINO does not start here", subject=subject, remedy="choose --engine onnx") from exc
     if precision == "bf16" and "BF16" not in core.get_property(_CPU, "OPTIMIZATION_CAPABILITIES"):
         raise BackendUnavailable(NO_BF16, remedy=NO_BF16_REMEDY)
     # Threads that are tied to a core wait there for whoever decodes the next picture.
@@ -111,7 +114,8 @@ class OpenVinoReader:
 
     Raises:
         ModelMissing: Files are missing or do not fit the card.
-        BackendUnavailable: The package is missing, or the processor does not compute in this precision.
+        BackendUnavailable: The package is missing, the processor does not compute in this precision, or the graph has
+            no part that bf16 needs in fp32.
         EngineError: OpenVINO does not take the graph.
     """
 
@@ -125,6 +129,11 @@ class OpenVinoReader:
         count = threads or count_usable_cores()
         subject = str(folder / self.card.reader_file)
         pieces = compile_graph(data, subject, precision=precision, streams=count, threads=count)
+        if precision == "bf16" and len(pieces) == 1:
+            # All of it in bf16 reads too coarsely (docs/adr/0014); that must not go unsaid.
+            raise BackendUnavailable(
+                "this reader has no first block that could be kept in fp32", remedy="choose --precision fp32"
+            )
         self._idle: SimpleQueue[list[Any]] = SimpleQueue()
         for _ in range(count):
             self._idle.put([piece.create_infer_request() for piece in pieces])

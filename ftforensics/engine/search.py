@@ -64,7 +64,7 @@ class PictureSearch:
 
     Attributes:
         tries: Every hypothesis that was matched, in order; the first is the picture as it lies.
-        peak: Of the strongest frame that the synchronisation carrier showed, where one was looked for.
+        peak: Of the likeliest frame that the synchronisation carrier showed, where one was looked for.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-PROVEN_SHARE = 0.1
+PROVEN_SHARE = 0.05
 _STEPS = 160
 
 
@@ -59,7 +59,7 @@ def keep_sure(
         gap: Half the width of gaps that are closed.
         least: Fewest cells of a region.
         sure: Least evidence of a whole region.
-        proof: bool (h, w), places that prove a region; where given, a tenth of each region must be such.
+        proof: bool (h, w), places that prove a region; where given, 5 % of each region must be such.
         rounded: Take each region as its convex hull: what is pasted is compact, and where the source shows little of
             its tag the evidence has bays.
     """

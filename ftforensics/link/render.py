@@ -25,6 +25,8 @@ RENDER_PX = 768
 
 _FULL_HEAT = 2.5
 _LEAST_HEAT = 0.35
+# Of a changed region, by what was replaced, to be outlined by that.
+_COVERED_SHARE = 0.5
 _OUTLINE = (255, 255, 255)
 _OUTLINE_EDGE = (20, 20, 20)
 _PANEL = (250, 250, 250)
@@ -38,7 +40,7 @@ def render_difference(suspect: U8, difference: Difference, replaced: Mask | None
         suspect: uint8 (H, W, 3).
         difference: As ``compare`` made it for this suspect.
         replaced: bool (h, w) over the whole suspect, what was replaced by content and tag together; outlined in place
-            of what the difference alone shows, where there is any of it. None where no tag was read.
+            of the changed regions that it covers. None where no tag was read.
 
     Returns:
         PNG, long side 768 px without the legend.
@@ -47,18 +49,17 @@ def render_difference(suspect: U8, difference: Difference, replaced: Mask | None
     size = (base.shape[1], base.shape[0])
     heat = np.clip(cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / _FULL_HEAT, 0, 1)
     seen = cv2.resize(difference.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    changed = outline_changed(difference, size)
+    changed, drawn = outline_changed(difference, size), outline_replaced(difference, replaced, size)
     # What lies between sure places of one changed region is tinted too: a replaced cheek has nothing to differ in.
     heat = np.maximum(heat, _LEAST_HEAT * changed)
     canvas = _grey(base)
     strength = np.clip(heat * 1.6, 0, 0.85)[..., None] * seen[..., None]
     canvas = canvas * (1 - strength) + _colours(np.asarray(heat, np.float32), cv2.COLORMAP_INFERNO) * strength
     picture = np.clip(_veil(canvas, ~seen), 0, 255).astype(np.uint8)
-    both = replaced is not None and bool(replaced.any()) and bool(difference.changed.any())
-    _outline(picture, outline_replaced(replaced, size) if both and replaced is not None else changed)
+    _outline(picture, drawn)
     share = f"{100 * difference.changed_fraction:.1f} % of the shared area"
-    if both:
-        text = f"Outlined: replaced, by differing content and missing tag together. Content differs in {share}"
+    if not np.array_equal(drawn, changed):
+        text = f"Outlined: changed, by content and missing tag together. Content differs from the source in {share}"
     elif difference.changed.any():
         text = f"Outlined: content differs from the source ({share})"
     else:
@@ -96,11 +97,7 @@ def render_survival(
         notes = ["Dark: no tag seen. Whether one could be seen there is not known, so nothing is outlined"]
     else:
         _outline(picture, _gone_within(inside, holes, matrix))
-        missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
-        notes = [
-            f"Outlined: the tag is gone, {100 * missing:.0f} % of where it can be seen",
-            "Dark but not outlined: too busy or too plain to see a tag, gone or not",
-        ]
+        notes = _survival_notes(holes)
     if not inside.all():
         notes.append("Hatched: outside the tagged frame")
     return _with_legend(picture, cv2.COLORMAP_VIRIDIS, ("tag gone", "tag present"), notes)
@@ -108,12 +105,42 @@ def render_survival(
 
 def outline_changed(difference: Difference, size: tuple[int, int]) -> Mask:
     """What ``render_difference`` outlines on a picture of ``size`` (width, height), bool (height, width)."""
-    return enlarge(difference.changed, size)
+    return _enlarge(difference.changed, size)
 
 
-def outline_replaced(replaced: Mask, size: tuple[int, int]) -> Mask:
-    """What ``render_difference`` outlines by both maps on a picture of ``size`` (width, height), bool."""
-    return enlarge(replaced, size)
+def outline_replaced(difference: Difference, replaced: Mask | None, size: tuple[int, int]) -> Mask:
+    """What ``render_difference`` outlines by both maps on a picture of ``size`` (width, height), bool (height, width).
+
+    Nothing where no content differs: then there is no change to outline, and where the tag is gone is another picture.
+
+    A changed region that is hardly covered, because the tag can be read in it, is outlined as the difference shows it:
+    whoever tags a paste anew must not be able to hide it.
+    """
+    changed = outline_changed(difference, size)
+    if replaced is None or not replaced.any() or not changed.any():
+        return changed
+    outlined = _enlarge(replaced, size)
+    count, parts = cv2.connectedComponents(changed.astype(np.uint8))
+    for number in range(1, count):
+        part = parts == number
+        if float(outlined[part].mean()) < _COVERED_SHARE:
+            outlined = outlined | part
+    return outlined
+
+
+def _survival_notes(holes: Holes) -> list[str]:
+    """What the survival map's outline means here, and what its darkness does not."""
+    missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
+    without = f"{100 * missing:.0f} % of where it could be seen"
+    if holes.region.any():
+        return [
+            f"Outlined: where the tag is gone, places included in which none could be seen. It is missing in {without}",
+            "Dark but not outlined: too busy or too plain to see a tag, or too small or unsure a loss",
+        ]
+    return [
+        f"No region without the tag was found. It is missing in {without}",
+        "Dark: too busy or too plain to see a tag, or too small or unsure a loss",
+    ]
 
 
 def outline_gone(holes: Holes, frame: Reals, size: tuple[int, int]) -> Mask:
@@ -179,7 +206,7 @@ def source_mask(matrix: Reals, size: tuple[int, int]) -> Mask:
     return np.asarray((x >= 0) & (x <= 1) & (y >= 0) & (y <= 1) & (depth > 0), np.bool_)
 
 
-def enlarge(mask: Mask, size: tuple[int, int]) -> Mask:
+def _enlarge(mask: Mask, size: tuple[int, int]) -> Mask:
     """A mask at the picture's size, its steps smoothed."""
     grown = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), 3.0) > 0.5, np.bool_)

@@ -2,6 +2,7 @@
 
 In: the difference map and the evidence that the tag is gone. Out: the region in the suspect that both make most likely.
 Where the two pictures agree, that speaks against a hole; where nothing can be told from structure, the tag decides.
+At least 5 % of each region must be changed content or a gone tag by the measure of its own map.
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
     differs = np.clip(difference.difference - CHANGED_LEVEL, -CHANGED_LEVEL, 1.0) * difference.seen
     differs = cv2.resize(differs.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     evidence = np.asarray(gone + DIFFERENCE_WEIGHT * differs, np.float32)
+    changed = cv2.resize(difference.changed.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     return keep_sure(
         divide(evidence, _LENGTH_COST),
         evidence,
         gap=_GAP_CELLS,
         least=_LEAST_CELLS,
         sure=_LEAST_EVIDENCE,
+        proof=changed | (carry(holes.gone.astype(np.float32), frame, size) > 0.5),
         rounded=False,
     )

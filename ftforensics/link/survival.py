@@ -43,6 +43,7 @@ ENERGY_WEIGHT = 0.15
 ENERGY_LOG_OFFSET = 0.85
 TELLING_CORRELATION = 0.3
 UNSEEN_COST = 0.03
+WEAK_SHARE = 0.5
 _ENERGY_LOG_RANGE = (-3.0, 1.5)
 _ENERGY_FLOOR = 0.05
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
@@ -102,8 +103,9 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
 class Holes:
     """bool (G, G) each: ``visible``, where the tag must show if it is there, and ``gone``, where it does not.
 
-    ``region`` is the outline's: what is gone and holds together, places included in which no tag could show. None of it
-    is where nothing is visible. ``evidence`` is float32 (G, G): positive where the tag is gone, 0 where not in view.
+    ``region`` is the outline's: what is gone and holds together, places included in which no tag could show; at least
+    5 % of each of its parts is ``gone``. ``evidence`` is float32 (G, G): positive where the tag is gone, 0 where not in
+    view, and everywhere if too little is visible to judge by.
     """
 
     visible: Mask
@@ -140,9 +142,9 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
     due = np.clip(kept, 0.0, 1.0) * source.correlation
     visible = clear & (due >= survival.present_from)
     gone = visible & (survival.correlation < survival.present_from) & (survival.correlation < GONE_SHARE * due)
-    evidence = _weigh(survival, source, frame)
-    region = np.zeros(shape, np.bool_)
+    region, evidence = np.zeros(shape, np.bool_), np.zeros(shape, np.float32)
     if int(visible.sum()) >= MIN_CELLS:
+        evidence = _weigh(survival, source, frame)
         found = divide(evidence, _LENGTH_COST) & frame
         region = frame & keep_sure(
             found,
@@ -150,7 +152,7 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
             gap=_GAP_CELLS,
             least=_LEAST_CELLS,
             sure=_LEAST_EVIDENCE,
-            proof=clear,
+            proof=gone,
             rounded=True,
         )
     return Holes(visible=visible, gone=gone, region=region, evidence=evidence)
@@ -176,6 +178,8 @@ def _weigh(survival: SurvivalMap, source: SurvivalMap, frame: Mask) -> F32:
     # Where the source shows no tag, that little is read says nothing about one, and no hole should grow over it alone.
     telling = np.clip(source.correlation / TELLING_CORRELATION, 0.0, 1.0)
     evidence = lacking + np.where(silence > 0.0, telling, 1.0) * silence - UNSEEN_COST * (1.0 - telling)
+    # Dividing by what is kept multiplies noise as well; where little is kept, less must follow from the same numbers.
+    evidence *= min(1.0, kept / WEAK_SHARE) ** 2
     return np.where(frame, evidence, 0.0).astype(np.float32)
 
 

@@ -2,7 +2,7 @@
 
 The bound: for a picture made without the carrier key every record's word is uniform over the key's mask, so the chance
 p of scoring z is the share of the 2^128 sign patterns that do (``codec.tails``), never above Hoeffding's exp(-z^2 / 2)
-(JASA 58, 1963, theorem 2), and E = records x keys x hypotheses x p.
+(JASA 58, 1963, theorem 2), and E = records x keys x the count of the hypothesis x p.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 import io
 
+import cv2
 import numpy as np
 import pytest
 from link_pictures import mirror, paste, photograph, resize
@@ -8,7 +9,8 @@ from PIL import Image
 from ftforensics.link import fingerprint
 from ftforensics.link.difference import compare
 from ftforensics.link.register import matrix_of, register
-from ftforensics.link.render import render_difference, render_survival
+from ftforensics.link.render import outline_changed, outline_replaced, render_difference, render_survival
+from ftforensics.link.replaced import find_replaced
 from ftforensics.link.survival import Holes, SurvivalMap
 
 
@@ -102,3 +104,45 @@ def test_small_suspects_are_enlarged():
     small = resize(photograph(), 200)
     _, difference = _compared(small)
     assert _open(render_difference(small, difference)).shape[1] == 768
+
+
+def _two_changes():
+    """A suspect with two pasted regions, and its comparison with the source."""
+    fake, _ = paste(photograph(), photograph("chelsea"), (0.42, 0.25), (0.14, 0.19))
+    fake, _ = paste(fake, photograph("coffee"), (0.75, 0.7), (0.1, 0.1))
+    _, difference = _compared(fake)
+    assert cv2.connectedComponents(difference.changed.astype(np.uint8))[0] >= 3
+    return fake, difference
+
+
+def test_a_changed_region_in_which_the_tag_is_left_is_outlined_all_the_same():
+    fake, difference = _two_changes()
+    gone = np.zeros((64, 64), np.bool_)
+    gone[1:32, 15:39] = True
+    evidence = np.where(gone, 1.0, -1.0).astype(np.float32)
+    replaced = find_replaced(
+        difference, Holes(visible=np.ones_like(gone), gone=gone, region=gone, evidence=evidence), np.eye(3)
+    )
+    outlined = outline_replaced(difference, replaced, (768, 768))
+    changed = outline_changed(difference, (768, 768))
+    count, parts = cv2.connectedComponents(changed.astype(np.uint8))
+    assert [float(outlined[parts == number].mean()) > 0.5 for number in range(1, count)] == [True] * (count - 1)
+    assert render_difference(fake, difference, replaced) != render_difference(fake, difference)
+
+
+def test_nothing_is_outlined_by_a_missing_tag_alone():
+    _, difference = _compared(photograph())
+    everywhere = np.ones((64, 64), np.bool_)
+    replaced = find_replaced(difference, _holes(everywhere, everywhere), np.eye(3))
+    assert not outline_replaced(difference, replaced, (768, 768)).any()
+
+
+def test_evidence_without_a_changed_or_tagless_place_outlines_nothing():
+    _, difference = _two_changes()
+    nothing = np.zeros((64, 64), np.bool_)
+    doubtful = np.zeros((64, 64), np.float32)
+    doubtful[44:60, 4:24] = 0.6
+    replaced = find_replaced(
+        difference, Holes(visible=nothing, gone=nothing, region=nothing, evidence=doubtful), np.eye(3)
+    )
+    assert not outline_replaced(difference, replaced, (768, 768))[560:700, 80:260].any()

@@ -170,6 +170,25 @@ def test_a_tag_that_is_weak_everywhere_is_seen_nowhere_and_gone_nowhere():
         assert not (holes.gone & ~holes.visible).any()
 
 
+@pytest.mark.parametrize(("noise", "most"), [(1.8, 0.0), (2.2, 0.03), (3.0, 0.05), (3.5, 0.08)])
+def test_a_tag_that_is_weak_everywhere_is_hardly_outlined(noise, most):
+    tag = _tag()
+    source = build_survival(_read(tag, 0.3, seed=5), tag)
+    outlined = [
+        find_holes(build_survival(_read(tag, noise, seed=seed), tag), source).region.mean() for seed in range(10, 16)
+    ]
+    assert np.mean(outlined) <= most
+
+
+def test_every_part_of_the_outline_is_in_part_gone():
+    tag, hole = _tag(), _hole()
+    source = build_survival(_read(tag, 0.3, seed=5), tag)
+    for noise in (0.5, 1.0, 1.5, 2.0, 2.5):
+        holes = find_holes(build_survival(_read(tag * ~hole, noise, seed=7), tag), source)
+        count, parts = cv2.connectedComponents(holes.region.astype(np.uint8))
+        assert all(holes.gone[parts == number].mean() >= 0.015 for number in range(1, count))
+
+
 def test_what_is_not_in_view_is_no_hole():
     tag, seen = _tag(), np.zeros((GRID, GRID), np.bool_)
     seen[:, 32:] = True

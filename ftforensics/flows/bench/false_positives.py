@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ftforensics import attacks, codec, engine, imaging
 from ftforensics.attacks import handling, warps
-from ftforensics.codec import channel, matching, tails, words
+from ftforensics.codec import matching
 from ftforensics.codec.channel import WORD_BITS
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence
-from ftforensics.engine import reading, sync, sync_grid, sync_warp
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.errors import WriteFailed
@@ -39,26 +39,11 @@ from ftforensics.flows.bench.statistics import upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.bench.workers import run_tasks
 from ftforensics.flows.tag import READ_PX
-from ftforensics.imaging import borders, geometry
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
 # Views of a picture that are in memory together.
 BATCH = 32
-_READ_BY = (
-    handling,
-    warps,
-    channel,
-    matching,
-    tails,
-    words,
-    reading,
-    sync,
-    sync_grid,
-    sync_warp,
-    borders,
-    geometry,
-    identities,
-)
+_READ_BY = (attacks, codec, engine, imaging, identities)
 
 # Share of the untagged reads that pictures of the other two kinds get, each.
 TAGGED_SHARE = 0.1
@@ -158,9 +143,10 @@ class FalsePositiveWorker:
 
 def _describe(setup: FalsePositiveSetup, bench: Bench) -> str:
     """All that a picture's outcomes depend on, the code that draws and reads included."""
-    code = [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in _READ_BY]
+    files = [file for package in _READ_BY for file in sorted(Path(str(package.__file__)).parent.glob("*.py"))]
+    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (*files, Path(__file__))]
     facts = {
-        "code": [*code, hashlib.sha256(Path(__file__).read_bytes()).hexdigest()],
+        "code": code,
         "tags": bench.tagger.basis,
         "seed": setup.setup.seed,
         "books": [setup.issuer_book.words_path.name, setup.other_book.words_path.name],
@@ -327,7 +313,7 @@ def summarise_false_positives(results: Sequence[Sequence[Outcome]], records: int
                 | {
                     "present_pictures": sum(any(outcome.present for outcome in part) for part in by_picture),
                     "largest_z": _largest([outcome.best_z for outcome in outcomes]),
-                    "needed_z": needed_z(records, budget.counts("direct")),
+                    "needed_z": needed_z(records, budget.counts(budget.mode)),
                     "largest_presence": _largest([outcome.presence for outcome in outcomes]),
                     "largest_peak": _largest([outcome.sync_peak for outcome in outcomes]),
                 }

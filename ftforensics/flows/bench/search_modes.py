@@ -131,7 +131,7 @@ def _key(name: str) -> str:
 
 SEARCH_COLUMNS: tuple[Column, ...] = (
     Column(key="mode", label="search"),
-    Column(key="hypotheses", label="hypotheses charged", kind="count"),
+    Column(key="hypotheses", label="hypotheses allowed", kind="count"),
     Column(key="needed_z", label="z needed, bits equally loud", kind="number", digits=2),
     Column(key="median_ms", label="untagged, median ms", kind="number", digits=0),
     Column(key="p95_ms", label="95 % within, ms", kind="number", digits=0),

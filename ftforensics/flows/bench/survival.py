@@ -161,7 +161,9 @@ class SurvivalWorker:
             gone = render.outline_gone(holes, frame, size)
             judged = render.outline_gone(replace(holes, region=holes.visible), frame, size)
             visible = float(judged[wanted].mean()) if wanted.any() else 0.0
-            both = gone if compared is None else render.outline_replaced(find_replaced(compared, holes, frame), size)
+            both = gone
+            if compared is not None:
+                both = render.outline_replaced(compared, find_replaced(compared, holes, frame), size)
         return Outlined(
             paste=name,
             after=after,

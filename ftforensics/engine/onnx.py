@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ftforensics.engine.models import load_card, load_graph
 from ftforensics.engine.processor import count_usable_cores
 from ftforensics.engine.quantised import load_quantised
+from ftforensics.engine.reader import to_input
 from ftforensics.errors import EngineError, ModelMissing
 
 Floats = NDArray[np.float32]
@@ -79,9 +80,16 @@ class OnnxReader:
         self._session = build_session(data, str(folder / self.card.reader_file), threads)
         # Several pictures at once, each by itself: one leaves cores idle between its layers. The bytes are the same.
         self._pool = ThreadPoolExecutor(threads or count_usable_cores())
+        self._is_closed = False
 
     def read(self, pictures: Pixels) -> Floats:
-        """See ``engine.reader.Reader.read``."""
+        """See ``engine.reader.Reader.read``.
+
+        Raises:
+            EngineError: It was closed.
+        """
+        if self._is_closed:
+            raise EngineError("this reader was closed", subject=self.backend, remedy="open it again")
         planes = np.empty((len(pictures), 3, self.card.grid, self.card.grid), dtype=np.float32)
         run = map if len(pictures) < 2 else self._pool.map
         for at, residual in enumerate(run(self._read_one, pictures)):
@@ -89,12 +97,12 @@ class OnnxReader:
         return planes
 
     def _read_one(self, picture: Pixels) -> Floats:
-        single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
-        residual: Floats = self._session.run(None, {"picture": single})[0][0]
+        residual: Floats = self._session.run(None, {"picture": to_input(picture)})[0][0]
         return residual
 
     def close(self) -> None:
         """See ``engine.reader.Reader.close``."""
+        self._is_closed = True
         self._pool.shutdown()
 
 

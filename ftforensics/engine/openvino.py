@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ftforensics.engine.models import load_card, load_graph
 from ftforensics.engine.processor import NO_BF16, NO_BF16_REMEDY, count_usable_cores
+from ftforensics.engine.reader import to_input
 from ftforensics.errors import BackendUnavailable, EngineError
 
 Floats = NDArray[np.float32]
@@ -154,10 +155,9 @@ class OpenVinoReader:
         return planes
 
     def _read_one(self, picture: Pixels) -> Floats:
-        single = np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
         requests = self._idle.get()
         try:
-            residual: Floats = run_pieces(requests, single)[0].copy()
+            residual: Floats = run_pieces(requests, to_input(picture))[0].copy()
         finally:
             self._idle.put(requests)
         return residual

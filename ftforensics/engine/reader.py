@@ -14,6 +14,11 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 
+def to_input(picture: Pixels) -> Floats:
+    """A picture uint8 (P, P, 3) as reader graphs take it: float32 (1, 3, P, P) in [0, 1]."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None] * np.float32(1.0 / 255.0))
+
+
 class Reader(Protocol):
     """Runs one model. ``backend``, ``precision`` and ``engine_sha256`` go into every finding.
 

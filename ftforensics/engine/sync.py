@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import GRID
 from ftforensics.engine.sync_climb import Climber
-from ftforensics.engine.sync_grid import FrameGrid, Peak, opponent_planes, standing_of
+from ftforensics.engine.sync_grid import MIRROR, FrameGrid, Peak, opponent_planes, standing_of
 from ftforensics.imaging import geometry
 
 Floats = NDArray[np.float32]
@@ -117,10 +117,9 @@ def turn_about(angle_deg: float, aspect: float, centre: tuple[float, float] = (0
 
 
 _QUARTERS = tuple(turn_about(angle, 1.0) for angle in (90.0, 180.0, 270.0))
-_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 # How a picture can lie that lost its EXIF orientation: tagged frame to picture. Mirrored left to right is among the
 # crops that are searched.
-TURNS = (*_QUARTERS, *(geometry.compose(turn, _MIRROR) for turn in _QUARTERS))
+TURNS = (*_QUARTERS, *(geometry.compose(turn, MIRROR) for turn in _QUARTERS))
 
 
 class SyncSearch:

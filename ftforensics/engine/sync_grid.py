@@ -29,7 +29,7 @@ _SLACK_CELLS = 3.0
 _PRIOR = 300
 # The strongest are told; most are neighbours of a stronger one.
 _MOST_PEAKS = 128
-_MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+MIRROR = np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
 
 
 def opponent_planes(residual: Floats) -> Floats:
@@ -74,7 +74,7 @@ class Peak:
         """The tagged frame's unit coordinates to those of the map that is shown."""
         across = [1.0 / self.wide, 0.0, -self.left / GRID / self.wide]
         frame = np.array([across, [0.0, 1.0 / self.tall, -self.top / GRID / self.tall]])
-        return geometry.compose(self.view, geometry.compose(frame, _MIRROR) if self.mirrored else frame)
+        return geometry.compose(self.view, geometry.compose(frame, MIRROR) if self.mirrored else frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.engine.informed import signed_carriers
 from ftforensics.engine.onnx import BATCH, OnnxEmbedder, OnnxReader, OnnxSimulator
 from ftforensics.engine.ring import RingKey
+from ftforensics.errors import EngineError
 from ftforensics.imaging.quality import psnr_db
 from ftforensics.imaging.resample import resize
 
@@ -39,6 +40,15 @@ def test_maps_have_their_shape(together: np.ndarray) -> None:
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
     assert 0.01 < together.std() < 10
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_closed_reader_reads_no_more(count: int, model_folder: Path, views: np.ndarray) -> None:
+    reader = OnnxReader(model_folder, threads=1)
+    reader.close()
+    reader.close()
+    with pytest.raises(EngineError, match="was closed"):
+        reader.read(views[:count])
 
 
 @pytest.mark.parametrize("index", [0, BATCH - 1, BATCH + 2])

@@ -167,7 +167,8 @@ FURTHER: tuple[Requirement, ...] = (
         for family in (*FAMILIES, MEAN)
     ),
     *(
-        _of("survival", (("paste", paste), ("after", after)), "f1", 0.85, f"survival map, {paste}, {after}: F1")
+        _of("survival", (("paste", paste), ("after", after)), key, 0.85, f"{label}, {paste}, {after}: F1")
+        for key, label in (("f1", "survival map"), ("replaced_f1", "both maps weighed together"))
         for paste in PASTES
         for after in AFTER
     ),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ Pixels = NDArray[np.uint8]
 PRECISIONS = {"bf16": "bf16", "fp32": "f32"}
 _CPU = "CPU"
 _TELEMETRY = "openvino_telemetry"
+_FIRST_USE = Lock()
 
 
 def import_openvino() -> Any:
@@ -138,6 +140,15 @@ class OpenVinoReader:
         self._idle: SimpleQueue[list[Any]] = SimpleQueue()
         for _ in range(count):
             self._idle.put([piece.create_infer_request() for piece in pieces])
+        # The bindings prepare themselves for NumPy at their first use, and two threads that do so at once wait for each
+        # other for ever. So the first use is here, by one.
+        nothing = np.zeros((self.card.input_px, self.card.input_px, 3), dtype=np.uint8)
+        try:
+            with _FIRST_USE:
+                for _ in range(count):
+                    self._read_one(nothing)
+        except RuntimeError as exc:
+            raise EngineError("OpenVINO cannot run this graph", subject=subject, remedy="choose --engine onnx") from exc
         self._pool = ThreadPoolExecutor(count)
 
     def read(self, pictures: Pixels) -> Floats:

@@ -59,6 +59,27 @@ def test_maps_have_their_shape(reader: OpenVinoReader, pictures: np.ndarray) -> 
     assert reader.read(pictures[:0]).shape == (0, 3, 64, 64)
 
 
+AT_ONCE = """
+import sys
+from pathlib import Path
+import numpy as np
+from ftforensics.engine.openvino import OpenVinoReader
+reader = OpenVinoReader(Path(sys.argv[1]), threads=4, precision="fp32")
+# Threads that take turns as often as can be meet in whatever is done only once.
+sys.setswitchinterval(1e-6)
+print(reader.read(np.zeros((8, 128, 128, 3), np.uint8)).shape)
+"""
+
+
+@needs_openvino
+def test_the_first_pictures_of_a_process_can_be_read_at_once(model_folder: Path) -> None:
+    for _ in range(4):
+        done = subprocess.run(
+            [sys.executable, "-c", AT_ONCE, str(model_folder)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout.strip()) == (0, "(8, 3, 64, 64)"), done.stderr
+
+
 @needs_openvino
 def test_a_closed_reader_reads_no_more(model_folder: Path, pictures: np.ndarray) -> None:
     reader = OpenVinoReader(model_folder, threads=1, precision="fp32")

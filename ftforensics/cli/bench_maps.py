@@ -98,8 +98,9 @@ def search(
     with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
         results = flow.measure_search(pictures, setup, records=records, jobs=run.jobs, advance=advance)
     notes = (
-        f"each mode reads the same pictures, against {records:,} records under one carrier key, and is charged for its "
-        "whole budget of hypotheses: more search needs a larger z for the same chance of a wrong identity (E <= 1e-6)",
+        f"each mode reads the same pictures, against {records:,} records under one carrier key; all hypotheses that it "
+        "allows count, used or not, so that more search needs a larger z through a found frame for the same chance "
+        "of a wrong identity (E <= 1e-6)",
         "content is told the frame in which the picture registers to its own source, where it does, as a scan whose "
         "registry holds that source is; blind and deep are told nothing here, while a scan in these modes tries what "
         "content suggests first, and so finds what either finds",

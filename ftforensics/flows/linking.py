@@ -222,7 +222,7 @@ class Linker:
         seen = None if tag.geometry.mode == "direct" else seen_cells(frame, local.correlation.shape[0])
         source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
         holes = None if source is None else survival.find_holes(local, source, seen)
-        matrix = np.vstack([frame, [0.0, 0.0, 1.0]])
+        matrix = geometry.homogeneous(frame)
         overlay = as_png("survival", render.render_survival(pixels, local, matrix, holes))
         return _Mapped(expected=expected, local=local, seen=seen, holes=holes, overlay=overlay)
 
@@ -323,7 +323,7 @@ def _measure(
     measured = difference.compare(pixels, preview, registration)
     replaced = None
     if holes is not None and frame is not None and measured.changed.any():
-        replaced = find_replaced(measured, holes, np.vstack([frame, [0.0, 0.0, 1.0]]))
+        replaced = find_replaced(measured, holes, geometry.homogeneous(frame))
     pictures = (
         stored_jpeg(row.preview),
         as_png("difference", render.render_difference(pixels, measured, replaced)),

@@ -35,7 +35,7 @@ class Part:
         """A registration of the part as one of the whole picture."""
         if self.region is None:
             return registration
-        outward = np.vstack([_frame(self.region), [0.0, 0.0, 1.0]])
+        outward = geometry.homogeneous(_frame(self.region))
         matrix = outward @ np.asarray(registration.homography, dtype=np.float64).reshape(3, 3)
         return replace(
             registration,

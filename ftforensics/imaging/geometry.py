@@ -22,15 +22,20 @@ IDENTITY: Affine = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 WHOLE: Rectangle = (0.0, 0.0, 1.0, 1.0)
 
 
+def homogeneous(affine: Affine) -> NDArray[np.float64]:
+    """An affine map (2, 3) as a matrix (3, 3) of homogeneous coordinates."""
+    return np.vstack([affine, [0.0, 0.0, 1.0]])
+
+
 def compose(outer: Affine, inner: Affine) -> Affine:
     """The map that applies ``inner`` first."""
-    full = np.vstack([inner, [0.0, 0.0, 1.0]])
+    full = homogeneous(inner)
     return np.asarray(outer @ full)
 
 
 def invert(affine: Affine) -> Affine:
     """The inverse map; raises numpy's LinAlgError for a degenerate one."""
-    return np.asarray(np.linalg.inv(np.vstack([affine, [0.0, 0.0, 1.0]]))[:2])
+    return np.asarray(np.linalg.inv(homogeneous(affine))[:2])
 
 
 def bounds(frame: Affine) -> Rectangle:

@@ -49,7 +49,8 @@ def render_difference(suspect: U8, difference: Difference, replaced: Mask | None
     size = (base.shape[1], base.shape[0])
     heat = np.clip(cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / _FULL_HEAT, 0, 1)
     seen = cv2.resize(difference.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    changed, drawn = outline_changed(difference, size), outline_replaced(difference, replaced, size)
+    changed = outline_changed(difference, size)
+    drawn = outline_replaced(changed, replaced)
     # What lies between sure places of one changed region is tinted too: a replaced cheek has nothing to differ in.
     heat = np.maximum(heat, _LEAST_HEAT * changed)
     canvas = _grey(base)
@@ -108,18 +109,18 @@ def outline_changed(difference: Difference, size: tuple[int, int]) -> Mask:
     return _enlarge(difference.changed, size)
 
 
-def outline_replaced(difference: Difference, replaced: Mask | None, size: tuple[int, int]) -> Mask:
-    """What ``render_difference`` outlines by both maps on a picture of ``size`` (width, height), bool (height, width).
+def outline_replaced(changed: Mask, replaced: Mask | None) -> Mask:
+    """What ``render_difference`` outlines by both maps, bool (height, width), given ``outline_changed`` of that size.
 
     Nothing where no content differs: then there is no change to outline, and where the tag is gone is another picture.
 
     A changed region that is hardly covered, because the tag can be read in it, is outlined as the difference shows it:
     whoever tags a paste anew must not be able to hide it.
     """
-    changed = outline_changed(difference, size)
     if replaced is None or not replaced.any() or not changed.any():
         return changed
-    outlined = _enlarge(replaced, size)
+    height, width = changed.shape
+    outlined = _enlarge(replaced, (width, height))
     count, parts = cv2.connectedComponents(changed.astype(np.uint8))
     for number in range(1, count):
         part = parts == number

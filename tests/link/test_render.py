@@ -123,8 +123,8 @@ def test_a_changed_region_in_which_the_tag_is_left_is_outlined_all_the_same():
     replaced = find_replaced(
         difference, Holes(visible=np.ones_like(gone), gone=gone, region=gone, evidence=evidence), np.eye(3)
     )
-    outlined = outline_replaced(difference, replaced, (768, 768))
     changed = outline_changed(difference, (768, 768))
+    outlined = outline_replaced(changed, replaced)
     count, parts = cv2.connectedComponents(changed.astype(np.uint8))
     assert [float(outlined[parts == number].mean()) > 0.5 for number in range(1, count)] == [True] * (count - 1)
     assert render_difference(fake, difference, replaced) != render_difference(fake, difference)
@@ -134,7 +134,7 @@ def test_nothing_is_outlined_by_a_missing_tag_alone():
     _, difference = _compared(photograph())
     everywhere = np.ones((64, 64), np.bool_)
     replaced = find_replaced(difference, _holes(everywhere, everywhere), np.eye(3))
-    assert not outline_replaced(difference, replaced, (768, 768)).any()
+    assert not outline_replaced(outline_changed(difference, (768, 768)), replaced).any()
 
 
 def test_evidence_without_a_changed_or_tagless_place_outlines_nothing():
@@ -145,4 +145,4 @@ def test_evidence_without_a_changed_or_tagless_place_outlines_nothing():
     replaced = find_replaced(
         difference, Holes(visible=nothing, gone=nothing, region=nothing, evidence=doubtful), np.eye(3)
     )
-    assert not outline_replaced(difference, replaced, (768, 768))[560:700, 80:260].any()
+    assert not outline_replaced(outline_changed(difference, (768, 768)), replaced)[560:700, 80:260].any()

@@ -28,6 +28,7 @@ from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import seen_cells
 from ftforensics.flows.tag import READ_PX
+from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 from ftforensics.link import difference, fingerprint, register, render, survival
@@ -157,13 +158,13 @@ class SurvivalWorker:
         gone, visible, both = np.zeros_like(wanted), 0.0, changed
         if isinstance(tag, MatchedTag) and identified:
             holes = find_holes(reading, tag, source)
-            frame = np.vstack([np.asarray(tag.geometry.matrix).reshape(2, 3), [0.0, 0.0, 1.0]])
+            frame = geometry.homogeneous(np.asarray(tag.geometry.matrix).reshape(2, 3))
             gone = render.outline_gone(holes, frame, size)
             judged = render.outline_gone(replace(holes, region=holes.visible), frame, size)
             visible = float(judged[wanted].mean()) if wanted.any() else 0.0
             both = gone
             if compared is not None:
-                both = render.outline_replaced(compared, find_replaced(compared, holes, frame), size)
+                both = render.outline_replaced(changed, find_replaced(compared, holes, frame))
         return Outlined(
             paste=name,
             after=after,

@@ -10,16 +10,15 @@ code and the runner-up's z are what there is to go by.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, fsum, sqrt
+from math import fsum, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.codec.channel import PARITY_BYTES, WORD_BITS, WORD_BYTES, ChannelKey, Correction, decode
+from ftforensics.codec.channel import WORD_BITS
 from ftforensics.codec.tails import chance_p
 from ftforensics.codec.words import PackedWords, exact_scores, find_nearest, pack_words
 
-BLIND_LIMIT = 1e-6
 Z_MAX = sqrt(WORD_BITS)
 _CHUNK = 8192
 _UNIT = 2.0**40
@@ -86,44 +85,3 @@ def _levels(soft: Floats) -> NDArray[np.int64]:
 def e_value(soft: Floats, z: float, *, records: int, carrier_keys: int, hypotheses: int) -> float:
     """Expected number of chance matches as good as z, for soft bits (128,), among everything that was compared."""
     return records * carrier_keys * hypotheses * chance_p(soft, z)
-
-
-def blind_false_accept_p(errors: int, erasures: int) -> float:
-    """Chance that random bits decode with at most ``errors`` symbol errors after ``erasures`` chosen erasures.
-
-    A union bound over the words in reach: with f erasures, 16 - f known symbols, e errors among them, 256^8 words of
-    256^16.
-    """
-    known = WORD_BYTES - erasures
-    reach = sum(comb(known, count) * 255**count for count in range(errors + 1))
-    return min(1.0, float(reach) * 256.0 ** (erasures - PARITY_BYTES))
-
-
-@dataclass(frozen=True, slots=True)
-class BlindDecode:
-    """A word found without a registry, and the bound on finding one by chance over everything that was tried."""
-
-    correction: Correction
-    false_accept_p: float
-
-
-def decode_blind(soft: Floats, key: ChannelKey, *, trials: int) -> BlindDecode | None:
-    """Reed-Solomon decoding with 0, then 2 erasures, each allowed half of the false-accept budget of 1e-6.
-
-    How many symbol errors are believed depends on ``trials`` alone, never on the picture, so the bound holds as a sum.
-
-    Args:
-        soft: Soft bits (128,).
-        key: The carrier key's mask and interleaver.
-        trials: Pictures x carrier keys x hypotheses decoded in the case, this one included.
-    """
-    if not np.isfinite(soft).all() or not np.any(soft):
-        return None
-    for erasures in (0, 2):
-        correction = decode(soft, key, erasures)
-        if correction is None:
-            continue
-        bound = blind_false_accept_p(correction.errors, erasures) * trials
-        if bound <= BLIND_LIMIT / 2.0:
-            return BlindDecode(correction=correction, false_accept_p=bound)
-    return None

@@ -56,7 +56,11 @@ class MatchedTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedTag:
-    """Blind Reed-Solomon decoding, accepted only under the false-accept bound."""
+    """A word of the channel code read without a registry, accepted only under the false-accept bound.
+
+    ``z`` is as for a match, ``runner_up_z`` that of the next-best word of all that the code has; None in findings of
+    before they were kept.
+    """
 
     tag_id: str
     carrier_key_id: str
@@ -64,6 +68,8 @@ class DecodedTag:
     erasures: int
     false_accept_p: float
     geometry: Geometry
+    z: float | None = None
+    runner_up_z: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ftforensics.codec import channel, matching
+from ftforensics.codec.blind import decode_blind
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag
 from ftforensics.engine.ring import Book
 from ftforensics.engine.search_budget import SearchBudget
@@ -68,18 +69,20 @@ class Matcher:
 
     def decode(self, tried: Try) -> DecodedTag | None:
         """A word that decodes under a key without a registry, within the bound on false accepts; or None."""
-        trials = self._pictures * max(1, len(self._books)) * self._budget.hypotheses
+        trials = self._pictures * max(1, len(self._books)) * self._budget.counts(tried.mode)
         for book in self._books:
-            blind = matching.decode_blind(tried.soft_bits(book), book.key.channel, trials=trials)
+            found = decode_blind(tried.soft_bits(book), book.key.channel, trials=trials)
             # A registered id that did not match well enough must not be called unregistered.
-            if blind is not None and not _is_registered(blind.correction.tag_id, book):
+            if found is not None and not _is_registered(found.word.tag_id, book):
                 return DecodedTag(
-                    tag_id=blind.correction.tag_id,
+                    tag_id=found.word.tag_id,
                     carrier_key_id=book.key.key_id,
-                    symbols_corrected=blind.correction.symbols_corrected,
-                    erasures=blind.correction.erasures,
-                    false_accept_p=blind.false_accept_p,
+                    symbols_corrected=found.word.symbols_corrected,
+                    erasures=0,
+                    false_accept_p=found.false_accept_p,
                     geometry=tried.geometry,
+                    z=found.word.z,
+                    runner_up_z=found.runner_up_z,
                 )
         return None
 

@@ -1,9 +1,9 @@
 """The search for tags in one picture: stage after stage, cheapest first, until one finds something.
 
 Enters: a picture and its direct residual map. Leaves: every tag that was found, each with its frame. The stages: the
-picture as it lies; frames that content suggests; quarter turns; panels of an assembled picture; inside a plain border;
-frames that the synchronisation carrier shows. Wherever a first tag was found, the panels beside it are read as well,
-since a picture may be assembled from several tagged ones.
+picture as it lies, then with small warps undone; frames that content suggests; quarter turns; panels of an assembled
+picture; inside a plain border; frames that the synchronisation carrier shows. Wherever a first tag was found, the
+panels beside it are read as well, since a picture may be assembled from several tagged ones.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class PictureSearch:
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
         """
         direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
-        first = self._match(direct)
+        first = self._match(direct) or self._read_straightened(direct)
         if first is None and suggest_frames is not None and self._budget.content_frames:
             first = self._read_suggested(suggest_frames())
         if not self._budget.is_blind:
@@ -117,6 +117,13 @@ class PictureSearch:
 
     def _read(self, frame: geometry.Affine) -> Floats:
         return np.asarray(self._read_frames([frame])[0])
+
+    def _read_straightened(self, direct: Try) -> Hit | None:
+        """The picture as it lies with small warps undone, where its map shows enough of the carrier to tell them."""
+        if not self._budget.straightened_reads or self.presence(direct.residual) < LEAST_PRESENCE:
+            return None
+        straight = straighten(direct.residual, self._sync_search.sync)
+        return self._match(Try(residual=straight, frame=direct.frame, mode=self._mode))
 
     def _read_suggested(self, frames: Sequence[geometry.Affine]) -> Hit | None:
         for frame in frames[: self._budget.content_frames]:

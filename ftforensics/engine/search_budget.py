@@ -52,6 +52,11 @@ class SearchBudget:
         return TURNED_READS if self.is_blind else 0
 
     @property
+    def straightened_reads(self) -> int:
+        """Matches of the picture as it lies with small warps undone."""
+        return 1 if self.is_blind else 0
+
+    @property
     def panels(self) -> int:
         """Panels that are read and matched."""
         return PANELS if self.is_blind else 0
@@ -67,7 +72,7 @@ class SearchBudget:
 
         Suggested and bordered frames are matched twice, and so is the best blind frame once it has been refined.
         """
-        whole = 1 + 2 * (self.content_frames + self.border_frames) + self.turned_reads
+        whole = 1 + self.straightened_reads + 2 * (self.content_frames + self.border_frames) + self.turned_reads
         return whole + self.blind_frames + (2 if self.is_blind else 0) + self.panels + self.searched_panels
 
     def counts(self, mode: SearchMode) -> int:

@@ -12,8 +12,10 @@ import numpy as np
 from ftforensics.imaging.resample import Floats, Pixels, resize
 
 MASK_PX = 128
-_FLOOR = 0.012
-_EXPONENT = 0.6
+_FLOOR = 0.006
+# Activity beyond which a picture hides no more of the tag than here.
+_BUSY = 0.02
+_EXPONENT = 0.8
 _LOWEST, _HIGHEST = 0.3, 2.4
 _END_GAIN, _DARK, _BRIGHT = 0.3, 0.12, 0.05
 
@@ -22,14 +24,16 @@ def build_mask(image: Pixels) -> Floats:
     """Gain map (128, 128) of mean square 1 over the picture squeezed to a square.
 
     Local activity is the standard deviation of the luma's fine structure; its 3x3 minimum keeps gains from leaking out
-    of a textured object into the plain ground beside it, where a halo would show.
+    of a textured object into the plain ground beside it, where a halo would show. Whatever is busy gets the same gain:
+    giving the busiest places still more hides nothing better, makes the largest changes of colour larger and crowds the
+    tag into few places.
     """
     small = resize(image, MASK_PX, MASK_PX).astype(np.float32) / 255.0
     luma = small @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 3.0)
     activity = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2.0))
     activity = cv2.erode(activity, np.ones((3, 3), np.uint8))
-    gain = (activity + _FLOOR) ** _EXPONENT * _headroom(luma)
+    gain = (np.minimum(activity, _BUSY) + _FLOOR) ** _EXPONENT * _headroom(luma)
     gain = gain / np.sqrt(np.mean(gain * gain))
     gain = np.clip(gain, _LOWEST, _HIGHEST)
     gain = cv2.GaussianBlur(gain, (0, 0), 1.5)

@@ -137,8 +137,8 @@ def _tag_cells(finding: Finding) -> dict[str, Cell]:
     return {
         "search": read.geometry.mode if read else reading.search if reading else None,
         "presence": reading.presence if reading else None,
-        "z": matched.z if matched else best_z,
-        "runner_up_z": matched.runner_up_z if matched else None,
+        "z": read.z if read else best_z,
+        "runner_up_z": read.runner_up_z if read else None,
         "e_value": matched.e_value if matched else None,
         "e_case": matched.e_case if matched else None,
         "symbols_corrected": read.symbols_corrected if read else None,

@@ -160,9 +160,15 @@ def _match_rows(tag: MatchedTag) -> list[Statistic]:
 
 
 def _decoded_rows(tag: DecodedTag) -> list[Statistic]:
+    rows = [_corrected_row(tag.symbols_corrected), _erasures_row(tag.erasures)]
+    if tag.z is not None:
+        meaning = "Agreement of the soft values read with the word that was decoded; the most there can be is 11.3."
+        rows.append(Statistic(name="z", value=_z(tag.z), meaning=meaning))
+    if tag.runner_up_z is not None:
+        meaning = "Agreement with the next-best word of all that the code has; the further below z, the clearer."
+        rows.append(Statistic(name="Runner-up z", value=_z(tag.runner_up_z), meaning=meaning))
     return [
-        _corrected_row(tag.symbols_corrected),
-        _erasures_row(tag.erasures),
+        *rows,
         Statistic(
             name="False-read bound",
             value=scientific(tag.false_accept_p),
@@ -172,9 +178,7 @@ def _decoded_rows(tag: DecodedTag) -> list[Statistic]:
 
 
 def _corrected_row(symbols: int) -> Statistic:
-    meaning = (
-        "Symbols of the tag that were read wrong and mended by the error-correcting code (up to 4 without erasures)."
-    )
+    meaning = "Symbols of the tag that were read wrong and mended by the error-correcting code."
     return Statistic(name="Symbols corrected", value=f"{symbols} of 16", meaning=meaning)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from ftforensics import attacks, codec, engine, imaging
 from ftforensics.attacks import handling, warps
 from ftforensics.codec import matching
+from ftforensics.codec.blind import decode_blind
 from ftforensics.codec.channel import WORD_BITS
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
@@ -190,14 +191,14 @@ def read_direct(
         e_value = matching.e_value(bits, z, records=tag_reader.records, carrier_keys=1, hypotheses=hypotheses)
         wrong = e_value * tag_reader.pictures <= LINK_E_LIMIT
         trials = tag_reader.pictures * hypotheses
-        blind = None if wrong else matching.decode_blind(bits, book.key.channel, trials=trials)
+        blind = None if wrong else decode_blind(bits, book.key.channel, trials=trials)
         presence = tag_reader.presence(residual)
         outcomes.append(
             Outcome(
                 population=population,
                 mode="direct",
                 wrong=wrong,
-                decoded=blind is not None and blind.correction.tag_id != tag_id,
+                decoded=blind is not None and blind.word.tag_id != tag_id,
                 present=not wrong and blind is None and presence >= threshold,
                 best_z=z,
                 presence=presence,
@@ -224,7 +225,7 @@ def judge_search(found: Reading, population: str, tag_id: str | None) -> Outcome
         wrong=any(isinstance(tag, MatchedTag) for tag in named),
         decoded=any(isinstance(tag, DecodedTag) and tag.tag_id != tag_id for tag in named),
         present=absent is not None and absent.reason == "present_unreadable",
-        best_z=absent.best_z if absent is not None else _largest([getattr(tag, "z", None) for tag in named]),
+        best_z=_largest([tag.z for tag in named if isinstance(tag, MatchedTag)]) if absent is None else absent.best_z,
         presence=found.presence,
         sync_peak=found.sync_peak,
     )

@@ -18,6 +18,7 @@ from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, TagReader, soft_bits
 from ftforensics.engine.ring import Book
+from ftforensics.engine.sync_warp import straighten
 from ftforensics.flows.bench.identities import leads_with, names_another
 from ftforensics.flows.bench.manipulations import (
     BATTERY,
@@ -47,7 +48,7 @@ class Read:
     ``bits`` is the share of the 128 soft bits with the right sign in the accepted frame, or in the direct one where no
     frame was accepted. ``right`` means matched to the right record at E <= 1e-6, the leading tag being meant; ``wrong``
     an identity of any other, matched or decoded, in whatever region of the picture.
-    ``message`` is the share of the id's 64 bits that Reed-Solomon alone gets right in that frame, ``exact`` says
+    ``message`` is the share of the id's 64 bits that the channel decoder alone gets right in that frame, ``exact`` says
     whether it gets them all.
     """
 
@@ -93,7 +94,8 @@ class RobustnessWorker:
         reads = []
         for (chosen, pixels), residual in zip(views, residuals, strict=True):
             reading = self._tag_reader.identify(pixels, residual)
-            reads.append(judge_reading(chosen.name, reading, self._book, tagged.tag_id, truth))
+            straight = straighten(reading.residual, self._tag_reader.sync)
+            reads.append(judge_reading(chosen.name, reading, straight, self._book, tagged.tag_id, truth))
         return PictureReads(
             name=picture.name,
             folder=picture.folder,
@@ -113,15 +115,17 @@ class RobustnessWorker:
         return views
 
 
-def judge_reading(name: str, reading: Reading, book: Book, tag_id: str, truth: NDArray[np.float32]) -> Read:
-    """What a reading is worth, the truth being known.
+def judge_reading(
+    name: str, reading: Reading, straight: NDArray[np.float32], book: Book, tag_id: str, truth: NDArray[np.float32]
+) -> Read:
+    """What a reading is worth, the truth being known; ``straight`` is its map straightened.
 
     A picture of the battery holds one tag, if any is left. So each other tag that is named is wrong, in a further
     region as well; and the right one counts only where it leads, see ``identities.leads_with``.
     """
     outcome = reading.outcome
     soft = soft_bits(reading.residual, book)
-    message = read_message(soft, book.key.channel, tag_id)
+    message = read_message([soft, soft_bits(straight, book)], book.key.channel, tag_id)
     return Read(
         manipulation=name,
         bits=float(np.mean((soft > 0) == (truth > 0))),

@@ -28,6 +28,8 @@ from ftforensics.imaging.resample import Pixels
 
 # Below, a map shows too little of the carrier to be worth reading anew in that orientation.
 LEAST_PRESENCE = 3.0
+# Straightening follows the carrier; below, there is none to follow. A warp that can be undone leaves more than this.
+_LEAST_TO_STRAIGHTEN = 2.0
 # A rectangle of which this much is covered by another holds no further picture.
 COVERED_SHARE = 0.5
 
@@ -120,7 +122,7 @@ class PictureSearch:
 
     def _read_straightened(self, direct: Try) -> Hit | None:
         """The picture as it lies with small warps undone, where its map shows enough of the carrier to tell them."""
-        if not self._budget.straightened_reads or self.presence(direct.residual) < LEAST_PRESENCE:
+        if not self._budget.straightened_reads or self.presence(direct.residual) < _LEAST_TO_STRAIGHTEN:
             return None
         straight = straighten(direct.residual, self._sync_search.sync)
         return self._match(Try(residual=straight, frame=direct.frame, mode=self._mode))

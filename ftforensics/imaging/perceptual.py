@@ -23,7 +23,7 @@ _END_GAIN, _DARK, _BRIGHT = 0.3, 0.12, 0.05
 def build_mask(image: Pixels) -> Floats:
     """Gain map (128, 128) of mean square 1 over the picture squeezed to a square.
 
-    Local activity is the standard deviation of the luma's fine structure; its 3x3 minimum keeps gains from leaking out
+    Local activity is the standard deviation of the luma's fine structure; its 5x5 minimum keeps gains from leaking out
     of a textured object into the plain ground beside it, where a halo would show. Whatever is busy gets the same gain:
     giving the busiest places still more hides nothing better, makes the largest changes of colour larger and crowds the
     tag into few places.
@@ -32,7 +32,7 @@ def build_mask(image: Pixels) -> Floats:
     luma = small @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     fine = luma - cv2.GaussianBlur(luma, (0, 0), 3.0)
     activity = np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 2.0))
-    activity = cv2.erode(activity, np.ones((3, 3), np.uint8))
+    activity = cv2.erode(activity, np.ones((5, 5), np.uint8))
     gain = (np.minimum(activity, _BUSY) + _FLOOR) ** _EXPONENT * _headroom(luma)
     gain = gain / np.sqrt(np.mean(gain * gain))
     gain = np.clip(gain, _LOWEST, _HIGHEST)

@@ -396,7 +396,7 @@ def test_a_picture_that_lies_as_it_was_tagged_is_read_with_its_bends_undone(
     book = blind.books[0]
     planes = build_tag_planes(channel.encode(OURS, ring_key.channel), ring_key.carriers, blind.sync)
     rows, columns = np.mgrid[0:64, 0:64].astype(np.float32)
-    bend = np.float32(2.0) * np.sin(2 * np.pi * rows / 64).astype(np.float32)
+    bend = np.float32(2.2) * np.sin(np.pi * rows / 64).astype(np.float32)
     bent = cv2.remap(np.ascontiguousarray(planes.transpose(1, 2, 0)), columns + bend, rows - bend, cv2.INTER_CUBIC)
     noise = np.random.default_rng(4).standard_normal(planes.shape).astype(np.float32)
     residual = np.asarray(0.5 * bent.transpose(2, 0, 1) + 1.2 * noise, dtype=np.float32)

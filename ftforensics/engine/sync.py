@@ -85,7 +85,7 @@ def _both(angles: Sequence[float]) -> tuple[float, ...]:
 
 
 SHORT = Breadth(
-    crops=share_steps(1.0, 0.46, 0.036),
+    crops=share_steps(1.0, 0.388, 0.036),
     reach=0.45,
     mirror_reach=0.3,
     borders=share_ladder(1.03, 1.6, 0.03),

@@ -161,6 +161,7 @@ FURTHER: tuple[Requirement, ...] = (
             "collage of four",
         )
     ),
+    _survives("crop to 40 %", "identified", 0.8),
     _survives("swap, crop to 70 %, 480 px, JPEG 60", "identified", 0.9),
     *(
         _of("message", (("family", family),), "message", 0.99, f"message bits after Reed-Solomon: {family}")

@@ -29,6 +29,8 @@ __all__ = ["Reading", "SearchBudget", "TagReader", "soft_bits"]
 
 Floats = NDArray[np.float32]
 
+_DECODED_TRIES = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
@@ -131,10 +133,16 @@ class TagReader:
         return self._reading(hit.tags[0], tuple(hit.tags[1:]), hit.tried, len(search.tries))
 
     def _decoded(self, hits: Sequence[Hit], search: PictureSearch) -> list[Reading]:
-        """Tags of no registry at hand: of the whole picture where nothing matched, and of panels beside what did."""
+        """Tags of no registry at hand: of the whole picture where nothing matched, and of panels beside what did.
+
+        Only where the carrier stands out most: a word that can be told without a registry needs a clear tag, and
+        decoding every hypothesis would cost an untagged picture a fifth of its search.
+        """
         decoded: list[Reading] = []
         taken = [hit.tried.region for hit in hits]
-        for tried in search.tries:
+        free = [tried for tried in search.tries if not any(overlap(tried.region, region) for region in taken)]
+        free.sort(key=lambda tried: -self.presence(tried.residual))
+        for tried in free[:_DECODED_TRIES]:
             if any(overlap(tried.region, region) for region in taken):
                 continue
             tag = self._matcher.decode(tried)

@@ -56,10 +56,10 @@ def read_message(hypotheses: Sequence[Floats], key: ChannelKey, tag_id: str) -> 
         key: The carrier key's mask and interleaver.
         tag_id: The truth.
     """
-    nearest = [(soft, find_near_words(soft, key, 4)[0]) for soft in hypotheses]
-    chance, tag_of_best = min((chance_words(soft, word.z), word.tag_id) for soft, word in nearest)
-    believed = chance <= BELIEVED_WORDS
-    read = channel.parse_tag_id(tag_of_best) if believed else channel.read_message(hypotheses[0], key)
+    nearest = [(soft, find_near_words(soft, key, 4)[0]) for soft in hypotheses if np.any(soft)]
+    ranked = sorted((chance_words(soft, word.z) * len(hypotheses), word.tag_id) for soft, word in nearest)
+    believed = bool(ranked) and ranked[0][0] <= BELIEVED_WORDS
+    read = channel.parse_tag_id(ranked[0][1]) if believed else channel.read_message(hypotheses[0], key)
     truth = channel.parse_tag_id(tag_id)
     right = np.unpackbits(np.frombuffer(read, np.uint8)) == np.unpackbits(np.frombuffer(truth, np.uint8))
     return Message(bits=float(right.mean()), exact=believed and read == truth)

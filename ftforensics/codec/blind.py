@@ -2,8 +2,9 @@
 
 For a picture made without the key, each of the code's 2^64 words is uniform over the mask whatever the soft bits are.
 So the chance that any of them scores z or better is at most 2^64 times that of one (``codec.tails``), by whatever
-decoder it was found. For a picture that does carry a tag under the key that says nothing about *which* word it is: bits
-that were lost speak for several words alike. There the runner-up counts.
+decoder it was found. For a picture that does carry a tag under the key it does not say *which* word it is: bits that
+were lost speak for several words alike. Losses that do not know the key's interleaver hit what distinguishes two words
+as seldom as chance hits a word; the runner-up is a second guard, and no bound (docs/adr/0006).
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ class MatchedTag:
 class DecodedTag:
     """A word of the channel code read without a registry, accepted only under the false-accept bound.
 
-    ``z`` is as for a match, ``runner_up_z`` that of the next-best word of all that the code has; None in findings of
-    before they were kept.
+    ``z`` is as for a match, ``runner_up_z`` that of the next-best word that was found; None in findings of before they
+    were kept.
     """
 
     tag_id: str

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Finding, FurtherTag, ReadingInfo
-from ftforensics.domain.tag import MatchedTag, TagAbsence
+from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import FtfError
@@ -128,6 +128,10 @@ class Examiner:
         else:
             facts, more = self._linker.unmatched(pixels, reading, leads)
             facts = replace(facts, region=cut_part(pixels, reading.region).region)
+        # A lead is told beside a decoded tag, but is not its source: nothing of it may stand where a source does.
+        lead_source, lead = facts.lead_source, facts.lead
+        if isinstance(reading.outcome, DecodedTag):
+            lead_source, lead, more = None, None, ()
         further, shown = self._further(pixels, reading, result.item.acquired_at)
         judged = verdict.judge(replace(facts, further_tags=len(further)))
         finding = Finding(
@@ -141,9 +145,9 @@ class Examiner:
             reading=self._info(reading),
             tag=reading.outcome,
             signature=facts.signature,
-            source=facts.source if facts.source is not None else facts.lead_source,
+            source=facts.source if facts.source is not None else lead_source,
             other_sources=facts.rivals,
-            registration=facts.registration if facts.registration is not None else facts.lead,
+            registration=facts.registration if facts.registration is not None else lead,
             survival=facts.survival,
             region=facts.region,
             further_tags=further,

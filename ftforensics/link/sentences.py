@@ -26,6 +26,9 @@ LEAD_ONLY = (
     "A content lead is a starting point for enquiries, not an identification: no tag confirms it, and pictures of the "
     "same scene or copies of a common original register as well."
 )
+ANOTHER_BY_CONTENT = (
+    "By content alone, another photograph lines up with the picture; its record holds another tag than the one decoded."
+)
 LOG_CLAIM = (
     "The log time is the statement of the registry's operator unless an independent time stamp or witness supports it."
 )

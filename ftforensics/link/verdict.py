@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import SourceRef, Verdict
+from ftforensics.domain.link import Registration, SourceRef, Verdict
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.link import sentences as say
 from ftforensics.link.facts import Facts, Judgement
@@ -45,7 +45,7 @@ def _weigh(facts: Facts) -> Judgement:
     if facts.failure is not None:
         return _unreadable(facts.failure)
     if isinstance(facts.tag, DecodedTag) and facts.tag.false_accept_p <= LINK_E_LIMIT and facts.signature is None:
-        return _unregistered(facts.tag)
+        return _unregistered(facts, facts.tag)
     if not isinstance(facts.tag, MatchedTag) or not facts.tag.e_case <= LINK_E_LIMIT:
         return _without_tag(facts)
     for rule in _RULES:
@@ -74,34 +74,40 @@ def _unreadable(failure: IntakeFailure) -> Judgement:
     )
 
 
-def _unregistered(tag: DecodedTag) -> Judgement:
-    return Judgement(
-        verdict=Verdict.TAG_UNREGISTERED,
-        reasons=(
-            f"A complete tag was decoded from the picture ({tag.tag_id}), with a probability of at most "
-            f"{tag.false_accept_p:.1e} of decoding one by chance.",
-            "No record with this tag is in any registry at hand.",
-        ),
-        limitations=(
-            "Without the signed record nothing is known about the source or about who tagged it; another registry may "
-            "hold it.",
-            say.TAG_IS_COPYABLE,
-        ),
+def _unregistered(facts: Facts, tag: DecodedTag) -> Judgement:
+    reasons: tuple[str, ...] = (
+        f"A complete tag was decoded from the picture ({tag.tag_id}), with a probability of at most "
+        f"{tag.false_accept_p:.1e} of decoding one by chance.",
+        "No record with this tag is in any registry at hand.",
     )
+    limitations: tuple[str, ...] = (
+        "Without the signed record nothing is known about the source or about who tagged it; another registry may "
+        "hold it.",
+        say.TAG_IS_COPYABLE,
+    )
+    if facts.lead is not None:
+        reasons = (*reasons, say.ANOTHER_BY_CONTENT, *_lead_reasons(facts, facts.lead))
+        limitations = (*limitations, say.LEAD_ONLY, say.KINSHIP)
+    return Judgement(verdict=Verdict.TAG_UNREGISTERED, reasons=reasons, limitations=limitations)
 
 
 def _without_tag(facts: Facts) -> Judgement:
     reasons = (_why_no_tag(facts.tag),)
     if facts.lead is not None:
-        named = () if facts.lead_source is None else (say.describe_claim(facts.lead_source),)
-        change = (say.describe_change(facts.lead),) if facts.lead.changed_regions else ()
-        others = tuple(say.describe_claim(rival) for rival in facts.rivals)
         return Judgement(
             verdict=Verdict.CONTENT_LEAD,
-            reasons=(*reasons, say.describe_registration(facts.lead), *change, *named, *others),
+            reasons=(*reasons, *_lead_reasons(facts, facts.lead)),
             limitations=(say.LEAD_ONLY, say.KINSHIP, say.NOT_AUTHENTIC),
         )
     return Judgement(verdict=Verdict.NO_TAG_READ, reasons=reasons, limitations=(say.NOT_AUTHENTIC,))
+
+
+def _lead_reasons(facts: Facts, lead: Registration) -> tuple[str, ...]:
+    """What content alone says: how the pictures line up, what differs, and whose the record is."""
+    named = () if facts.lead_source is None else (say.describe_claim(facts.lead_source),)
+    change = (say.describe_change(lead),) if lead.changed_regions else ()
+    others = tuple(say.describe_claim(rival) for rival in facts.rivals)
+    return (say.describe_registration(lead), *change, *named, *others)
 
 
 def _why_no_tag(tag: TagOutcome | None) -> str:

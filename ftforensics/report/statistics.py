@@ -160,12 +160,14 @@ def _match_rows(tag: MatchedTag) -> list[Statistic]:
 
 
 def _decoded_rows(tag: DecodedTag) -> list[Statistic]:
-    rows = [_corrected_row(tag.symbols_corrected), _erasures_row(tag.erasures)]
-    if tag.z is not None:
+    rows = [_corrected_row(tag.symbols_corrected)]
+    if tag.z is None:  # of before bits were weighed: symbols were erased
+        rows.append(_erasures_row(tag.erasures))
+    else:
         meaning = "Agreement of the soft values read with the word that was decoded; the most there can be is 11.3."
         rows.append(Statistic(name="z", value=_z(tag.z), meaning=meaning))
     if tag.runner_up_z is not None:
-        meaning = "Agreement with the next-best word of all that the code has; the further below z, the clearer."
+        meaning = "Agreement with the next-best word that was found; the further below z, the clearer."
         rows.append(Statistic(name="Runner-up z", value=_z(tag.runner_up_z), meaning=meaning))
     return [
         *rows,

@@ -131,8 +131,8 @@ SIGNATURE_TEXTS = {
 SEARCH_TEXTS = {
     "direct": "direct: the picture was read as it is",
     "content": "content: lined up with a candidate photograph first, then read there",
-    "blind": "blind: scales, rotations and mirroring were tried within a time limit",
-    "deep": "deep: scales, rotations and mirroring were tried without a short time limit",
+    "blind": "blind: small warps, scales, rotations and mirroring were tried within a time limit",
+    "deep": "deep: small warps, scales, rotations and mirroring were tried without a short time limit",
 }
 
 STAGE_TEXTS = {

@@ -69,6 +69,24 @@ def test_two_words_that_fit_alike_are_both_refused() -> None:
     assert blind.decode_blind(torn, KEY, trials=1) is None
 
 
+def torn_between(loudness: float) -> tuple[np.ndarray, float]:
+    """Soft bits in which all that tells two words apart is so loud, and how much likelier the first word is."""
+    rival = channel.encode("00000000deadbeee", KEY)
+    soft = np.where(rival == WORD, WORD, loudness * WORD).astype(np.float32)
+    best, runner_up = (float(word @ soft / np.linalg.norm(soft)) for word in (WORD, rival))
+    return soft, blind.log_odds(best, runner_up)
+
+
+def test_a_word_must_be_a_million_times_likelier_than_the_next() -> None:
+    loud = np.linspace(0.001, 0.5, 200)
+    odds = [torn_between(value)[1] for value in loud]
+    assert odds == sorted(odds)
+    at = int(np.searchsorted(odds, log(1e6)))
+    assert 0 < at < len(loud) - 1
+    assert blind.decode_blind(torn_between(loud[at - 1])[0], KEY, trials=1) is None
+    assert blind.decode_blind(torn_between(loud[at + 1])[0], KEY, trials=1) is not None
+
+
 def test_odds_grow_with_z_and_with_the_distance_of_the_runner_up() -> None:
     assert blind.log_odds(8.0, 8.0) == 0.0
     assert 0 < blind.log_odds(8.0, 7.9) < blind.log_odds(8.0, 7.5) < blind.log_odds(10.0, 9.5)

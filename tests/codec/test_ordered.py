@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -84,6 +84,50 @@ def test_where_the_truth_is_missed_another_word_is_nearer() -> None:
         truth = matching.z_scores(soft, channel.encode(tag_id, KEY).astype(np.int8)[None])[0]
         missed += best.z < truth - 1e-6
     assert missed <= 1
+
+
+def placed_flips(soft: np.ndarray, sets: list[tuple[int, ...]]) -> list[tuple[float, str]]:
+    """Score and id of the word that each set of flips of the most reliable bits gives, worked out one by one."""
+    natural = np.empty(128)
+    natural[KEY.order] = soft
+    weights = np.abs(natural) / np.sqrt((natural**2).sum())
+    hard = (natural > 0).astype(np.uint8) ^ KEY.mask
+    order, generator = ordered._most_reliable_basis(np.argsort(-weights, kind="stable"))
+    scores = []
+    for flips in sets:
+        data = hard[order][:64].copy()
+        data[list(flips)] ^= 1
+        word = np.empty(128, np.uint8)
+        word[order] = data @ generator % 2
+        z = float((weights * np.where(word == hard, 1.0, -1.0)).sum())
+        scores.append((z, np.packbits(word[:64]).tobytes().hex()))
+    return sorted(scores, key=lambda one: (-one[0], one[1]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_flips_give_the_best_of_all_such_words(seed: int) -> None:
+    soft = np.random.default_rng(seed).standard_normal(128).astype(np.float32)
+    sets = [flips for size in range(3) for flips in combinations(range(64), size)]
+    expected = placed_flips(soft, sets)[:8]
+    found = ordered.find_near_words(soft, KEY, 2)
+    assert [word.tag_id for word in found] == [tag_id for _, tag_id in expected]
+    np.testing.assert_allclose([word.z for word in found], [z for z, _ in expected], atol=1e-9)
+
+
+@pytest.mark.parametrize("flips", [(1, 5, 30, 63), (0, 1, 2, 3), (60, 61, 62, 63), (7, 9, 11), (0, 63), (40,), ()])
+def test_a_word_up_to_four_flips_away_is_found(flips: tuple[int, ...]) -> None:
+    """A word read perfectly but for these bits of the basis, which are as wrong as they are loud."""
+    word = channel.encode("0123456789abcdef", KEY)
+    loudness = np.linspace(1.3, 0.7, 128)[np.random.default_rng(5).permutation(128)]
+    order, _ = ordered._most_reliable_basis(np.argsort(-loudness[np.argsort(KEY.order)], kind="stable"))
+    natural = np.empty(128)
+    natural[KEY.order] = word * loudness
+    # Wrong bits stay at their rank, so that the basis stays the same.
+    natural[order[list(flips)]] *= -1
+    soft = natural[KEY.order].astype(np.float32)
+    assert ordered.find_near_words(soft, KEY, 4)[0].tag_id == "0123456789abcdef"
+    if len(flips) > 2:
+        assert "0123456789abcdef" not in {near.tag_id for near in ordered.find_near_words(soft, KEY, 2)}
 
 
 def test_the_basis_spans_the_code_and_holds_the_loudest_bits() -> None:

@@ -88,6 +88,26 @@ def test_a_tag_in_no_registry_at_hand(newsroom: Newsroom, home: Path, tmp_path: 
     assert row["signature"] is None
 
 
+def test_a_tag_in_no_registry_is_not_given_the_source_of_a_lead(newsroom: Newsroom, home: Path, tmp_path: Path):
+    """The other department tags a photograph that is registered here as well, at the usual strength."""
+    other = tmp_path / "other.sqlite"
+    newsroom.ftf("registry", "init", "other-2026", "--key", "agency", "--registry", other, home=home)
+    options = ("--out", tmp_path / "tagged", "--registry", other, "--issuer", ISSUER)
+    photo = save(load(newsroom.originals["coffee.webp"]), tmp_path / "photo.png")
+    newsroom.ftf("tag", photo, *options, home=home)
+    with Registry.open(other) as registry:
+        (record,) = registry.records()
+    row = newsroom.scan([tmp_path / "tagged"], tmp_path / "cases", home=home).rows["photo.png"]
+    assert (row["verdict"], row["tag"]["tag_id"]) == ("TAG_UNREGISTERED", record.tag_id)
+    assert row["tag"]["runner_up_z"] < row["tag"]["z"]
+    # Its content lines up with the record at hand: said, with its limits, and nowhere else.
+    lead = newsroom.rows["coffee.webp"]["tag_id"]
+    assert any(lead in reason for reason in row["reasons"])
+    assert any("another tag than the one decoded" in reason for reason in row["reasons"])
+    assert any("content lead is a starting point" in limit for limit in row["limitations"])
+    assert (row["source"], row["registration"], row["signature"], row["match"]) == (None, None, None, None)
+
+
 def test_a_stolen_tag_id_in_a_registry_whose_log_holds(newsroom: Newsroom, copy: Path, home: Path, tmp_path: Path):
     """A log keeper files a record of his own under somebody else's tag id. His log and his signatures hold."""
     mallory = SigningKey.generate("mallory", "issuer")

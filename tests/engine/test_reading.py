@@ -14,11 +14,12 @@ import pytest
 from ftforensics.attacks import capture, handling, regions, warps
 from ftforensics.attacks.collage import collage_of_four, cover
 from ftforensics.codec import channel
+from ftforensics.codec.blind import chance_words
 from ftforensics.codec.carriers import build_tag_planes
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchMode, TagAbsence
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.onnx import OnnxReader
-from ftforensics.engine.reading import Reading, SearchBudget, TagReader
+from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book, RingKey, build_book
 from ftforensics.engine.search import PictureSearch
 from ftforensics.engine.sync import SyncSearch
@@ -489,6 +490,32 @@ def test_more_pictures_in_a_case_ask_for_more_certainty(
     assert isinstance(outcome, TagAbsence)
     assert outcome.reason == "present_unreadable"
     assert outcome.best_z == pytest.approx(one.z)
+
+
+@pytest.mark.parametrize(("mode", "pictures", "books"), [("direct", 1, 1), ("direct", 1000, 2), ("blind", 7, 1)])
+def test_a_decoded_word_is_bounded_over_all_that_was_tried(
+    mode: SearchMode,
+    pictures: int,
+    books: int,
+    reader: OnnxReader,
+    ring_key: RingKey,
+    other_key: RingKey,
+    photographs: Photographs,
+    tag: Tag,
+) -> None:
+    empty = [build_book(key, NONE) for key in (ring_key, other_key)[:books]]
+    budget = SearchBudget(mode=mode)
+    strong = tag(photographs["rocket"], OURS, 34.0)
+    many = TagReader(reader, empty, pictures_in_case=pictures, budget=budget)
+    reading = read(many, strong)
+    outcome = reading.outcome
+    assert isinstance(outcome, DecodedTag)
+    soft = soft_bits(reading.residual, empty[0])
+    assert outcome.z is not None
+    expected = chance_words(soft, outcome.z) * pictures * books * budget.counts(outcome.geometry.mode)
+    assert outcome.false_accept_p == pytest.approx(expected)
+    crowded = TagReader(reader, empty, pictures_in_case=10**30, budget=budget)
+    assert isinstance(read(crowded, strong).outcome, TagAbsence)
 
 
 def test_a_tag_in_no_registry_is_decoded_blindly(

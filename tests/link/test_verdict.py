@@ -206,6 +206,12 @@ def test_a_decoded_tag_in_no_registry_is_unregistered():
     )
     assert judge(Facts(tag=tag)).verdict == Verdict.TAG_UNREGISTERED
     assert judge(Facts(tag=replace(tag, false_accept_p=1e-3))).verdict == Verdict.NO_TAG_READ
+    alone = judge(Facts(tag=tag))
+    beside = judge(Facts(tag=tag, lead=CHANGED, lead_source=SOURCE))
+    assert beside.verdict == Verdict.TAG_UNREGISTERED
+    assert beside.reasons[: len(alone.reasons)] == alone.reasons
+    assert any(SOURCE.tag_id in reason for reason in beside.reasons[len(alone.reasons) :])
+    assert any("starting point" in limit for limit in beside.limitations)
 
 
 @pytest.mark.parametrize("reason", ["not_present", "present_unreadable", "no_carrier_key", "not_read"])

@@ -1,9 +1,9 @@
 """The search for tags in one picture: stage after stage, cheapest first, until one finds something.
 
 Enters: a picture and its direct residual map. Leaves: every tag that was found, each with its frame. The stages: the
-picture as it lies, then with small warps undone; frames that content suggests; quarter turns; panels of an assembled
-picture; inside a plain border; frames that the synchronisation carrier shows. Wherever a first tag was found, the
-panels beside it are read as well, since a picture may be assembled from several tagged ones.
+picture as it lies; frames that content suggests; quarter turns; panels of an assembled picture; inside a plain border;
+frames that the synchronisation carrier shows; the picture as it lies with small warps undone. Wherever a first tag was
+found, the panels beside it are read as well, since a picture may be assembled from several tagged ones.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class PictureSearch:
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
         """
         direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
-        first = self._match(direct) or self._read_straightened(direct)
+        first = self._match(direct)
         if first is None and suggest_frames is not None and self._budget.content_frames:
             first = self._read_suggested(suggest_frames())
         if not self._budget.is_blind:
@@ -106,6 +106,9 @@ class PictureSearch:
         found, bordered = self._read_bordered()
         if found is None:
             found = self._search_blind(direct, bordered)
+        if found is None:
+            # Last, though cheap: a frame a little off can be straightened too, and would be told as the right one.
+            found = self._read_straightened(direct)
         return [] if found is None else [found]
 
     def presence(self, residual: Floats) -> float:

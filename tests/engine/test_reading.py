@@ -23,6 +23,7 @@ from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bi
 from ftforensics.engine.ring import Book, RingKey, build_book
 from ftforensics.engine.search import PictureSearch
 from ftforensics.engine.sync import SyncSearch
+from ftforensics.engine.tries import Try
 from ftforensics.errors import EngineError
 from ftforensics.imaging import geometry
 
@@ -390,26 +391,42 @@ def test_a_direct_budget_looks_once(reader: OnnxReader, book: Book, photographs:
     assert reading.sync_peak is None
 
 
+def search_of(tag_reader: TagReader, picture: Pixels) -> PictureSearch:
+    return PictureSearch(
+        picture,
+        lambda frames: tag_reader.reader.read(np.stack([tag_reader.view(picture, frame) for frame in frames])),
+        matcher=Matcher(tag_reader.books, pictures=1, budget=tag_reader.budget),
+        sync_search=SyncSearch(tag_reader.sync),
+        budget=tag_reader.budget,
+    )
+
+
 def test_a_picture_that_lies_as_it_was_tagged_is_read_with_its_bends_undone(
     blind: TagReader, photographs: Photographs, ring_key: RingKey
 ) -> None:
     """The reader's map of a warped picture, made from the tag itself: bent by two cells, under noise."""
-    book = blind.books[0]
     planes = build_tag_planes(channel.encode(OURS, ring_key.channel), ring_key.carriers, blind.sync)
     rows, columns = np.mgrid[0:64, 0:64].astype(np.float32)
     bend = np.float32(2.2) * np.sin(np.pi * rows / 64).astype(np.float32)
     bent = cv2.remap(np.ascontiguousarray(planes.transpose(1, 2, 0)), columns + bend, rows - bend, cv2.INTER_CUBIC)
     noise = np.random.default_rng(4).standard_normal(planes.shape).astype(np.float32)
+    search = search_of(blind, photographs["coffee"])
     residual = np.asarray(0.5 * bent.transpose(2, 0, 1) + 1.2 * noise, dtype=np.float32)
-    picture = photographs["coffee"]
-    direct = TagReader(blind.reader, [book], budget=SearchBudget(mode="direct"))
-    assert isinstance(direct.identify(picture, residual).outcome, TagAbsence)
-    reading = blind.identify(picture, residual)
-    outcome = reading.outcome
-    assert isinstance(outcome, MatchedTag)
-    assert (outcome.tag_id, outcome.geometry.mode, reading.hypotheses_tried) == (OURS, "blind", 2)
-    assert outcome.geometry.matrix == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-    assert outcome.hypotheses == blind.budget.counts("blind")
+    direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
+    assert search._match(direct) is None
+    hit = search._read_straightened(direct)
+    assert hit is not None
+    (found,) = hit.tags
+    assert (found.tag_id, found.geometry.mode, found.hypotheses) == (OURS, "blind", blind.budget.counts("blind"))
+    assert found.geometry.matrix == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def test_a_map_without_the_carrier_is_not_straightened(blind: TagReader, photographs: Photographs) -> None:
+    noise = np.random.default_rng(5).standard_normal((3, 64, 64)).astype(np.float32)
+    search = search_of(blind, photographs["coffee"])
+    assert blind.presence(noise) < 2.0
+    assert search._read_straightened(Try(residual=noise, frame=geometry.IDENTITY, mode="direct")) is None
+    assert search.tries == []
 
 
 @pytest.mark.parametrize(("mode", "count"), [("direct", 1), ("content", 5), ("blind", 29), ("deep", 33)])
@@ -428,13 +445,7 @@ def test_all_that_may_be_tried_counts_as_one_together(mode: SearchMode) -> None:
 
 def test_the_direct_read_is_one_hypothesis(blind: TagReader, photographs: Photographs) -> None:
     picture = photographs["coffee"]
-    search = PictureSearch(
-        picture,
-        lambda frames: blind.reader.read(np.stack([blind.view(picture, frame) for frame in frames])),
-        matcher=Matcher(blind.books, pictures=1, budget=blind.budget),
-        sync_search=SyncSearch(blind.sync),
-        budget=blind.budget,
-    )
+    search = search_of(blind, picture)
     assert search.run(blind.residuals([picture])[0], lambda: [geometry.about_centre(scale_x=0.9, scale_y=0.9)]) == []
     assert [tried.mode == "direct" for tried in search.tries] == [True] + [False] * (len(search.tries) - 1)
 

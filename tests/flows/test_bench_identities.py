@@ -89,7 +89,7 @@ def test_a_tag_that_is_not_in_the_picture_is_wrong_wherever_it_is_named(found: R
 def test_robustness_counts_them(found: Reading, right: bool, wrong: bool):
     key = draw_key(1, "issuer", "ftf-1")
     book = build_book(key, np.array([int(TRUE, 16)], dtype=np.uint64))
-    read: Read = judge_reading("none", found, book, TRUE, channel.encode(TRUE, key.channel))
+    read: Read = judge_reading("none", found, found.residual, book, TRUE, channel.encode(TRUE, key.channel))
     assert (read.right, read.wrong) == (right, wrong)
     assert read.unreadable == (found.outcome is ABSENT)
 

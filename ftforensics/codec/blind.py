@@ -57,7 +57,7 @@ def decode_blind(soft: Floats, key: ChannelKey, *, trials: int) -> BlindDecode |
     best, runner_up, *_ = find_near_words(soft, key, 4)
     if log_odds(best.z, runner_up.z) < _LEAST_LOG_ODDS:
         return None
-    return BlindDecode(word=best, runner_up_z=runner_up.z, false_accept_p=min(1.0, chance_words(soft, best.z) * trials))
+    return BlindDecode(word=best, runner_up_z=runner_up.z, false_accept_p=chance_words(soft, best.z) * trials)
 
 
 def log_odds(z: float, runner_up_z: float) -> float:

@@ -70,23 +70,20 @@ def encode(tag_id: str, key: ChannelKey) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _generator_rows() -> Bits:
-    """Parity (64, 64) of every single-bit id.
+def generator() -> Bits:
+    """Words (64, 128) of every single-bit id, before mask and interleaver.
 
-    Reed-Solomon is linear over GF(2), so the parity of any id is the sum of these.
+    Reed-Solomon is linear over GF(2), so the word of any id is the sum of these.
     """
-    rows = []
-    for bit in range(8 * ID_BYTES):
-        word = np.zeros(8 * ID_BYTES, dtype=np.uint8)
-        word[bit] = 1
-        rows.append(encode_word(np.packbits(word).tobytes().hex())[8 * ID_BYTES :])
-    return np.stack(rows)
+    ids = np.packbits(np.eye(8 * ID_BYTES, dtype=np.uint8), axis=1)
+    return np.stack([encode_word(row.tobytes().hex()) for row in ids])
 
 
 def encode_many(tag_ids: NDArray[np.uint64], key: ChannelKey) -> NDArray[np.int8]:
     """Channel signs (N, 128) as int8 of many ids at once; the same as ``encode`` of each."""
     data = np.unpackbits(tag_ids.astype(">u8").view(np.uint8).reshape(-1, ID_BYTES), axis=1)
-    parity = (data.astype(np.float32) @ _generator_rows().astype(np.float32)).astype(np.uint8) & 1
+    to_parity = generator()[:, 8 * ID_BYTES :].astype(np.float32)
+    parity = (data.astype(np.float32) @ to_parity).astype(np.uint8) & 1
     bits = (np.concatenate([data, parity], axis=1) ^ key.mask)[:, key.order]
     return bits.astype(np.int8) * 2 - 1
 
@@ -101,13 +98,18 @@ class Correction:
     erasures: int
 
 
-def _to_symbols(soft: Floats, key: ChannelKey) -> tuple[bytes, NDArray[np.float64]]:
-    """Hard symbols (16 bytes) and the reliability of each: its least reliable bit."""
+def unmask(soft: Floats, key: ChannelKey) -> tuple[Bits, NDArray[np.float64]]:
+    """The hard bits (128,) of soft bits as the code has them, and their magnitudes (128,), both in the word's order."""
     natural = np.empty(WORD_BITS, dtype=np.float64)
     natural[key.order] = soft
     # The mask is laid on the hard bits, not on the signs: a soft bit of exactly zero is then random under the mask too.
-    bits = (natural > 0).astype(np.uint8) ^ key.mask.astype(np.uint8)
-    reliability = np.abs(natural).reshape(WORD_BYTES, 8).min(axis=1)
+    return (natural > 0).astype(np.uint8) ^ key.mask.astype(np.uint8), np.abs(natural)
+
+
+def _to_symbols(soft: Floats, key: ChannelKey) -> tuple[bytes, NDArray[np.float64]]:
+    """Hard symbols (16 bytes) and the reliability of each: its least reliable bit."""
+    bits, magnitudes = unmask(soft, key)
+    reliability = magnitudes.reshape(WORD_BYTES, 8).min(axis=1)
     return np.packbits(bits).tobytes(), reliability
 
 

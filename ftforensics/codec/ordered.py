@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.codec.channel import ID_BYTES, WORD_BITS, ChannelKey, encode_word
+from ftforensics.codec.channel import ID_BYTES, WORD_BITS, ChannelKey, generator, unmask
 
 DATA_BITS = 8 * ID_BYTES
 # Candidates whose scores are taken again in double precision, so that rounding decides nothing between them.
@@ -37,13 +37,6 @@ class NearWord:
     tag_id: str
     z: float
     symbols_corrected: int
-
-
-@lru_cache(maxsize=1)
-def _generator() -> Bits:
-    """Words (64, 128) of every single-bit id; they span the code over GF(2)."""
-    ids = np.packbits(np.eye(DATA_BITS, dtype=np.uint8), axis=1)
-    return np.stack([encode_word(row.tobytes().hex()) for row in ids])
 
 
 @lru_cache(maxsize=1)
@@ -80,14 +73,12 @@ def find_near_words(soft: Floats, key: ChannelKey, flips: Literal[2, 4]) -> list
     Returns:
         Eight words, nearest first; the same ones every time.
     """
-    natural = np.empty(WORD_BITS, dtype=np.float64)
-    natural[key.order] = soft
+    hard, magnitudes = unmask(soft, key)
     # An exact sum, so that scores do not depend on how a linear algebra library adds.
-    weights = np.abs(natural) / sqrt(fsum(natural * natural))
-    hard = (natural > 0).astype(np.uint8) ^ key.mask.astype(np.uint8)
-    order, generator = _most_reliable_basis(np.argsort(-weights, kind="stable"))
+    weights = magnitudes / sqrt(fsum(magnitudes * magnitudes))
+    order, systematic = _most_reliable_basis(np.argsort(-weights, kind="stable"))
     words = np.empty((_FINALISTS, WORD_BITS), dtype=np.uint8)
-    words[:, order] = _nearest(hard[order], weights[order], generator, flips)
+    words[:, order] = _nearest(hard[order], weights[order], systematic, flips)
     return sorted((_near_word(row, hard, weights) for row in words), key=lambda word: (-word.z, word.tag_id))
 
 
@@ -107,7 +98,7 @@ def _most_reliable_basis(ranked: NDArray[np.intp]) -> tuple[NDArray[np.intp], Bi
         All 128 positions, the 64 of the basis first; and the generator (64, 128) in that order, which is the identity
         on the basis.
     """
-    rows = _generator()[:, ranked].copy()
+    rows = generator()[:, ranked].copy()
     basis: list[int] = []
     for column in range(WORD_BITS):
         at = len(basis)
@@ -124,18 +115,18 @@ def _most_reliable_basis(ranked: NDArray[np.intp]) -> tuple[NDArray[np.intp], Bi
     return ranked[columns], rows[:, columns]
 
 
-def _nearest(hard: Bits, weights: NDArray[np.float64], generator: Bits, flips: Literal[2, 4]) -> Bits:
+def _nearest(hard: Bits, weights: NDArray[np.float64], systematic: Bits, flips: Literal[2, 4]) -> Bits:
     """The best words (n, 128), the basis first, in single precision and in no order.
 
     A word's agreement is sum(w) - 2 sum(w where it differs). Flipping a bit of the basis costs its weight and turns the
     signs of the parity by the bit's row. With the rows of at most two flips multiplied out, the agreement of every two
     such sets of flips is one matrix product.
     """
-    encoded = (hard[:DATA_BITS] @ generator & 1).astype(np.uint8)
+    encoded = (hard[:DATA_BITS] @ systematic & 1).astype(np.uint8)
     parity = encoded[DATA_BITS:] ^ hard[DATA_BITS:]
     pull = (weights[DATA_BITS:] * (1.0 - 2.0 * parity)).astype(np.float32)
     signs = np.ones((DATA_BITS + 1, WORD_BITS - DATA_BITS), dtype=np.float32)
-    signs[:-1] -= 2.0 * generator[:, DATA_BITS:]
+    signs[:-1] -= 2.0 * systematic[:, DATA_BITS:]
     first, second = _flips().T
     costs = np.append(weights[:DATA_BITS], 0.0)
     spent = (2.0 * (costs[first] + costs[second])).astype(np.float32)
@@ -152,4 +143,4 @@ def _nearest(hard: Bits, weights: NDArray[np.float64], generator: Bits, flips: L
     for sets in (rows[row], column):
         for bits in (first[sets], second[sets]):
             flipped[np.arange(_FINALISTS), bits] ^= 1
-    return np.asarray(encoded ^ (flipped[:, :DATA_BITS] @ generator & 1), dtype=np.uint8)
+    return np.asarray(encoded ^ (flipped[:, :DATA_BITS] @ systematic & 1), dtype=np.uint8)

@@ -54,7 +54,7 @@ class Simulator(nn.Module):
         """Regenerate; ``latent_noise`` is the standard deviation of noise relative to the latent's own."""
         latent = self.encoder(picture)
         if latent_noise > 0.0:
-            noise = torch.randn(latent.shape, generator=generator, dtype=latent.dtype)
+            noise = torch.randn(latent.shape, generator=generator, dtype=latent.dtype, device=latent.device)
             latent = latent + noise * latent.std() * latent_noise
         regenerated: Tensor = self.decoder(latent) + 0.5
         return regenerated

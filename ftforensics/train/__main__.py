@@ -48,11 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     informed.add_argument("--images", type=Path, required=True)
     informed.add_argument("--start", type=Path, required=True, help="a reader's checkpoint, or a model folder")
     informed.add_argument("--out", type=Path, required=True)
-    informed.add_argument("--simulator", type=Path, help="checkpoint of the GAN simulator to train through")
+    informed.add_argument(
+        "--simulator",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="checkpoints, or model folders, of GAN simulators to train through; one on the processor",
+    )
+    informed.add_argument("--device", default="cpu", help="as torch names it: cpu, cuda, cuda:1")
+    informed.add_argument("--workers", type=int, default=6, help="processes that make hosts for a GPU")
     informed.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
     informed.add_argument("--steps", type=int, default=4000)
     informed.add_argument("--seed", type=int, default=1)
-    informed.add_argument("--batch", type=int, default=32)
+    informed.add_argument("--batch", type=int, help="32 on the processor, 256 on a GPU if not given")
     informed.add_argument("--peak", type=float, default=4e-4, help="highest learning rate")
     informed.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     informed.add_argument("--model-id", default="ftf-1")
@@ -121,17 +129,44 @@ def _reader(arguments: argparse.Namespace) -> None:
 
 
 def _informed(arguments: argparse.Namespace) -> None:
+    if arguments.device != "cpu":
+        _resident(arguments)
+        return
     from ftforensics.train.informed import train_informed
 
+    if len(arguments.simulator) > 1:
+        _say("training on the processor takes one --simulator; give one, or choose a GPU with --device")
+        sys.exit(2)
     train_informed(
         arguments.images,
         arguments.out,
         start=arguments.start,
-        simulator=arguments.simulator,
+        simulator=arguments.simulator[0] if arguments.simulator else None,
         steps=arguments.steps,
         seed=arguments.seed,
-        batch=arguments.batch,
+        batch=arguments.batch or 32,
         peak=arguments.peak,
+        decay=arguments.decay,
+        stop_after_s=arguments.stop_after_s,
+        model_id=arguments.model_id,
+        report=_say,
+    )
+
+
+def _resident(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.batched.resident import train_resident
+
+    train_resident(
+        arguments.images,
+        arguments.out,
+        start=arguments.start,
+        simulators=arguments.simulator,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        batch=arguments.batch or 256,
+        peak=arguments.peak,
+        workers=arguments.workers,
+        device=arguments.device,
         decay=arguments.decay,
         stop_after_s=arguments.stop_after_s,
         model_id=arguments.model_id,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ftforensics.codec.carriers import OPPONENT_AXES, dct_matrix, spectral_envelope
+from ftforensics.codec.carriers import GRID, OPPONENT_AXES, PLANES, VALUES, dct_matrix, spectral_envelope
 
 
 def warp(planes: Tensor, maps: Tensor) -> Tensor:
@@ -31,3 +31,10 @@ class BandTransform:
         """Coefficients inside the band, in the order of codec.carriers."""
         opponent = torch.einsum("ac,bcyx->bayx", self.axes, planes)
         return (self.dct @ opponent @ self.dct.T).flatten(1)[:, self.inside]
+
+    def planes(self, band: Tensor) -> Tensor:
+        """Planes (B, 3, 64, 64) of coefficients (B, D): the adjoint, and the inverse inside the band."""
+        coefficients = torch.zeros(band.shape[0], VALUES, device=band.device, dtype=band.dtype)
+        coefficients[:, self.inside] = band
+        opponent = self.dct.T @ coefficients.view(-1, PLANES, GRID, GRID) @ self.dct
+        return torch.einsum("ac,bayx->bcyx", self.axes, opponent)

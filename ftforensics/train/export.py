@@ -11,6 +11,7 @@ import onnx
 import torch
 
 from ftforensics.codec.carriers import GRID, MESSAGE_BITS, SYNC_ENERGY, VALUES
+from ftforensics.engine.models import load_card, load_graph
 from ftforensics.nets.folded import FoldedReader, ReaderGradient
 from ftforensics.nets.reader import INPUT_PX, build_reader, count_parameters
 from ftforensics.train.simulator import load_simulator
@@ -68,17 +69,35 @@ def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, st
     return {"reader": reader_hash, "gradient": gradient_hash}, count_parameters(net), str(state["model_id"])
 
 
-def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[str, Any]) -> None:
-    """Write the model folder ``out``. ``training`` is kept in the card as given: data, seed, steps, command."""
-    out.mkdir(parents=True, exist_ok=True)
-    hashes, parameters, model_id = _reader_graphs(checkpoint, out)
+def _simulator_graph(simulator: Path, path: Path) -> str:
+    """Export a checkpoint's graph, or take over that of a model folder, byte for byte."""
+    if simulator.is_dir():
+        card = load_card(simulator)
+        if card.simulator_file is None or card.simulator_sha256 is None:
+            raise ValueError(f"the model in {simulator} has no simulator; give a checkpoint of one")
+        path.write_bytes(load_graph(simulator, card.simulator_file, card.simulator_sha256))
+        return card.simulator_sha256
     sides = {2: 8 * torch.export.Dim("eighth_height", min=4), 3: 8 * torch.export.Dim("eighth_width", min=4)}
-    simulator_hash = save_graph(
+    return save_graph(
         load_simulator(simulator),
         (torch.rand(1, 3, 256, 320),),
         {"input_names": ["picture"], "output_names": ["regenerated"], "dynamic_shapes": {"picture": sides}},
-        out / "simulator.onnx",
+        path,
     )
+
+
+def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[str, Any]) -> None:
+    """Write the model folder ``out``.
+
+    Args:
+        checkpoint: Of the reader.
+        simulator: A checkpoint, or the folder of a model whose simulator is kept.
+        out: Is made if it is not there; presence thresholds in it are kept until the new reader is calibrated.
+        training: Kept in the card as given: data, seed, steps, command.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    hashes, parameters, model_id = _reader_graphs(checkpoint, out)
+    simulator_hash = _simulator_graph(simulator, out / "simulator.onnx")
     card = {
         "model_id": model_id,
         "format_version": FORMAT_VERSION,

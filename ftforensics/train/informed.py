@@ -23,9 +23,8 @@ from ftforensics.nets.reader import Reader
 from ftforensics.train.data import load_pictures
 from ftforensics.train.learner import Learner, as_input
 from ftforensics.train.reader import SAVE_EVERY_S, learning_rate
-from ftforensics.train.simulator import load_simulator
 from ftforensics.train.slots import SLOTS, Arrays, advance, start_process
-from ftforensics.train.starting import load_start
+from ftforensics.train.starting import load_generator, load_start
 from ftforensics.train.validation import validate
 
 # Batches that are made ahead, with weights that are as many steps old.
@@ -83,7 +82,7 @@ def train_informed(
     learner = Learner(net, size, peak)
     first = learner.load(out) if out.exists() else 0
     held_out = load_pictures(images, "validation")
-    regenerator = load_simulator(simulator) if simulator is not None else None
+    regenerator = load_generator(simulator) if simulator is not None else None
     slopes: dict[int, NDArray[np.float32]] = {}
     waiting: deque[Future[Arrays]] = deque()
     began = saved = time.monotonic()

@@ -56,7 +56,9 @@ class Learner:
             {"params": list(net.parameters())},
             {"params": [self.sharpness], "weight_decay": 0.0},
         ]
-        self._optimiser = torch.optim.AdamW(groups, lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
+        self._optimiser = torch.optim.AdamW(
+            groups, lr=peak, weight_decay=1e-4, betas=(0.9, 0.98), fused=place.type == "cuda"
+        )
         self._to_band = BandTransform(place)
 
     def learn(self, pictures: Tensor, batch: dict[str, Tensor], rate: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,15 +86,20 @@ class Learner:
         if state.get("size", "cpu") != self.size:
             raise ValueError(f"{path} holds a reader of another size than {self.size}; give another --out")
         self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
+        self.average.load_state_dict(state.get("plain", state["average"]))
         self._optimiser.load_state_dict(state["optimiser"])
         with torch.no_grad():
             self.sharpness.copy_(state["sharpness"])
         return int(state["step"])
 
-    def save(self, path: Path, *, step: int, seed: int, model_id: str) -> None:
-        """Write a checkpoint; ``step`` comes next."""
-        state = {"net": self.net.state_dict(), "average": self.average.state_dict()}
+    def save(self, path: Path, *, step: int, seed: int, model_id: str, shipped: Reader | None = None) -> None:
+        """Write a checkpoint; ``step`` comes next.
+
+        ``shipped`` is the average as it is exported, where it is trained in another form.
+        """
+        state = {"net": self.net.state_dict(), "average": (shipped or self.average).state_dict()}
+        if shipped is not None:
+            state["plain"] = self.average.state_dict()
         state |= {"optimiser": self._optimiser.state_dict()}
         facts = {"step": step, "seed": seed, "model_id": model_id, "size": self.size}
         save_state(path, state | facts | {"sharpness": self.sharpness.data})

@@ -9,6 +9,7 @@ tags. Sources: free adversarial training (Shafahi et al., 2019); the straight-th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,17 +88,28 @@ class Shaper:
 
     def __init__(self, to_band: BandTransform, sync: Floats, lifetime: int) -> None:
         self._to_band, self._lifetime = to_band, lifetime
-        self._sync = torch.from_numpy(np.asarray(sync, dtype=np.float32))
-        self._enlarge = torch.from_numpy(enlarge_matrix())
+        place = to_band.dct.device
+        self._sync = torch.from_numpy(np.asarray(sync, dtype=np.float32)).to(place)
+        self._enlarge = torch.from_numpy(enlarge_matrix()).to(place)
 
     def view(self, slot: Slot) -> tuple[Tensor, Tensor]:
         """Tagged hosts (B, 3, 128, 128) and what their tags were multiplied with, mask and strength."""
-        shaped = self._enlarge @ torch.from_numpy(slot.planes) @ self._enlarge.T * slot.mask
+        shaped = self._enlarge @ self._to_band.planes(slot.band) @ self._enlarge.T * slot.mask
         strength = slot.rms / shaped.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
         return (slot.host + shaped * strength).clamp(0.0, 1.0), slot.mask * strength
 
+    def shape_through(self, net: Reader, slot: Slot, look: Callable[[Tensor], Tensor]) -> None:
+        """One step on one light manipulation of every host, which ``look`` makes and gradients pass through."""
+        tagged, gain = self.view(slot)
+        tagged.requires_grad_(True)
+        pictures = look(tagged).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(tagged.device.type, dtype=torch.bfloat16):
+            estimate = net(pictures).float()
+        (slope,) = torch.autograd.grad(self._shortfall(slot, self._to_band(estimate)), tagged)
+        self.update(slot, slope, gain)
+
     def shape(self, net: Reader, slot: Slot, random: np.random.Generator) -> None:
-        """One step on one light manipulation of every host."""
+        """One step on one light manipulation of every host, picture by picture on the processor."""
         tagged, gain = self.view(slot)
         views: list[View] = [draw_view(picture, random) for picture in tagged.numpy()]
         pictures = torch.from_numpy(np.stack([view.pixels for view in views]))

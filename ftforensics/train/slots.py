@@ -21,7 +21,7 @@ from ftforensics.train.band import BandTransform
 from ftforensics.train.data import Pictures, load_pictures
 from ftforensics.train.samples import CarrierDraw, hardness_at, manipulate, stack_samples
 from ftforensics.train.shaping import Shaper, Slot, draw_slot, through_manipulation
-from ftforensics.train.simulator import load_simulator
+from ftforensics.train.starting import load_generator
 
 SLOTS, LIFETIME = 8, 24
 # Shaped before its first use, so that few batches show tags that nobody would embed.
@@ -94,7 +94,7 @@ def open_keeper(images: Path, simulator: Path | None, size: str, batch: int, mod
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return SlotKeeper(
         pictures=load_pictures(images, "train"),
-        simulator=load_simulator(simulator) if simulator is not None else None,
+        simulator=load_generator(simulator) if simulator is not None else None,
         keys=keys,
         net=net,
         shaper=Shaper(to_band, keys.sync.astype(np.float32), LIFETIME),

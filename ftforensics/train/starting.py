@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ftforensics.engine.cuda.torch_weights import load_folded_reader
+from ftforensics.engine.cuda.torch_weights import load_folded_reader, read_weights
 from ftforensics.engine.models import load_card, load_graph
-from ftforensics.nets.folded import FoldedBlock, FoldedReader, Layer
+from ftforensics.nets.folded import FoldedBlock, FoldedReader, Layer, fold
 from ftforensics.nets.reader import SIZES, Block, Reader, build_reader
+from ftforensics.nets.simulator import Simulator
+from ftforensics.train.simulator import load_simulator
 
 
 def load_start(path: Path) -> tuple[Reader, str]:
@@ -47,6 +50,53 @@ def unfold(folded: FoldedReader) -> tuple[Reader, str]:
             _copy(net, folded)
             return net.eval(), size
     raise ValueError(f"a reader with {folded.stem.weight.shape[0]} channels at its first level is of no known size")
+
+
+def load_generator(path: Path) -> Simulator:
+    """A simulator to train through: from a checkpoint, or from the graph of an exported model's folder."""
+    if not path.is_dir():
+        return load_simulator(path)
+    card = load_card(path)
+    if card.simulator_file is None or card.simulator_sha256 is None:
+        raise ValueError(f"the model in {path} has no simulator; give a checkpoint of one")
+    weights = read_weights(load_graph(path, card.simulator_file, card.simulator_sha256), card.simulator_file)
+    width, latent = weights["encoder.1.0.weight"].shape[0], weights["decoder.0.0.weight"].shape[1]
+    net = Simulator(int(width), int(latent))
+    net.load_state_dict(weights)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def without_norms(net: Reader) -> Reader:
+    """The same evaluated reader with every normalisation folded into its convolution, for training that is quicker."""
+    plain = copy.deepcopy(net)
+    for block in (module for module in plain.modules() if isinstance(module, Block)):
+        for name in ("first", "second"):
+            convolution, norm = getattr(block, name), getattr(block, f"{name}_norm")
+            wide = nn.Conv2d(convolution.in_channels, convolution.out_channels, 3, padding=1)
+            weight, bias = fold(convolution, norm)
+            wide.weight.copy_(weight)
+            wide.bias.copy_(bias)  # type: ignore[union-attr]
+            setattr(block, name, wide)
+            setattr(block, f"{name}_norm", nn.Identity())
+    return plain
+
+
+@torch.no_grad()
+def with_norms(plain: Reader, size: str) -> Reader:
+    """The reader of a size that computes what one without normalisations does."""
+    net = build_reader(size).to(next(plain.parameters()).device)
+    weights = plain.state_dict()
+    kept = {name: value for name, value in net.state_dict().items() if name not in weights}
+    biases = {name: value for name, value in weights.items() if name in net.state_dict()}
+    net.load_state_dict(kept | biases)
+    for name, block in ((n, m) for n, m in net.named_modules() if isinstance(m, Block)):
+        for part, norm in (("first", block.first_norm), ("second", block.second_norm)):
+            norm.bias.copy_(weights[f"{name}.{part}.bias"])
+            if norm.running_var is not None:
+                norm.running_var.fill_(1.0 - norm.eps)
+    return net.eval()
 
 
 @torch.no_grad()

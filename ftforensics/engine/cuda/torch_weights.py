@@ -28,7 +28,7 @@ def load_folded_reader(graph: bytes, *, subject: str) -> FoldedReader:
     Raises:
         EngineError: It is no such network, or the package that reads ONNX is missing.
     """
-    weights = _read_weights(graph, subject)
+    weights = read_weights(graph, subject)
     try:
         widths, blocks = _shape(weights)
         net = FoldedReader(Reader(widths, blocks))
@@ -41,7 +41,12 @@ def load_folded_reader(graph: bytes, *, subject: str) -> FoldedReader:
     return net.eval().requires_grad_(False)
 
 
-def _read_weights(graph: bytes, subject: str) -> dict[str, Tensor]:
+def read_weights(graph: bytes, subject: str) -> dict[str, Tensor]:
+    """Weights and biases by the names that modules give them.
+
+    Raises:
+        EngineError: It is no graph, or the package that reads ONNX is missing.
+    """
     try:
         import onnx
         from onnx import numpy_helper

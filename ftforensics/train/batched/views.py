@@ -18,7 +18,7 @@ def light_views(pictures: Tensor, random: np.random.Generator, noise: torch.Gene
 
     Every kind is computed for its own share of the batch, which is in no order.
     """
-    parts = list(pictures.split(-(-pictures.shape[0] // KINDS)))
+    parts = list(torch.split(pictures, -(-pictures.shape[0] // KINDS)))
     changes = (_replaced, _cropped, _squeezed, _recompressed, _recoloured, _noisy, _replaced)
     turn = int(random.integers(0, KINDS))
     for offset, change in enumerate(changes):

@@ -30,7 +30,7 @@ fi
 # Exit code 5 says that an engine does not agree: the table shows which, and the rest is still worth measuring.
 ftf engine parity --images "$images" --work "$work/tagged" --out "$results" \
     --record --passphrase-file "$work/passphrase" || true
-ftf engine bench --images "$images" --rounds 20 --plot docs/roofline-gpu.svg --out "$results" || true
+ftf engine bench --images "$images" --rounds 20 --out "$results" || true
 # shellcheck disable=SC2086 -- one word an option is what is wanted
-python bench/gpu_engines.py --images "$images" --out "$results" $tried
+python bench/gpu_engines.py --images "$images" --out "$results" --plot docs/roofline-gpu.svg $tried
 python bench/render_engines.py

@@ -22,6 +22,8 @@ MODEL = "ftf-1"
 SOURCES = {"cpu": "engines-cpu.json", "gpu": "engines-gpu.json"}
 # What these say changes with the weights; speed does not.
 OF_WEIGHTS = frozenset({"engine-parity", "engine-int8", "engine-int8-trials"})
+# The tables that a drawing goes with.
+PLOTTED = ("cpu-engine-roofline", "gpu-gpu-roofline")
 NOT_MEASURED = "_Not measured: {}._"
 OLD_WEIGHTS = "_Not measured with these weights: {}._"
 BLOCK = re.compile(r"<!-- ((?:cpu|gpu)-[a-z0-9-]+):begin -->\n(.*?)<!-- \1:end -->", re.DOTALL)
@@ -64,7 +66,7 @@ def render_document(text: str, root: Path) -> str:
         name = found[1]
         content = render_block(name, tables.get(name), weights)
         plot = f"roofline-{name[:3]}.svg"
-        if name.endswith("engine-roofline") and name in tables and (root / "docs" / plot).exists():
+        if name in PLOTTED and name in tables and (root / "docs" / plot).exists():
             content = f"![The roofline]({plot})\n\n{content}"
         return f"<!-- {name}:begin -->\n\n{content}\n\n<!-- {name}:end -->"
 

@@ -1,33 +1,33 @@
 """The reader in torch on one GPU, batches replayed as CUDA graphs, or on the processor. A ``slots.Device``.
 
 On a GPU each slot has a stream, pinned host buffers, device buffers and a graph captured once at the slot's one batch
-shape. Reduced precision begins after the first layer and ends before the last: a tag is one grey level deep, and
-bfloat16 has no room for that between 128 and 255.
+shape, of the kernels that ``torch_fused`` finds to work there. Reduced precision begins after the first layer and ends
+before the last: a tag is one grey level deep, and bfloat16 has no room for that between 128 and 255.
 Source: PyTorch documentation, "CUDA semantics", sections "CUDA Graphs" and "Use pinned memory buffers".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ftforensics.domain.model import ModelCard
 from ftforensics.engine.cuda.slots import Floats, OutOfDeviceMemory, Pixels, Slot
+from ftforensics.engine.cuda.torch_fused import Forward, find_forward
 from ftforensics.engine.cuda.torch_weights import load_folded_reader
 from ftforensics.errors import EngineError
+from ftforensics.nets.folded import FoldedReader
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_UP_RUNS = 3
 # The last one is how the processor's library of kernels says it.
 _NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "could not create a primitive")
 _GREY_LEVEL = float(np.float32(1.0 / 255.0))  # the same float32 as the other backends use
-
-Forward = Callable[[Tensor], Tensor]
 
 
 class TorchDevice:
@@ -49,7 +49,8 @@ class TorchDevice:
         self._graph, self._card, self._subject = graph, card, subject
         self._type = PRECISIONS[precision]
         self._threads = threads
-        self._net: nn.Module | None = None
+        self._net: FoldedReader | None = None
+        self._found: dict[int, Forward] = {}
 
     def open(self) -> None:
         """See ``slots.Device.open``."""
@@ -73,11 +74,29 @@ class TorchDevice:
             raise EngineError("the device was closed", subject=self.name, remedy="open it again")
         shape = (capacity, self._card.input_px, self._card.input_px, 3)
         with translated(self.name), torch.inference_mode(), exact_kernels(self.name):
-            return CpuSlot(self._forward, shape) if self.name == "cpu" else CudaSlot(self._forward, shape, self.name)
+            forward = self.find_forward(capacity)
+            return CpuSlot(forward, shape) if self.name == "cpu" else CudaSlot(forward, shape, self.name)
+
+    def find_forward(self, capacity: int) -> Forward:
+        """What computes batches of this many pictures: always the same for the same number, as slots must agree.
+
+        Raises:
+            EngineError: The device is closed.
+        """
+        if self.name == "cpu":
+            return self._forward
+        if self._net is None:
+            raise EngineError("the device was closed", subject=self.name, remedy="open it again")
+        if capacity not in self._found:
+            shape = (capacity, self._card.input_px, self._card.input_px, 3)
+            self._found[capacity] = find_forward(self._net, self._type, self._forward, shape, self.name)
+            torch.cuda.empty_cache()  # what the trials took, which captured graphs cannot use
+        return self._found[capacity]
 
     def close(self) -> None:
         """See ``slots.Device.close``."""
         self._net = None
+        self._found.clear()
         if self.name != "cpu" and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()
 
@@ -158,7 +177,7 @@ class CudaSlot:
             self._graph.reset()
 
 
-def lower_precision(net: nn.Module, kind: torch.dtype) -> nn.Module:
+def lower_precision(net: FoldedReader, kind: torch.dtype) -> FoldedReader:
     """Convert all layers but the first and the last, and convert features on the way in and out."""
     if kind is torch.float32:
         return net
@@ -180,9 +199,12 @@ def translated(device: str) -> Iterator[None]:
 
 
 def _translate(error: BaseException, device: str) -> EngineError:
-    text = str(error)
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or any(sign in text for sign in _NO_MEMORY):
-        return OutOfDeviceMemory(f"no memory left ({_first_line(error)})", subject=device)
+    cause: BaseException | None = error
+    while cause is not None:  # while a graph is captured, another error comes of too little memory
+        text = str(cause)
+        if isinstance(cause, torch.OutOfMemoryError | MemoryError) or any(sign in text for sign in _NO_MEMORY):
+            return OutOfDeviceMemory(f"no memory left ({_first_line(cause)})", subject=device)
+        cause = cause.__cause__ or cause.__context__
     return EngineError(f"torch failed ({_first_line(error)})", subject=device, remedy="choose --engine onnx")
 
 

@@ -24,7 +24,8 @@ SLOTS = (1, 2, 3, 4)
 SLOT_BATCHES = (16, 64, 256)
 PRECISIONS = ("fp32", "fp16", "bf16")
 LEAK_BATCHES = 10_000
-REPLAYS = 20
+# Graphs are launched one after the other and waited for once: enough of them that the wait does not count.
+REPLAYED_PICTURES, LEAST_REPLAYS, MOST_REPLAYS = 4096, 4, 50
 
 
 def require_gpu() -> Any:
@@ -47,32 +48,36 @@ def measure_resident(folder: Path, *, rounds: int = 10) -> tuple[Row, ...]:
 
     Raises:
         BackendUnavailable: No GPU.
+        EngineError: The reader fails.
     """
     torch = require_gpu()
-    from ftforensics.engine.cuda.torch_device import PRECISIONS as KINDS
-    from ftforensics.engine.cuda.torch_device import exact_kernels, lower_precision
-    from ftforensics.engine.cuda.torch_weights import load_folded_reader
+    from ftforensics.engine.cuda.torch_device import TorchDevice, exact_kernels
+    from ftforensics.engine.cuda.torch_fused import name_kernels
 
     card = load_card(folder)
     data = load_graph(folder, card.reader_file, card.reader_sha256)
     rows: list[Row] = []
     for precision in PRECISIONS:
-        net = lower_precision(load_folded_reader(data, subject=card.reader_file), KINDS[precision]).cuda()
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        device = TorchDevice(data, card, device="cuda:0", precision=precision, subject=card.reader_file)
+        device.open()
         for batch in RESIDENT_BATCHES:
             pixels = torch.randint(0, 256, (batch, card.input_px, card.input_px, 3), dtype=torch.uint8, device="cuda")
+            replays = max(LEAST_REPLAYS, min(MOST_REPLAYS, REPLAYED_PICTURES // batch))
             with torch.inference_mode(), exact_kernels("cuda:0"):
-                replay = _capture(torch, net, pixels)
+                forward = device.find_forward(batch)
+                replay = _capture(torch, forward, pixels, replays)
             timing = race({"replay": replay}, rounds=rounds)["replay"]
             rows.append(
                 {
                     "precision": precision,
                     "batch": batch,
-                    "images_per_s": batch * REPLAYS / timing.fastest_s,
-                    "ms": 1000.0 * timing.median_s / REPLAYS,
+                    "kernels": name_kernels(forward),
+                    "images_per_s": batch * replays / timing.fastest_s,
+                    "ms": 1000.0 * timing.median_s / replays,
                     "device_mb": torch.cuda.max_memory_reserved() / 1e6,
                 }
             )
+        device.close()
     return tuple(rows)
 
 
@@ -181,6 +186,7 @@ def measure_jpeg(files: Sequence[bytes], *, batches: Sequence[int] = (1, 16, 64)
 RESIDENT_COLUMNS: tuple[Column, ...] = (
     Column(key="precision", label="precision"),
     Column(key="batch", label="batch", kind="count"),
+    Column(key="kernels", label="convolutions"),
     Column(key="images_per_s", label="images/s", kind="number", digits=0),
     Column(key="ms", label="ms a batch, median", kind="number", digits=3),
     Column(key="device_mb", label="device memory so far, MB", kind="number", digits=0),
@@ -205,24 +211,20 @@ JPEG_COLUMNS: tuple[Column, ...] = (
 )
 
 
-def _capture(torch: Any, net: Any, pixels: Any) -> Callable[[], object]:
-    """Twenty replays of one captured graph that reads pixels where they are, waited for."""
-
-    def forward() -> Any:
-        return net(pixels.permute(0, 3, 1, 2).to(torch.float32) * (1.0 / 255.0))
-
+def _capture(torch: Any, forward: Callable[[Any], Any], pixels: Any, replays: int) -> Callable[[], object]:
+    """So many replays of one captured graph that reads pixels where they are, waited for."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
-            forward()
+            forward(pixels)
     stream.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        planes = forward()
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        planes = forward(pixels)
 
     def replay() -> Any:
-        for _ in range(REPLAYS):
+        for _ in range(replays):
             graph.replay()
         torch.cuda.synchronize()
         return planes  # kept alive: the graph writes there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +170,17 @@ def test_too_little_memory_is_seen_behind_what_it_leads_to() -> None:
 
     with pytest.raises(OutOfDeviceMemory, match="CUDA out of memory"), translated("cuda:0"):
         capture()
+
+
+def test_a_failed_attempt_leaves_its_memory_to_a_smaller_one() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def attempt() -> None:
+        taken = torch.zeros(1000)
+        held.append(weakref.ref(taken))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(OutOfDeviceMemory) as caught, translated("cuda:0"):
+        attempt()
+    assert held[0]() is None
+    assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from traceback import clear_frames
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,23 @@ def translated(device: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as exc:
-        raise _translate(exc, device) from exc
+        error = _translate(exc, device)
+        if isinstance(error, OutOfDeviceMemory):
+            _let_go(exc)
+        raise error from exc
+
+
+def _let_go(error: BaseException) -> None:
+    """Drop what the frames of a failed attempt still hold, so that a smaller one finds that memory free.
+
+    An error keeps its frames alive, and they keep every tensor that the attempt had made.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
 
 
 def _translate(error: BaseException, device: str) -> EngineError:

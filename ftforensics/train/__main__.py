@@ -8,10 +8,38 @@ import math
 import sys
 from pathlib import Path
 
+from ftforensics.errors import FtfError, UsageError
+
 
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("give no number below 0")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("give at least 1")
+    return number
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as exc:
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+        raise UsageError(
+            f"torch cannot use this device ({reason})", subject=name, remedy="give another --device"
+        ) from exc
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,11 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     reader.add_argument("--size", choices=("cpu", "gpu"), default="cpu", help="of the network, its batch and steps")
     reader.add_argument("--device", default="cpu", help="as torch names it: cpu, cuda, cuda:1")
     reader.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
-    reader.add_argument("--steps", type=int, help="of the whole run; the size's own if not given")
+    reader.add_argument("--steps", type=_positive, help="of the whole run; the size's own if not given")
     reader.add_argument("--seed", type=int, default=1)
-    reader.add_argument("--batch", type=int, help="the size's own if not given")
+    reader.add_argument("--batch", type=_positive, help="the size's own if not given")
     reader.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
-    reader.add_argument("--workers", type=int, default=2)
+    reader.add_argument("--workers", type=_count, default=2)
     reader.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     reader.add_argument("--model-id", default="ftf-1")
     informed = commands.add_parser("informed", help="train a reader on, with tags that are shaped to it")
@@ -56,11 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         help="checkpoints, or model folders, of GAN simulators to train through; one on the processor",
     )
     informed.add_argument("--device", default="cpu", help="as torch names it: cpu, cuda, cuda:1")
-    informed.add_argument("--workers", type=int, default=6, help="processes that make hosts for a GPU")
+    informed.add_argument("--workers", type=_count, default=6, help="processes that make hosts for a GPU")
     informed.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
-    informed.add_argument("--steps", type=int, default=4000)
+    informed.add_argument("--steps", type=_positive, default=4000)
     informed.add_argument("--seed", type=int, default=1)
-    informed.add_argument("--batch", type=int, help="32 on the processor, 256 on a GPU if not given")
+    informed.add_argument("--batch", type=_positive, help="32 on the processor, 256 on a GPU if not given")
     informed.add_argument("--peak", type=float, default=4e-4, help="highest learning rate")
     informed.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     informed.add_argument("--model-id", default="ftf-1")
@@ -109,6 +137,7 @@ def _reader(arguments: argparse.Namespace) -> None:
     from ftforensics.nets.reader import SIZES
     from ftforensics.train.reader import train_reader
 
+    _check_device(arguments.device)
     size = SIZES[arguments.size]
     train_reader(
         arguments.images,
@@ -135,8 +164,9 @@ def _informed(arguments: argparse.Namespace) -> None:
     from ftforensics.train.informed import train_informed
 
     if len(arguments.simulator) > 1:
-        _say("training on the processor takes one --simulator; give one, or choose a GPU with --device")
-        sys.exit(2)
+        raise UsageError(
+            "training on the processor takes one --simulator", remedy="give one, or choose a GPU with --device"
+        )
     train_informed(
         arguments.images,
         arguments.out,
@@ -156,6 +186,7 @@ def _informed(arguments: argparse.Namespace) -> None:
 def _resident(arguments: argparse.Namespace) -> None:
     from ftforensics.train.batched.resident import train_resident
 
+    _check_device(arguments.device)
     train_resident(
         arguments.images,
         arguments.out,
@@ -207,7 +238,11 @@ def main() -> None:
         "export-generators": _export_generators,
         "calibrate": _calibrate,
     }
-    run[arguments.command](arguments)
+    try:
+        run[arguments.command](arguments)
+    except (FtfError, FileNotFoundError, NotADirectoryError) as exc:
+        _say(str(exc))
+        sys.exit(2)
 
 
 if __name__ == "__main__":

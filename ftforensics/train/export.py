@@ -11,10 +11,10 @@ import onnx
 import torch
 
 from ftforensics.codec.carriers import GRID, MESSAGE_BITS, SYNC_ENERGY, VALUES
-from ftforensics.engine.models import load_card, load_graph
 from ftforensics.nets.folded import FoldedReader, ReaderGradient
 from ftforensics.nets.reader import INPUT_PX, build_reader, count_parameters
 from ftforensics.train.simulator import load_simulator
+from ftforensics.train.starting import simulator_graph
 
 FORMAT_VERSION = 1
 
@@ -39,7 +39,7 @@ def save_graph(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[
 
 
 def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, str]:
-    state = torch.load(checkpoint, weights_only=True)
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     net = build_reader(state.get("size", "cpu"))
     net.load_state_dict(state["average"])
     folded = FoldedReader(net.eval()).eval()
@@ -72,11 +72,9 @@ def _reader_graphs(checkpoint: Path, out: Path) -> tuple[dict[str, str], int, st
 def _simulator_graph(simulator: Path, path: Path) -> str:
     """Export a checkpoint's graph, or take over that of a model folder, byte for byte."""
     if simulator.is_dir():
-        card = load_card(simulator)
-        if card.simulator_file is None or card.simulator_sha256 is None:
-            raise ValueError(f"the model in {simulator} has no simulator; give a checkpoint of one")
-        path.write_bytes(load_graph(simulator, card.simulator_file, card.simulator_sha256))
-        return card.simulator_sha256
+        graph, sha256 = simulator_graph(simulator)
+        path.write_bytes(graph)
+        return sha256
     sides = {2: 8 * torch.export.Dim("eighth_height", min=4), 3: 8 * torch.export.Dim("eighth_width", min=4)}
     return save_graph(
         load_simulator(simulator),
@@ -96,8 +94,9 @@ def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[st
         training: Kept in the card as given: data, seed, steps, command.
     """
     out.mkdir(parents=True, exist_ok=True)
-    hashes, parameters, model_id = _reader_graphs(checkpoint, out)
+    # First, so that a folder without one leaves the reader and its card as they were.
     simulator_hash = _simulator_graph(simulator, out / "simulator.onnx")
+    hashes, parameters, model_id = _reader_graphs(checkpoint, out)
     card = {
         "model_id": model_id,
         "format_version": FORMAT_VERSION,

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES
+from ftforensics.errors import UsageError
 from ftforensics.nets.reader import Reader, update_average
 from ftforensics.train.band import BandTransform, warp
 from ftforensics.train.checkpoint import save_state
@@ -80,11 +81,21 @@ class Learner:
         """Go on from a checkpoint; the step that comes next.
 
         Raises:
-            ValueError: It holds a reader of another size.
+            UsageError: It holds a reader of another size, or one that is trained in another form.
         """
         state = torch.load(path, weights_only=True, map_location=self.sharpness.device)
         if state.get("size", "cpu") != self.size:
-            raise ValueError(f"{path} holds a reader of another size than {self.size}; give another --out")
+            raise UsageError(
+                f"the checkpoint holds a reader of another size than {self.size}",
+                subject=str(path),
+                remedy="give another --out",
+            )
+        if state["net"].keys() != self.net.state_dict().keys():
+            raise UsageError(
+                "a run on a GPU does not go on on the processor, nor the other way round",
+                subject=str(path),
+                remedy="start from this checkpoint with --start, and give another --out",
+            )
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state.get("plain", state["average"]))
         self._optimiser.load_state_dict(state["optimiser"])

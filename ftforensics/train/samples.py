@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -165,6 +166,15 @@ def _for_grid_sample(affine: geometry.Affine) -> NDArray[np.float32]:
     return geometry.compose(from_unit, geometry.compose(affine, to_unit)).astype(np.float32)
 
 
+class Tags(NamedTuple):
+    """Tags (B, D) as band coefficients, and what they are made of: signs (B, 128), carriers (128, D), poles (B, 1)."""
+
+    signs: NDArray[np.float32]
+    carriers: NDArray[np.float64]
+    poles: NDArray[np.float64]
+    rows: NDArray[np.float64]
+
+
 class CarrierDraw:
     """Fresh message carriers for training."""
 
@@ -180,6 +190,17 @@ class CarrierDraw:
         rows = self._pool[int(random.integers(0, CARRIER_POOL))]
         rows = rows * random.choice(np.array([-1.0, 1.0]), rows.shape[1])
         return np.asarray(rows - (rows @ self.sync.T) @ self.sync)
+
+    def draw_tags(self, count: int, random: np.random.Generator) -> Tags:
+        """Plain tags of random words, under new carriers.
+
+        Either sign of the synchronisation carrier, or the reader would learn to see it in every picture.
+        """
+        carriers = self.draw(random)
+        signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (count, MESSAGE_BITS))
+        poles = random.choice(np.array([-1.0, 1.0]), (count, 1))
+        rows = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
+        return Tags(signs, carriers, poles, rows + poles * self.sync * np.sqrt(VALUES * SYNC_ENERGY))
 
 
 def manipulate(
@@ -227,16 +248,12 @@ class TaggedBatches(Dataset[dict[str, torch.Tensor]]):
         """Batch number ``step``."""
         random = np.random.default_rng([self.seed, step])
         hard = hardness_at(step / self.steps)
-        carriers = self.keys.draw(random)
-        signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (self.batch, MESSAGE_BITS))
-        rows = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-        # Either sign of the sync carrier, or the reader would learn to see it in every picture, tagged or not.
-        poles = random.choice(np.array([-1.0, 1.0]), (self.batch, 1))
-        planes = planes_from_rows(rows + poles * self.keys.sync * np.sqrt(VALUES * SYNC_ENERGY))
+        tags = self.keys.draw_tags(self.batch, random)
+        planes = planes_from_rows(tags.rows)
         batch = stack_samples([self._one(planes[item], hard, random) for item in range(self.batch)])
         return batch | {
-            "signs": torch.from_numpy(signs),
-            "carriers": torch.from_numpy(carriers.astype(np.float32)),
+            "signs": torch.from_numpy(tags.signs),
+            "carriers": torch.from_numpy(tags.carriers.astype(np.float32)),
             "planes": torch.from_numpy(planes),
         }
 

@@ -58,28 +58,24 @@ class Slot:
 
 def draw_slot(pictures: Pictures, keys: CarrierDraw, *, batch: int, random: np.random.Generator) -> Slot:
     """Fresh hosts with plain tags under a fresh key; either sign of the synchronisation carrier."""
-    carriers = keys.draw(random)
-    signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (batch, MESSAGE_BITS))
-    poles = random.choice(np.array([-1.0, 1.0]), (batch, 1))
-    band = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-    band = band + poles * keys.sync * np.sqrt(VALUES * SYNC_ENERGY)
+    tags = keys.draw_tags(batch, random)
     hosts = [random_view(pictures.draw(random), int(random.choice(SIDES)), random) for _ in range(batch)]
     small = np.stack([resize(host, VIEW_PX, VIEW_PX) for host in hosts]).astype(np.float32).transpose(0, 3, 1, 2)
     psnr_db = [float(value) for value in random.uniform(*PSNR_DB, batch)]
     rms = np.array([perceptual.residual_rms(value) for value in psnr_db], dtype=np.float32)
-    kept = torch.from_numpy(np.asarray(band, dtype=np.float32))
+    band = torch.from_numpy(tags.rows.astype(np.float32))
     return Slot(
         hosts=hosts,
         host=torch.from_numpy(small / FULL),
         mask=torch.from_numpy(np.stack([perceptual.build_mask(host) for host in hosts])[:, None]),
         psnr_db=psnr_db,
         rms=torch.from_numpy(rms)[:, None, None, None],
-        signs=torch.from_numpy(signs),
-        carriers=torch.from_numpy(carriers.astype(np.float32)),
-        poles=torch.from_numpy(poles.astype(np.float32)),
-        band=kept,
-        mean=torch.zeros_like(kept),
-        square=torch.zeros_like(kept),
+        signs=torch.from_numpy(tags.signs),
+        carriers=torch.from_numpy(tags.carriers.astype(np.float32)),
+        poles=torch.from_numpy(tags.poles.astype(np.float32)),
+        band=band,
+        mean=torch.zeros_like(band),
+        square=torch.zeros_like(band),
     )
 
 

@@ -57,7 +57,7 @@ def train_simulator(
 
 def load_simulator(path: Path) -> Simulator:
     """The simulator of a checkpoint, ready to run."""
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     net = Simulator(int(state["width"]), int(state["latent"]))
     net.load_state_dict(state["net"])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

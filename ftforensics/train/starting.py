@@ -10,6 +10,7 @@ from torch import nn
 
 from ftforensics.engine.cuda.torch_weights import load_folded_reader, read_weights
 from ftforensics.engine.models import load_card, load_graph
+from ftforensics.errors import UsageError
 from ftforensics.nets.folded import FoldedBlock, FoldedReader, Layer, fold
 from ftforensics.nets.reader import SIZES, Block, Reader, build_reader
 from ftforensics.nets.simulator import Simulator
@@ -24,14 +25,14 @@ def load_start(path: Path) -> tuple[Reader, str]:
             normalisations already folded.
 
     Raises:
-        FtfError: The model folder cannot be used.
-        ValueError: The graph is of no size that training knows.
+        FtfError: The model folder cannot be used, or its graph is of no size that training knows.
     """
     if path.is_dir():
         card = load_card(path)
         graph = load_graph(path, card.reader_file, card.reader_sha256)
         return unfold(load_folded_reader(graph, subject=str(path / card.reader_file)))
-    state = torch.load(path, weights_only=True)
+    # It may have been written on a GPU, and be gone on with where there is none.
+    state = torch.load(path, weights_only=True, map_location="cpu")
     size = str(state.get("size", "cpu"))
     net = build_reader(size)
     net.load_state_dict(state["average"])
@@ -42,24 +43,37 @@ def unfold(folded: FoldedReader) -> tuple[Reader, str]:
     """A reader that computes the same as a folded one, once it is put into evaluation.
 
     Raises:
-        ValueError: It is of no size that training knows.
+        UsageError: It is of no size that training knows.
     """
     for size in SIZES:
         net = build_reader(size)
         if net.stem.weight.shape == folded.stem.weight.shape and len(net.encoders) == len(folded.encoders):
             _copy(net, folded)
             return net.eval(), size
-    raise ValueError(f"a reader with {folded.stem.weight.shape[0]} channels at its first level is of no known size")
+    raise UsageError(f"a reader with {folded.stem.weight.shape[0]} channels at its first level is of no known size")
+
+
+def simulator_graph(folder: Path) -> tuple[bytes, str]:
+    """The simulator's graph of a model folder, and its SHA-256.
+
+    Raises:
+        FtfError: The folder cannot be used, or has no simulator.
+    """
+    card = load_card(folder)
+    if card.simulator_file is None or card.simulator_sha256 is None:
+        raise UsageError("the model has no simulator", subject=str(folder), remedy="give a checkpoint of one")
+    return load_graph(folder, card.simulator_file, card.simulator_sha256), card.simulator_sha256
 
 
 def load_generator(path: Path) -> Simulator:
-    """A simulator to train through: from a checkpoint, or from the graph of an exported model's folder."""
+    """A simulator to train through: from a checkpoint, or from the graph of an exported model's folder.
+
+    Raises:
+        FtfError: The folder cannot be used, or has no simulator.
+    """
     if not path.is_dir():
         return load_simulator(path)
-    card = load_card(path)
-    if card.simulator_file is None or card.simulator_sha256 is None:
-        raise ValueError(f"the model in {path} has no simulator; give a checkpoint of one")
-    weights = read_weights(load_graph(path, card.simulator_file, card.simulator_sha256), card.simulator_file)
+    weights = read_weights(simulator_graph(path)[0], f"the simulator in {path}")
     width, latent = weights["encoder.1.0.weight"].shape[0], weights["decoder.0.0.weight"].shape[1]
     net = Simulator(int(width), int(latent))
     net.load_state_dict(weights)

@@ -15,9 +15,11 @@ import torch
 from ftforensics.attacks import colour, handling
 from ftforensics.attacks import regions as single_regions
 from ftforensics.engine.models import find_model
+from ftforensics.errors import UsageError
 from ftforensics.imaging import geometry, perceptual
 from ftforensics.imaging.resample import Pixels, resize
-from ftforensics.train import starting
+from ftforensics.train import __main__ as command
+from ftforensics.train import learner, starting
 from ftforensics.train.band import BandTransform
 from ftforensics.train.batched import codecs, filters, frames, keeper, linear, regions, resident, scenes, supply, views
 from ftforensics.train.data import load_pictures, random_view
@@ -57,6 +59,11 @@ def blurred(batch: torch.Tensor, sigma: float) -> torch.Tensor:
     return linear.rounded(linear.along_both(batch, linear.gaussian_matrices(every(sigma), SIDE)))
 
 
+def sharpened(batch: torch.Tensor, strength: float) -> torch.Tensor:
+    blur, amount = linear.sharpen_matrices(every(strength), SIDE)
+    return linear.rounded(batch + amount * (batch - linear.along_both(batch, blur[0])))
+
+
 Batched = Callable[[torch.Tensor], torch.Tensor]
 ALIKE: dict[str, tuple[Batched, Callable[[Pixels], Pixels], float]] = {
     "median": (filters.median3, lambda one: handling.median(one, 3), 0.0),
@@ -80,6 +87,11 @@ ALIKE: dict[str, tuple[Batched, Callable[[Pixels], Pixels], float]] = {
         lambda batch: linear.rounded(linear.along_both(batch, linear.down_up_matrices(SIDE, CPU, 2, 2.0)[1])),
         lambda one: handling.down_up(one, 2.0),
         0.6,
+    ),
+    "sharpen": (
+        lambda batch: sharpened(batch, 1.2),
+        lambda one: handling.sharpen(one, 1.2),
+        1.0,
     ),
     "jpeg": (lambda batch: codecs.jpeg(batch, every(50.0)), lambda one: handling.jpeg(one, 50), 1.5),
 }
@@ -137,6 +149,15 @@ def test_masks_have_the_sizes_that_single_ones_have() -> None:
     single = [float(single_regions.random_mask(SIDE, SIDE, 0.6, random).mean()) for _ in range(400)]
     assert abs(float(np.mean(many)) - float(np.mean(single))) < 0.02
     assert abs(float(np.std(many)) - float(np.std(single))) < 0.02
+
+
+def test_donors_take_on_colours_as_single_ones_do(hosts: list[Pixels], batch: torch.Tensor) -> None:
+    masks = regions.draw_masks(6, SIDE, 0.5, np.random.default_rng(6), CPU)
+    found = regions.match_colour(batch.roll(1, 0), batch, masks)
+    donors, shapes = [hosts[-1], *hosts[:-1]], masks[:, 0].numpy()
+    expected = [single_regions.match_colour(*three) for three in zip(donors, hosts, shapes, strict=True)]
+    assert root_mean_square(found, expected) < 0.5
+    assert root_mean_square(batch.roll(1, 0), expected) > 5.0
 
 
 def test_a_seamless_paste_keeps_the_colours_around_it(batch: torch.Tensor) -> None:
@@ -270,8 +291,50 @@ def test_training_goes_on_where_it_was_stopped(images: Path, tmp_path: Path) -> 
     assert train(3, stop_after_s=0.0)["step"] == 1
     assert said[-1].startswith("stopped after step 1 of 3")
     assert train(3)["step"] == 3
+    assert sum(line.startswith("step 0/3") for line in said) == 1
     started, _ = starting.load_start(tmp_path / "resident.pt")
     view = torch.from_numpy(resize(np.zeros((64, 64, 3), np.uint8), 128, 128)).permute(2, 0, 1)[None].float()
     with torch.no_grad():
         moved = (started.eval()(view) - starting.load_start(MODEL)[0](view)).abs().max()
     assert 0.0 < float(moved) < 1.0
+    normalised, size = starting.load_start(tmp_path / "resident.pt")
+    with pytest.raises(UsageError, match="a run on a GPU does not go on on the processor"):
+        learner.Learner(normalised, size, 1e-4).load(tmp_path / "resident.pt")
+
+
+def test_what_was_written_on_a_gpu_is_read_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, size = starting.load_start(MODEL)
+    generator = starting.load_generator(MODEL)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")
+        torch.save({"average": net.state_dict(), "size": size}, tmp_path / "reader.pt")
+        torch.save({"net": generator.state_dict(), "width": 40, "latent": 8}, tmp_path / "simulator.pt")
+    assert starting.load_start(tmp_path / "reader.pt")[0].stem.weight.device == CPU
+    assert next(starting.load_generator(tmp_path / "simulator.pt").parameters()).device == CPU
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--start", "nowhere.pt"], "nowhere.pt"),
+        (["--start", "s", "--device", "gpu"], "torch cannot use this device"),
+        (["--start", "s", "--device", "cuda:99"], "torch cannot use this device"),
+        (["--start", "s", "--simulator", "a", "b"], "takes one --simulator"),
+        (["--start", "s", "--batch", "0"], "give at least 1"),
+        (["--start", "s", "--workers", "-1"], "give no number below 0"),
+    ],
+)
+def test_senseless_options_are_answered_with_a_sentence(
+    options: list[str],
+    said: str,
+    tmp_path: Path,
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["train", "informed", "--images", str(images), "--out", str(tmp_path / "out.pt"), *options]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as stopped:
+        command.main()
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err

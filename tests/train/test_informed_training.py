@@ -14,6 +14,7 @@ import torch
 
 from ftforensics.codec.carriers import MESSAGE_BITS, VALUES, rows_from_planes
 from ftforensics.engine.models import find_model
+from ftforensics.errors import UsageError
 from ftforensics.imaging import geometry
 from ftforensics.nets.reader import Reader
 from ftforensics.train import informed, shaping, slots, starting, validation
@@ -65,7 +66,7 @@ def test_the_shipped_graph_starts_a_reader_that_computes_what_it_does(shipped: R
 def test_a_graph_of_no_known_size_is_refused() -> None:
     from ftforensics.nets.folded import FoldedReader
 
-    with pytest.raises(ValueError, match="5 channels"):
+    with pytest.raises(UsageError, match="5 channels"):
         starting.unfold(FoldedReader(Reader(widths=(5, 6), blocks=(1, 1)).eval()))
 
 

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="training needs the train extra")
 
 import torch
 
+from ftforensics.errors import UsageError
 from ftforensics.nets.reader import Reader
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train import checkpoint, generator, learner, reader, regeneration, simulator, validation
@@ -107,7 +108,7 @@ def test_a_run_in_slices_of_time_is_the_same_run(tmp_path: Path, train_reader: T
 
 def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path, train_reader: Trainer) -> None:
     train_reader(tmp_path / "reader.pt", [], stop_after_s=0.0)
-    with pytest.raises(ValueError, match="another size than gpu"):
+    with pytest.raises(UsageError, match="another size than gpu"):
         train_reader(tmp_path / "reader.pt", [], size="gpu")
 
 

@@ -21,8 +21,6 @@ from torch.nn import functional
 from ftforensics.engine.agreement import LIMITS, build_test_pictures
 from ftforensics.nets.folded import FoldedBlock, FoldedReader, Layer
 
-# Pictures computed one after the other within a batch, so that features stay in the GPU's cache; 0 for all at once.
-PIECE = 0
 PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 Forward = Callable[[Tensor], Tensor]
@@ -68,8 +66,6 @@ LADDER = (
     Kernels("fused sums", _clip, _clip, _fused_add_clip),
     Kernels("in place", _clip, _clip, _add_clip),
 )
-# The rung that each precision begins at.
-FIRST_RUNGS = {"fp32": 0, "fp16": 0, "bf16": 0}
 
 
 class FusedReader(nn.Module):
@@ -79,20 +75,14 @@ class FusedReader(nn.Module):
         net: On its device, layers between first and last in their precision.
         kind: That precision.
         kernels: How layers are computed.
-        piece: Pictures computed at a time at most; 0 for all.
     """
 
-    def __init__(self, net: FoldedReader, kind: torch.dtype, kernels: Kernels, *, piece: int = 0) -> None:
+    def __init__(self, net: FoldedReader, kind: torch.dtype, kernels: Kernels) -> None:
         super().__init__()
-        self.net, self.kind, self.kernels, self.piece = net, kind, kernels, piece
+        self.net, self.kind, self.kernels = net, kind, kernels
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Planes float32 (B, 3, G, G) of pictures uint8 (B, P, P, 3)."""
-        if not self.piece or len(pictures) <= self.piece:
-            return self._read(pictures)
-        return torch.cat([self._read(pictures[at : at + self.piece]) for at in range(0, len(pictures), self.piece)])
-
-    def _read(self, pictures: Tensor) -> Tensor:
         net, kernels = self.net, self.kernels
         features = kernels.first(spread_pixels(pictures), net.stem).to(self.kind)
         skips: list[Tensor] = []
@@ -137,10 +127,9 @@ def find_forward(net: FoldedReader, kind: torch.dtype, plain: Forward, shape: tu
     drawn = torch.from_numpy(build_test_pictures(shape[1])).to(device)
     pictures = drawn.repeat((shape[0] + 1) // 2, 1, 1, 1)[: shape[0]].contiguous()
     wanted = plain(pictures)
-    precision = PRECISIONS[kind]
-    for kernels in LADDER[FIRST_RUNGS[precision] :]:
-        forward = FusedReader(net, kind, kernels, piece=PIECE)
-        if _reads(forward, pictures, wanted, LIMITS[precision]):
+    for kernels in LADDER:
+        forward = FusedReader(net, kind, kernels)
+        if _reads(forward, pictures, wanted, LIMITS[PRECISIONS[kind]]):
             return forward
     return plain
 

@@ -80,6 +80,6 @@ def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
 
 
 def small_blocks(pictures: Tensor, step: Tensor) -> Tensor:
-    """Blocks of 4x4 with one quantiser step (B,) of 2 to 60 levels for all coefficients, chroma halved, as in VP8."""
+    """Blocks of 4x4 with one quantiser step (B,) in grey levels for all coefficients, chroma halved, as in VP8."""
     steps = step[:, None, None].expand(-1, 4, 4)
     return _coded(pictures, steps, steps)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES
 from ftforensics.nets.reader import Reader
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train.band import BandTransform
@@ -81,26 +80,22 @@ class DeviceSlots:
 
     def _fresh(self, visits: int, net: Reader, random: np.random.Generator) -> _Kept:
         content = {name: value.to(self._device, non_blocking=True) for name, value in next(self._supply).items()}
-        count = content["hosts"].shape[0]
-        carriers = self._keys.draw(random)
-        signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (count, MESSAGE_BITS))
-        poles = random.choice(np.array([-1.0, 1.0]), (count, 1))
-        band = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-        band = band + poles * self._keys.sync * np.sqrt(VALUES * SYNC_ENERGY)
-        tensors = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (signs, carriers, poles, band)]
-        on_device = [one.to(self._device, non_blocking=True) for one in tensors]
+        tags = self._keys.draw_tags(content["hosts"].shape[0], random)
+        signs, carriers, poles, band = (
+            torch.from_numpy(one.astype(np.float32)).to(self._device, non_blocking=True) for one in tags
+        )
         slot = Slot(
             hosts=[],
             host=content["small"],
             mask=content["masks"],
             psnr_db=[],
             rms=content["rms"],
-            signs=on_device[0],
-            carriers=on_device[1],
-            poles=on_device[2],
-            band=on_device[3],
-            mean=torch.zeros_like(on_device[3]),
-            square=torch.zeros_like(on_device[3]),
+            signs=signs,
+            carriers=carriers,
+            poles=poles,
+            band=band,
+            mean=torch.zeros_like(band),
+            square=torch.zeros_like(band),
             visits=visits,
         )
         for _ in range(FIRST_STEPS):

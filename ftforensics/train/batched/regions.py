@@ -68,7 +68,7 @@ def paste_seamlessly(pictures: Tensor, donors: Tensor, masks: Tensor) -> Tensor:
 
 
 def reenact(pictures: Tensor, shifts: Tensor, cells: Tensor) -> Tensor:
-    """Displace locally by fields made of ``cells`` (B, 2, 5, 5), scaled by ``shifts`` (B,) as shares of the side."""
+    """Displace locally by fields made of ``cells`` (B, 2, 5, 5), scaled by ``shifts`` (B,) as in ``attacks.warps``."""
     side = pictures.shape[-1]
     field = smooth_fields(cells, side).permute(0, 2, 3, 1) * shifts[:, None, None, None]
     eye = torch.eye(2, 3, device=pictures.device).expand(pictures.shape[0], -1, -1)

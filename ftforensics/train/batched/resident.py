@@ -1,7 +1,7 @@
 """Train a reader on with shaped tags, all of it on one device: ``train.informed`` for a GPU.
 
-The recipe is that of the processor: the same slots, visits, losses, odds and strengths. What differs is that
-manipulations are the batched ones, that one side is drawn for a whole slot, and that batches are larger.
+The recipe is that of the processor: the same slots, visits and losses. What differs is that manipulations are the
+batched ones, that one side is drawn for a whole slot, and that batches are larger.
 """
 
 from __future__ import annotations

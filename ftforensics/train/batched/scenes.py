@@ -1,6 +1,7 @@
 """What happens to a batch of tagged pictures: an edit, a move, handling, and the reader's view of it.
 
-The batched counterpart of ``train.samples``: the same manipulations with the same odds at full strength.
+The batched counterpart of ``train.samples``: its manipulations at full strength, with odds much like its own. More
+pastes are matched in colour, regeneration is a little commoner, and a smaller copy is grown to its old size again.
 """
 
 from __future__ import annotations

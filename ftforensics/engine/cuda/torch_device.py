@@ -19,15 +19,13 @@ from torch import Tensor
 
 from ftforensics.domain.model import ModelCard
 from ftforensics.engine.cuda.slots import Floats, OutOfDeviceMemory, Pixels, Slot
-from ftforensics.engine.cuda.torch_fused import Forward, find_forward
+from ftforensics.engine.cuda.torch_fused import Forward, find_forward, is_no_memory
 from ftforensics.engine.cuda.torch_weights import load_folded_reader
 from ftforensics.errors import EngineError
 from ftforensics.nets.folded import FoldedReader
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_UP_RUNS = 3
-# The last one is how the processor's library of kernels says it.
-_NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "could not create a primitive")
 _GREY_LEVEL = float(np.float32(1.0 / 255.0))  # the same float32 as the other backends use
 
 
@@ -218,8 +216,7 @@ def _let_go(error: BaseException) -> None:
 def _translate(error: BaseException, device: str) -> EngineError:
     cause: BaseException | None = error
     while cause is not None:  # while a graph is captured, another error comes of too little memory
-        text = str(cause)
-        if isinstance(cause, torch.OutOfMemoryError | MemoryError) or any(sign in text for sign in _NO_MEMORY):
+        if is_no_memory(cause):
             return OutOfDeviceMemory(f"no memory left ({_first_line(cause)})", subject=device)
         cause = cause.__cause__ or cause.__context__
     return EngineError(f"torch failed ({_first_line(error)})", subject=device, remedy="choose --engine onnx")

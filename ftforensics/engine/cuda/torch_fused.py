@@ -23,6 +23,9 @@ from ftforensics.nets.folded import FoldedBlock, FoldedReader, Layer
 
 PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
+# Those after the first are how the processor's libraries and cuDNN say it.
+_NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "could not create a primitive", "ALLOC_FAILED")
+
 Forward = Callable[[Tensor], Tensor]
 
 
@@ -134,6 +137,11 @@ def find_forward(net: FoldedReader, kind: torch.dtype, plain: Forward, shape: tu
     return plain
 
 
+def is_no_memory(error: BaseException) -> bool:
+    """Whether torch, or a library under it, says that there was too little memory."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(sign in str(error) for sign in _NO_MEMORY)
+
+
 def name_kernels(forward: Forward) -> str:
     """What tables call a way to compute."""
     return forward.kernels.name if isinstance(forward, FusedReader) else "plain"
@@ -144,9 +152,9 @@ def _reads(forward: Forward, pictures: Tensor, wanted: Tensor, limit: float) -> 
         found = forward(pictures)
         _soil(pictures)
         again = forward(pictures)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, AttributeError):  # no such operator in this torch, or no kernel for this type or shape
+    except (RuntimeError, AttributeError) as exc:  # no such operator in this torch, or no kernel for this type or shape
+        if is_no_memory(exc):
+            raise
         return False
     off = (found - wanted).square().mean().sqrt() / wanted.square().mean().sqrt().clamp_min(1e-12)
     return bool(torch.equal(found, again)) and float(off) <= limit

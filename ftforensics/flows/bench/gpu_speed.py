@@ -1,7 +1,7 @@
 """What needs a GPU: reading pixels that are there already, slots and batches, leaks, and decoding JPEG there.
 
 Enters: a model folder. Leaves: rows of tables. Everything runs through torch with CUDA graphs, the backend that runs on
-any NVIDIA GPU. Written against torch's documentation; every row is either measured or says why it is not.
+any NVIDIA GPU. Every row is either measured or says why it is not.
 """
 
 from __future__ import annotations

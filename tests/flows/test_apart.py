@@ -64,7 +64,7 @@ def test_a_pasted_face_shows_no_tag_by_itself(swapped: np.ndarray, changed: np.n
 
 
 def test_a_strong_tag_laid_over_the_face_shows(swapped: np.ndarray, changed: np.ndarray):
-    laid = embed(swapped, TAG_ID, KEY, 28.0)
+    laid = embed(swapped, TAG_ID, KEY, 24.0)
     inside, outside = read_apart(resize(laid, 128, 128), changed, None, planes(), READER)
     assert inside is not None
     assert outside is not None

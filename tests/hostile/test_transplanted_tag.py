@@ -25,8 +25,8 @@ def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
     save(add_residual(cat(), read_tag(portrait), build_mask(cat()), 36.0), folder / "estimated.png")
     save(embed(cat(), tag_id, key), folder / "with-the-key.png")
     untagged = load(newsroom.originals["portrait.png"])
-    save(embed(replace_face(portrait)[0], tag_id, key, 26.0), folder / "laid-over.png")
-    save(embed(replace_face(untagged)[0], tag_id, key, 26.0), folder / "made-anew.png")
+    save(embed(replace_face(portrait)[0], tag_id, key, 24.0), folder / "laid-over.png")
+    save(embed(replace_face(untagged)[0], tag_id, key, 24.0), folder / "made-anew.png")
     return newsroom.scan([folder], folder.parent / "cases")
 
 

@@ -25,7 +25,7 @@ ENOUGH_FEATURES = 60
 REWORKED_SIMILARITY = 0.75
 COARSE_LIKENESS_BITS = 12
 # Of the region's correlation to that of the rest, each read by itself. In honest swaps it was 0.18 at most in 16
-# held-out portraits and 0.40 in another portrait under 40 keys; tags laid over the face at 30 dB had 0.41 or more.
+# held-out portraits and 0.40 in another portrait under 48 keys; tags laid over the face at 30 dB had 0.41 or more.
 TRANSPLANT_RATIO = 0.43
 TRANSPLANT_MIN_OUTSIDE = 0.15
 MAX_CHANGED_FRACTION = 0.60

@@ -19,7 +19,7 @@ from ftforensics.errors import UsageError
 from ftforensics.imaging import geometry, perceptual
 from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.train import __main__ as command
-from ftforensics.train import learner, starting
+from ftforensics.train import learner, starting, validation
 from ftforensics.train.band import BandTransform
 from ftforensics.train.batched import codecs, filters, frames, keeper, linear, regions, resident, scenes, supply, views
 from ftforensics.train.data import load_pictures, random_view
@@ -266,7 +266,8 @@ def test_shaping_makes_bits_read_better(images: Path) -> None:
     assert weakest() > before + 0.05
 
 
-def test_training_goes_on_where_it_was_stopped(images: Path, tmp_path: Path) -> None:
+def test_training_goes_on_where_it_was_stopped(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "COUNT", 1)
     said: list[str] = []
 
     def train(steps: int, **more: float) -> dict[str, object]:

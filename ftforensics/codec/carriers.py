@@ -38,11 +38,11 @@ _FULL_CYCLES = 6.0
 _AT_ONCE = 8
 
 
-@lru_cache(maxsize=1)
-def dct_matrix() -> NDArray[np.float64]:
-    """Orthonormal DCT-II matrix (64, 64)."""
-    n = np.arange(GRID)
-    matrix = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * GRID)) * np.sqrt(2.0 / GRID)
+@lru_cache(maxsize=4)
+def dct_matrix(size: int = GRID) -> NDArray[np.float64]:
+    """Orthonormal DCT-II matrix (size, size)."""
+    n = np.arange(size)
+    matrix = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * size)) * np.sqrt(2.0 / size)
     matrix[0] /= np.sqrt(2.0)
     return np.asarray(matrix)
 

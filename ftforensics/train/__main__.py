@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from ftforensics.errors import FtfError, UsageError
 
@@ -158,8 +159,19 @@ def _reader(arguments: argparse.Namespace) -> None:
 
 
 def _informed(arguments: argparse.Namespace) -> None:
+    names = ("images", "out", "start", "steps", "seed", "peak", "decay", "stop_after_s", "model_id")
+    shared: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"report": _say}
     if arguments.device != "cpu":
-        _resident(arguments)
+        from ftforensics.train.batched.resident import train_resident
+
+        _check_device(arguments.device)
+        train_resident(
+            simulators=arguments.simulator,
+            batch=arguments.batch or 256,
+            workers=arguments.workers,
+            device=arguments.device,
+            **shared,
+        )
         return
     from ftforensics.train.informed import train_informed
 
@@ -167,42 +179,8 @@ def _informed(arguments: argparse.Namespace) -> None:
         raise UsageError(
             "training on the processor takes one --simulator", remedy="give one, or choose a GPU with --device"
         )
-    train_informed(
-        arguments.images,
-        arguments.out,
-        start=arguments.start,
-        simulator=arguments.simulator[0] if arguments.simulator else None,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        batch=arguments.batch or 32,
-        peak=arguments.peak,
-        decay=arguments.decay,
-        stop_after_s=arguments.stop_after_s,
-        model_id=arguments.model_id,
-        report=_say,
-    )
-
-
-def _resident(arguments: argparse.Namespace) -> None:
-    from ftforensics.train.batched.resident import train_resident
-
-    _check_device(arguments.device)
-    train_resident(
-        arguments.images,
-        arguments.out,
-        start=arguments.start,
-        simulators=arguments.simulator,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        batch=arguments.batch or 256,
-        peak=arguments.peak,
-        workers=arguments.workers,
-        device=arguments.device,
-        decay=arguments.decay,
-        stop_after_s=arguments.stop_after_s,
-        model_id=arguments.model_id,
-        report=_say,
-    )
+    simulator = arguments.simulator[0] if arguments.simulator else None
+    train_informed(simulator=simulator, batch=arguments.batch or 32, **shared)
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,10 +21,11 @@ from numpy.typing import NDArray
 from ftforensics.nets.reader import Reader
 from ftforensics.train.data import load_pictures
 from ftforensics.train.learner import Learner, as_input
-from ftforensics.train.reader import SAVE_EVERY_S, learning_rate
+from ftforensics.train.reader import learning_rate
 from ftforensics.train.slots import SLOTS, Arrays, advance, start_process
 from ftforensics.train.starting import load_generator, load_start
 from ftforensics.train.validation import validate
+from ftforensics.train.watch import Watch
 
 # Batches that are made ahead, with weights that are as many steps old.
 AHEAD = 2
@@ -85,7 +85,13 @@ def train_informed(
     regenerator = load_generator(simulator) if simulator is not None else None
     slopes: dict[int, NDArray[np.float32]] = {}
     waiting: deque[Future[Arrays]] = deque()
-    began = saved = time.monotonic()
+    watch = Watch(
+        first,
+        steps,
+        stop_after_s=stop_after_s,
+        save=lambda step: learner.save(out, step=step, seed=seed, model_id=model_id),
+        report=report,
+    )
     running = np.zeros(3)
     settings = (images, simulator, size, batch, model_id)
     context = multiprocessing.get_context("spawn")
@@ -105,15 +111,10 @@ def train_informed(
             learner.follow(step, decay)
             running = 0.98 * running + 0.02 * found
             if step % 50 == 0:
-                pace = (time.monotonic() - began) / (step - first + 1)
-                bce, mse, bits = running / (1 - 0.98 ** (step - first + 1))
-                report(f"step {step}/{steps} bce {bce:.4f} mse {mse:.4f} bits {bits:.4f} {pace:.3f} s/step")
-            out_of_time = time.monotonic() - began > stop_after_s
-            if time.monotonic() - saved > SAVE_EVERY_S or step == steps - 1 or out_of_time:
-                saved = time.monotonic()
-                learner.save(out, step=step + 1, seed=seed, model_id=model_id)
+                watch.say(step, (running / (1 - 0.98 ** (step - first + 1))).tolist())
+            out_of_time = watch.keep(step)
             if step % 1000 == 999 or step == steps - 1:
                 report(validate(learner.average, held_out, regenerator, model_id))
             if out_of_time:
-                report(f"stopped after step {step + 1} of {steps}; run the same command again to go on")
+                watch.say_stopped(step)
                 break

@@ -6,7 +6,6 @@ Resumable and deterministic by seed: a batch is a function of (seed, step). Aver
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from ftforensics.train.learner import Learner, as_input
 from ftforensics.train.samples import TaggedBatches
 from ftforensics.train.simulator import load_simulator
 from ftforensics.train.validation import validate
-
-SAVE_EVERY_S = 150.0
+from ftforensics.train.watch import Watch
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -82,7 +80,13 @@ def train_reader(
         pin_memory=place.type == "cuda",
     )
     held_out = load_pictures(images, "validation")
-    began = saved = time.monotonic()
+    watch = Watch(
+        start,
+        steps,
+        stop_after_s=stop_after_s,
+        save=lambda step: learner.save(out, step=step, seed=seed, model_id=model_id),
+        report=report,
+    )
     running = np.zeros(3)
     for step, content in enumerate(loader, start):
         content = {name: value.to(place, non_blocking=True) for name, value in content.items()}
@@ -93,15 +97,10 @@ def train_reader(
         if step % 10 == 0:
             running = 0.9 * running + 0.1 * np.array([bits.item(), regression.item(), accuracy.item()])
         if step % 50 == 0:
-            pace = (time.monotonic() - began) / (step - start + 1)
-            shown = running / (1 - 0.9 ** (step // 10 - (start - 1) // 10))
-            report(f"step {step}/{steps} bce {shown[0]:.4f} mse {shown[1]:.4f} bits {shown[2]:.4f} {pace:.3f} s/step")
-        out_of_time = time.monotonic() - began > stop_after_s
-        if time.monotonic() - saved > SAVE_EVERY_S or step == steps - 1 or out_of_time:
-            saved = time.monotonic()
-            learner.save(out, step=step + 1, seed=seed, model_id=model_id)
+            watch.say(step, (running / (1 - 0.9 ** (step // 10 - (start - 1) // 10))).tolist())
+        out_of_time = watch.keep(step)
         if step % 1000 == 999 or step == steps - 1:
             report(validate(learner.average, held_out, regenerator, model_id))
         if out_of_time:
-            report(f"stopped after step {step + 1} of {steps}; run the same command again to go on")
+            watch.say_stopped(step)
             return

@@ -9,7 +9,7 @@ tags. Sources: free adversarial training (Shafahi et al., 2019); the straight-th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,20 +56,27 @@ class Slot:
         return planes_from_rows(self.band.double().numpy())
 
 
+def host_tensors(hosts: Sequence[Pixels], psnr_db: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
+    """What shaping takes of hosts: views (B, 3, 128, 128) in [0, 1], masks (B, 1, 128, 128), strengths (B, 1, 1, 1)."""
+    small = np.stack([resize(host, VIEW_PX, VIEW_PX) for host in hosts]).astype(np.float32).transpose(0, 3, 1, 2)
+    masks = np.stack([perceptual.build_mask(host) for host in hosts])[:, None]
+    rms = np.array([perceptual.residual_rms(value) for value in psnr_db], dtype=np.float32)
+    return torch.from_numpy(small / FULL), torch.from_numpy(masks), torch.from_numpy(rms)[:, None, None, None]
+
+
 def draw_slot(pictures: Pictures, keys: CarrierDraw, *, batch: int, random: np.random.Generator) -> Slot:
     """Fresh hosts with plain tags under a fresh key; either sign of the synchronisation carrier."""
     tags = keys.draw_tags(batch, random)
     hosts = [random_view(pictures.draw(random), int(random.choice(SIDES)), random) for _ in range(batch)]
-    small = np.stack([resize(host, VIEW_PX, VIEW_PX) for host in hosts]).astype(np.float32).transpose(0, 3, 1, 2)
     psnr_db = [float(value) for value in random.uniform(*PSNR_DB, batch)]
-    rms = np.array([perceptual.residual_rms(value) for value in psnr_db], dtype=np.float32)
+    small, masks, rms = host_tensors(hosts, psnr_db)
     band = torch.from_numpy(tags.rows.astype(np.float32))
     return Slot(
         hosts=hosts,
-        host=torch.from_numpy(small / FULL),
-        mask=torch.from_numpy(np.stack([perceptual.build_mask(host) for host in hosts])[:, None]),
+        host=small,
+        mask=masks,
         psnr_db=psnr_db,
-        rms=torch.from_numpy(rms)[:, None, None, None],
+        rms=rms,
         signs=torch.from_numpy(tags.signs),
         carriers=torch.from_numpy(tags.carriers.astype(np.float32)),
         poles=torch.from_numpy(tags.poles.astype(np.float32)),

@@ -101,15 +101,12 @@ def without_norms(net: Reader) -> Reader:
 def with_norms(plain: Reader, size: str) -> Reader:
     """The reader of a size that computes what one without normalisations does."""
     net = build_reader(size).to(next(plain.parameters()).device)
-    weights = plain.state_dict()
-    kept = {name: value for name, value in net.state_dict().items() if name not in weights}
-    biases = {name: value for name, value in weights.items() if name in net.state_dict()}
-    net.load_state_dict(kept | biases)
-    for name, block in ((n, m) for n, m in net.named_modules() if isinstance(m, Block)):
-        for part, norm in (("first", block.first_norm), ("second", block.second_norm)):
-            norm.bias.copy_(weights[f"{name}.{part}.bias"])
-            if norm.running_var is not None:
-                norm.running_var.fill_(1.0 - norm.eps)
+    known = net.state_dict()
+    net.load_state_dict(known | {name: value for name, value in plain.state_dict().items() if name in known})
+    blocks = ([module for module in one.modules() if isinstance(module, Block)] for one in (net, plain))
+    for ours, theirs in zip(*blocks, strict=True):
+        _copy_normalised(ours.first, ours.first_norm, theirs.first)
+        _copy_normalised(ours.second, ours.second_norm, theirs.second)
     return net.eval()
 
 
@@ -134,8 +131,10 @@ def _copy_layer(into: nn.Module, layer: nn.Module) -> None:
     into.bias.copy_(layer.bias)
 
 
-def _copy_normalised(into: nn.Conv2d, norm: nn.BatchNorm2d, layer: Layer) -> None:
+def _copy_normalised(into: nn.Conv2d, norm: nn.BatchNorm2d, layer: Layer | nn.Conv2d) -> None:
     """The folded weights, and a normalisation that only adds the bias."""
+    if layer.bias is None:
+        raise TypeError("a convolution with a bias was expected")
     into.weight.copy_(layer.weight)
     if norm.running_var is not None:
         norm.running_var.fill_(1.0 - norm.eps)

@@ -11,6 +11,7 @@ import pytest
 
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.codec.channel import encode
+from ftforensics.engine.models import load_card, load_graph
 from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader
 from ftforensics.engine.ring import RingKey, build_ring_key
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -20,6 +21,13 @@ MODEL = "ftf-1"
 
 def derivation(secret: bytes) -> Callable[[str, int], bytes]:
     return lambda label, length: hashlib.shake_256(secret + label.encode()).digest(length)
+
+
+@pytest.fixture(scope="session")
+def graph(model_folder: Path) -> bytes:
+    """The reader's graph."""
+    card = load_card(model_folder)
+    return load_graph(model_folder, card.reader_file, card.reader_sha256)
 
 
 @pytest.fixture(scope="session")

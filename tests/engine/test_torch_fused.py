@@ -20,17 +20,11 @@ from ftforensics.engine.cuda.slots import OutOfDeviceMemory
 from ftforensics.engine.cuda.torch_device import PRECISIONS, TorchDevice, lower_precision, translated
 from ftforensics.engine.cuda.torch_fused import LADDER, FusedReader, find_forward, name_kernels, spread_pixels
 from ftforensics.engine.cuda.torch_weights import load_folded_reader
-from ftforensics.engine.models import load_card, load_graph
+from ftforensics.engine.models import load_card
 from ftforensics.nets.folded import FoldedReader
 
 GREY = float(np.float32(1.0 / 255.0))
 SHAPE = (3, 128, 128, 3)
-
-
-@pytest.fixture(scope="module")
-def graph(model_folder: Path) -> bytes:
-    card = load_card(model_folder)
-    return load_graph(model_folder, card.reader_file, card.reader_sha256)
 
 
 @pytest.fixture(scope="module")

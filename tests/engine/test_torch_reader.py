@@ -20,15 +20,8 @@ from onnx import numpy_helper
 from ftforensics.engine.agreement import LIMITS, build_test_pictures, check_agreement
 from ftforensics.engine.cuda.torch_reader import TorchReader
 from ftforensics.engine.cuda.torch_weights import load_folded_reader
-from ftforensics.engine.models import load_card, load_graph
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.errors import BackendUnavailable, EngineError, ModelMissing
-
-
-@pytest.fixture(scope="module")
-def graph(model_folder: Path) -> bytes:
-    card = load_card(model_folder)
-    return load_graph(model_folder, card.reader_file, card.reader_sha256)
 
 
 @pytest.fixture(scope="module")

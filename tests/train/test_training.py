@@ -15,7 +15,7 @@ import torch
 from ftforensics.errors import UsageError
 from ftforensics.nets.reader import Reader
 from ftforensics.nets.simulator import Simulator
-from ftforensics.train import checkpoint, generator, learner, reader, regeneration, simulator, validation
+from ftforensics.train import checkpoint, generator, learner, reader, regeneration, simulator, validation, watch
 
 STEPS = 3
 Trainer = Callable[..., None]
@@ -30,7 +30,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """A narrow reader, one picture a validation, a checkpoint every step."""
     monkeypatch.setattr(reader, "build_reader", lambda _: Reader(widths=(4, 6), blocks=(1, 1)))
     monkeypatch.setattr(validation, "COUNT", 1)
-    monkeypatch.setattr(reader, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(watch, "SAVE_EVERY_S", -1.0)
 
 
 @pytest.fixture

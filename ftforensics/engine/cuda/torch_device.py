@@ -13,20 +13,18 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from traceback import clear_frames
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ftforensics.domain.model import ModelCard
 from ftforensics.engine.cuda.slots import Floats, OutOfDeviceMemory, Pixels, Slot
-from ftforensics.engine.cuda.torch_fused import Forward, find_forward, is_no_memory
+from ftforensics.engine.cuda.torch_fused import GREY_LEVEL, Forward, find_forward, is_no_memory
 from ftforensics.engine.cuda.torch_weights import load_folded_reader
 from ftforensics.errors import EngineError
 from ftforensics.nets.folded import FoldedReader
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_UP_RUNS = 3
-_GREY_LEVEL = float(np.float32(1.0 / 255.0))  # the same float32 as the other backends use
 
 
 class TorchDevice:
@@ -104,7 +102,7 @@ class TorchDevice:
         net = self._net
         if net is None:
             raise EngineError("the device was closed", subject=self.name, remedy="open it again")
-        planes: Tensor = net(pictures.permute(0, 3, 1, 2).to(torch.float32) * _GREY_LEVEL)
+        planes: Tensor = net(pictures.permute(0, 3, 1, 2).to(torch.float32) * GREY_LEVEL)
         return planes.contiguous()
 
 
@@ -205,20 +203,24 @@ def _let_go(error: BaseException) -> None:
 
     An error keeps its frames alive, and they keep every tensor that the attempt had made.
     """
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         clear_frames(cause.__traceback__)
-        cause = cause.__cause__ or cause.__context__
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
 
 
-def _translate(error: BaseException, device: str) -> EngineError:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what led to it, latest first."""
     cause: BaseException | None = error
-    while cause is not None:  # while a graph is captured, another error comes of too little memory
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _translate(error: BaseException, device: str) -> EngineError:
+    for cause in _causes(error):  # while a graph is captured, another error comes of too little memory
         if is_no_memory(cause):
             return OutOfDeviceMemory(f"no memory left ({_first_line(cause)})", subject=device)
-        cause = cause.__cause__ or cause.__context__
     return EngineError(f"torch failed ({_first_line(error)})", subject=device, remedy="choose --engine onnx")
 
 

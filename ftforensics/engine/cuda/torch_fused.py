@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,6 +26,8 @@ PRECISIONS = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf1
 
 # Those after the first are how the processor's libraries and cuDNN say it.
 _NO_MEMORY = ("out of memory", "DefaultCPUAllocator", "bad_alloc", "could not create a primitive", "ALLOC_FAILED")
+
+GREY_LEVEL = float(np.float32(1.0 / 255.0))  # the same float32 as the other backends use
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -117,8 +120,7 @@ def spread_pixels(pictures: Tensor) -> Tensor:
     count, height, width, channels = pictures.shape
     blocks = pictures.reshape(count, height // 2, 2, width // 2, 2, channels).permute(0, 1, 3, 5, 2, 4)
     moved = blocks.reshape(count, height // 2, width // 2, 4 * channels)
-    grey = float(torch.tensor(1.0 / 255.0, dtype=torch.float32)) * 4.0
-    return (moved * grey).sub_(2.0).permute(0, 3, 1, 2)
+    return (moved * (4.0 * GREY_LEVEL)).sub_(2.0).permute(0, 3, 1, 2)
 
 
 def find_forward(net: FoldedReader, kind: torch.dtype, plain: Forward, shape: tuple[int, ...], device: str) -> Forward:

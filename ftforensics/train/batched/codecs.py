@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ftforensics.codec.carriers import dct_matrix
 from ftforensics.train.batched.linear import FULL, rounded
 
 # ITU-T T.81, tables K.1 and K.2.
@@ -35,10 +35,7 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 
 @lru_cache(maxsize=8)
 def _dct(size: int, device: torch.device) -> Tensor:
-    n = np.arange(size)
-    matrix = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * size)) * np.sqrt(2.0 / size)
-    matrix[0] /= np.sqrt(2.0)
-    return torch.from_numpy(matrix.astype(np.float32)).to(device)
+    return torch.from_numpy(dct_matrix(size)).float().to(device)
 
 
 @lru_cache(maxsize=4)

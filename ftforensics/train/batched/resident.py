@@ -20,10 +20,11 @@ from ftforensics.train.batched.keeper import DeviceSlots
 from ftforensics.train.batched.supply import HostBatches
 from ftforensics.train.data import load_pictures
 from ftforensics.train.learner import Learner
-from ftforensics.train.reader import SAVE_EVERY_S, learning_rate
+from ftforensics.train.reader import learning_rate
 from ftforensics.train.slots import LIFETIME, SLOTS
 from ftforensics.train.starting import load_generator, load_start, with_norms, without_norms
 from ftforensics.train.validation import validate
+from ftforensics.train.watch import Watch
 
 _SAID_EVERY = 50
 
@@ -68,7 +69,7 @@ def train_resident(
     place = torch.device(device)
     # Workers are forked, and OpenCV's threads do not live through that.
     cv2.setNumThreads(0)
-    began = saved = time.monotonic()
+    began = time.monotonic()
     shipped, size = load_start(start)
     net = without_norms(shipped.eval()).to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = Learner(net, size, peak)
@@ -87,7 +88,16 @@ def train_resident(
     slots = DeviceSlots(iter(loader), model_id, generators, place)
     slopes: dict[int, Tensor] = {}
     running = torch.zeros(3, device=place)
-    entered = time.monotonic()
+    watch = Watch(
+        first,
+        steps,
+        stop_after_s=stop_after_s,
+        save=lambda step: learner.save(
+            out, step=step, seed=seed, model_id=model_id, shipped=with_norms(learner.average, size)
+        ),
+        report=report,
+        began=began,
+    )
     for step in range(first, steps):
         index = step % SLOTS
         content = slots.advance(index, net, slopes.pop(index, None), [seed, step])
@@ -98,14 +108,8 @@ def train_resident(
         learner.follow(step, decay)
         running.lerp_(torch.stack([one.detach() for one in found]), 0.02)
         if step % _SAID_EVERY == 0:
-            bce, mse, bits = (running / (1 - 0.98 ** (step - first + 1))).tolist()
-            pace = (time.monotonic() - entered) / (step - first + 1)
-            report(f"step {step}/{steps} bce {bce:.4f} mse {mse:.4f} bits {bits:.4f} {pace:.3f} s/step")
-        out_of_time = time.monotonic() - began > stop_after_s
-        if time.monotonic() - saved > SAVE_EVERY_S or step == steps - 1 or out_of_time:
-            saved = time.monotonic()
-            learner.save(out, step=step + 1, seed=seed, model_id=model_id, shipped=with_norms(learner.average, size))
-        if out_of_time:
-            report(f"stopped after step {step + 1} of {steps}; run the same command again to go on")
+            watch.say(step, (running / (1 - 0.98 ** (step - first + 1))).tolist())
+        if watch.keep(step):
+            watch.say_stopped(step)
             return
     report(validate(learner.average, load_pictures(images, "validation"), None, model_id))

@@ -6,12 +6,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ftforensics.engine.informed import VIEW_PX
-from ftforensics.imaging import perceptual
-from ftforensics.imaging.resample import resize
 from ftforensics.train.data import Pictures, random_view
 from ftforensics.train.samples import SIDES
-from ftforensics.train.shaping import PSNR_DB
+from ftforensics.train.shaping import PSNR_DB, host_tensors
 
 
 class HostBatches(Dataset[dict[str, torch.Tensor]]):
@@ -33,12 +30,10 @@ class HostBatches(Dataset[dict[str, torch.Tensor]]):
         random = np.random.default_rng([self.seed, 1, index])
         side = int(random.choice(SIDES))
         hosts = [random_view(self.pictures.draw(random), side, random) for _ in range(self.batch)]
-        small = np.stack([resize(host, VIEW_PX, VIEW_PX) for host in hosts]).transpose(0, 3, 1, 2)
-        masks = np.stack([perceptual.build_mask(host) for host in hosts])[:, None]
-        rms = [perceptual.residual_rms(float(value)) for value in random.uniform(*PSNR_DB, self.batch)]
+        small, masks, rms = host_tensors(hosts, random.uniform(*PSNR_DB, self.batch).tolist())
         return {
             "hosts": torch.from_numpy(np.ascontiguousarray(np.stack(hosts).transpose(0, 3, 1, 2))),
-            "small": torch.from_numpy(small.astype(np.float32) / np.float32(255.0)),
-            "masks": torch.from_numpy(masks),
-            "rms": torch.tensor(rms, dtype=torch.float32)[:, None, None, None],
+            "small": small,
+            "masks": masks,
+            "rms": rms,
         }

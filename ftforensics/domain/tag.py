@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 SearchMode = Literal["direct", "content", "blind", "deep"]
+# How a frame was come by: as far as a search goes, or beside the registered preview of a record.
+Placement = Literal["direct", "content", "blind", "deep", "compared"]
 AbsenceReason = Literal["not_present", "present_unreadable", "no_carrier_key", "not_read"]
 
 
@@ -24,7 +26,7 @@ class Geometry:
     right) to unit coordinates of the suspect picture. A mirrored frame has a negative determinant.
     """
 
-    mode: SearchMode
+    mode: Placement
     matrix: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     sync_peak: float | None = None
 

@@ -15,7 +15,7 @@ from ftforensics.codec.blind import decode_blind
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag
 from ftforensics.engine.ring import Book
 from ftforensics.engine.search_budget import SearchBudget
-from ftforensics.engine.tries import Floats, Try
+from ftforensics.engine.tries import Floats, Nominee, Try
 
 
 class Matcher:
@@ -43,13 +43,15 @@ class Matcher:
         tried.best_z = max(0.0 if found is None else found.z, 0.0 if tried.best_z is None else tried.best_z)
         if found is None:
             return None
+        tag_id = f"{int(book.ids[found.index]):016x}"
+        if tried.nominee is None or found.z > tried.nominee.z:
+            tried.nominee = Nominee(tag_id=tag_id, carrier_key_id=book.key.key_id, z=found.z, frame=tried.frame)
         # Each record is compared under its own key alone, so all records of all keys are all comparisons made.
         hypotheses = self._budget.counts(tried.mode)
         counted = {"records": self._records, "carrier_keys": 1, "hypotheses": hypotheses}
         e_value = matching.e_value(soft, found.z, **counted)
         if e_value * self._pictures > LINK_E_LIMIT:
             return None
-        tag_id = f"{int(book.ids[found.index]):016x}"
         corrected, erasures = _corrections(soft, book, tag_id)
         return MatchedTag(
             tag_id=tag_id,

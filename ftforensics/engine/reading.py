@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.tag import AbsenceReason, MatchedTag, TagAbsence, TagOutcome
+from ftforensics.engine.compared import read_beside
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
-from ftforensics.engine.search import Hit, PictureSearch, is_same, overlap
+from ftforensics.engine.search import Hit, PictureSearch, Recall, is_same, overlap
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.sync import SyncSearch
 from ftforensics.engine.tries import Try, presence_of, soft_bits
@@ -109,6 +110,7 @@ class TagReader:
         picture: Pixels,
         residual: Floats,
         suggest_frames: Callable[[], Sequence[geometry.Affine]] | None = None,
+        recall: Recall | None = None,
     ) -> Reading:
         """Identify the tags of a picture whose direct residual map is known.
 
@@ -117,15 +119,18 @@ class TagReader:
             residual: Its direct residual map (3, 64, 64).
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most
                 two are read.
+            recall: Called only when everything else fails, with the records that came nearest: the sources among them,
+                and others that content suggests, whose content lies in the picture. It is read beside each.
         """
         search = PictureSearch(
             picture,
             lambda frames: self._read([self.view(picture, frame) for frame in frames]),
+            lambda source: read_beside(picture, source, self._read, self.reader.card.input_px),
             matcher=self._matcher,
             sync_search=self._sync_search,
             budget=self.budget,
         )
-        hits = search.run(residual, suggest_frames)
+        hits = search.run(residual, suggest_frames, recall)
         readings = [self._found(hit, search) for hit in hits] + self._decoded(hits, search)
         return _assemble(readings) if readings else self._absent(search)
 

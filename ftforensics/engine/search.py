@@ -2,25 +2,27 @@
 
 Enters: a picture and its direct residual map. Leaves: every tag that was found, each with its frame. The stages: the
 picture as it lies; frames that content suggests; quarter turns; panels of an assembled picture; inside a plain border;
-frames that the synchronisation carrier shows; the picture as it lies with small warps undone. Wherever a first tag was
-found, the panels beside it are read as well, since a picture may be assembled from several tagged ones.
+frames that the synchronisation carrier shows; the picture as it lies with small warps undone; beside the previews of
+records that came nearest. Wherever a first tag was found, the panels beside it are read as well, since a picture may be
+assembled from several tagged ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from ftforensics.domain.tag import MatchedTag, SearchMode
+from ftforensics.domain.tag import MatchedTag, Placement, SearchMode
+from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.sync import TURNS, Frame, SyncSearch, see_map
 from ftforensics.engine.sync_grid import standing_of
 from ftforensics.engine.sync_warp import straighten
-from ftforensics.engine.tries import BAND_VALUES, Candidate, Floats, Try, is_silent, presence_of
+from ftforensics.engine.tries import BAND_VALUES, Candidate, Floats, Nominee, Try, is_silent, presence_of
 from ftforensics.imaging import geometry
 from ftforensics.imaging.borders import find_bordered
 from ftforensics.imaging.panels import find_panels
@@ -30,12 +32,18 @@ from ftforensics.imaging.resample import Pixels
 LEAST_PRESENCE = 3.0
 # Straightening follows the carrier; below, there is none to follow. A warp that can be undone leaves more than this.
 _LEAST_TO_STRAIGHTEN = 2.0
+# So many of the records that came nearest are looked at more closely.
+NOMINEES = 4
 # A rectangle of which this much is covered by another holds no further picture.
 COVERED_SHARE = 0.5
 
 Suggest = Callable[[], Sequence[geometry.Affine]]
 # Residual maps (B, 3, 64, 64) of the picture seen through frames.
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
+# Those of the nominated records, and of others that content suggests, whose content lies in the picture.
+Recall = Callable[[Sequence[Nominee]], Iterable[KnownSource]]
+# Residual map (3, 64, 64) of the picture beside a source.
+ReadBeside = Callable[[KnownSource], Floats]
 
 
 class Find(Protocol):
@@ -60,6 +68,7 @@ class PictureSearch:
     Args:
         picture: uint8 (H, W, 3) sRGB.
         read_frames: Reads it through frames.
+        read_beside: Reads it beside a source.
         matcher: Compares with the registries.
         sync_search: Finds frames.
         budget: How far to go.
@@ -73,25 +82,34 @@ class PictureSearch:
         self,
         picture: Pixels,
         read_frames: ReadFrames,
+        read_beside: ReadBeside,
         *,
         matcher: Matcher,
         sync_search: SyncSearch,
         budget: SearchBudget,
     ) -> None:
-        self._picture, self._read_frames = picture, read_frames
+        self._picture, self._read_frames, self._read_beside = picture, read_frames, read_beside
         self._matcher, self._sync_search, self._budget = matcher, sync_search, budget
         self._mode: SearchMode = "deep" if budget.mode == "deep" else "blind"
         self._aspect = picture.shape[1] / picture.shape[0]
         self.tries: list[Try] = []
         self.peak: float | None = None
 
-    def run(self, residual: Floats, suggest_frames: Suggest | None) -> list[Hit]:
+    def run(self, residual: Floats, suggest_frames: Suggest | None, recall: Recall | None = None) -> list[Hit]:
         """Every tag that was found, in the order of the search.
 
         Args:
             residual: The direct residual map (3, 64, 64).
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
+            recall: Called only when all else fails: sources to read the picture beside.
         """
+        hits = self._look(residual, suggest_frames)
+        if not hits and recall is not None and self._budget.compared_reads:
+            hits = self._read_beside_sources(recall)
+        return hits
+
+    def _look(self, residual: Floats, suggest_frames: Suggest | None) -> list[Hit]:
+        """Tags that the picture shows by itself."""
         direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
         first = self._match(direct)
         if first is None and suggest_frames is not None and self._budget.content_frames:
@@ -111,6 +129,14 @@ class PictureSearch:
             found = self._read_straightened(direct)
         return [] if found is None else [found]
 
+    def nominees(self) -> list[Nominee]:
+        """The records that came nearest in any hypothesis, each once, best first."""
+        named = [tried.nominee for tried in self.tries if tried.nominee is not None]
+        best: dict[tuple[str, str], Nominee] = {}
+        for nominee in sorted(named, key=lambda nominee: (-nominee.z, nominee.tag_id, nominee.carrier_key_id)):
+            best.setdefault((nominee.tag_id, nominee.carrier_key_id), nominee)
+        return list(best.values())[:NOMINEES]
+
     def presence(self, residual: Floats) -> float:
         """As ``presence_of`` for the model's carrier."""
         return presence_of(residual, self._sync_search.sync)
@@ -119,6 +145,17 @@ class PictureSearch:
         self.tries.append(tried)
         tags = self._matcher.match(tried)
         return Hit(tags=tags, tried=tried) if tags else None
+
+    def _read_beside_sources(self, recall: Recall) -> list[Hit]:
+        """Read beside each source, and believe it only if it is that very source's record that matches."""
+        for source in recall(self.nominees()):
+            tried = Try(residual=self._read_beside(source), frame=source.frame, mode="compared")
+            own = (source.tag_id, source.carrier_key_id)
+            tags = [tag for tag in self._matcher.match(tried) if (tag.tag_id, tag.carrier_key_id) == own]
+            if tags:
+                self.tries.append(tried)
+                return [Hit(tags=tags, tried=tried)]
+        return []
 
     def _read(self, frame: geometry.Affine) -> Floats:
         return np.asarray(self._read_frames([frame])[0])
@@ -145,7 +182,7 @@ class PictureSearch:
         return self._read_twice(inside, self._aspect_of(inside), self._mode, geometry.bounds(inside))
 
     def _read_twice(
-        self, frame: geometry.Affine, aspect: float, mode: SearchMode, within: geometry.Rectangle
+        self, frame: geometry.Affine, aspect: float, mode: Placement, within: geometry.Rectangle
     ) -> tuple[Hit | None, Try]:
         """Read through a frame; if it does not match, refine the frame on what was read and read once more.
 

@@ -1,14 +1,13 @@
 """How far a picture is searched, and how many hypotheses that makes: the count in every E-value.
 
-See docs/adr/0006 for the table, and 0011 and 0012 for what the hypotheses are.
+See docs/adr/0006 for the table, and 0011, 0012 and 0015 for what the hypotheses are.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
-from ftforensics.domain.tag import SearchMode
+from ftforensics.domain.tag import Placement, SearchMode
 
 CONTENT_FRAMES = 2
 TURNED_READS = 2
@@ -16,8 +15,12 @@ BLIND_FRAMES = 4
 DEEP_FRAMES = 8
 PANELS = 9
 SEARCHED_PANELS = 4
-# The direct read may use one part in so many of what chance is allowed; all other hypotheses share the rest alike.
+COMPARED_READS = 1
+# The direct read may use one part in so many of what chance is allowed, and so may reads beside a record's preview; all
+# other hypotheses share the half that is left alike.
 DIRECT_PART = 4
+COMPARED_PART = 4
+OTHERS_PART = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +70,29 @@ class SearchBudget:
         return SEARCHED_PANELS if self.is_blind else 0
 
     @property
+    def compared_reads(self) -> int:
+        """Reads beside a record's preview, for each record: the frame follows from content, so there is but one."""
+        return 0 if self.mode == "direct" else COMPARED_READS
+
+    @property
     def hypotheses(self) -> int:
-        """All that may be matched for one picture.
+        """All that any one record may be matched with for one picture.
 
         Suggested and bordered frames are matched twice, and so is the best blind frame once it has been refined.
         """
         whole = 1 + self.straightened_reads + 2 * (self.content_frames + self.border_frames) + self.turned_reads
-        return whole + self.blind_frames + (2 if self.is_blind else 0) + self.panels + self.searched_panels
+        whole += self.blind_frames + (2 if self.is_blind else 0) + self.panels + self.searched_panels
+        return whole + self.compared_reads
 
-    def counts(self, mode: SearchMode) -> int:
+    def counts(self, mode: Placement) -> int:
         """How many times a comparison counts in the E-value of a hypothesis that was found by a mode.
 
         A union bound with unequal parts: over all hypotheses of the budget, the reciprocals add up to at most 1, so
         that of all pictures made without the key at most a share E reaches an E-value of E by any of them.
         """
-        others = self.hypotheses - 1
+        others = self.hypotheses - 1 - self.compared_reads
         if others == 0:
             return 1
-        return DIRECT_PART if mode == "direct" else ceil(others * DIRECT_PART / (DIRECT_PART - 1))
+        if mode == "compared":
+            return self.compared_reads * COMPARED_PART
+        return DIRECT_PART if mode == "direct" else others * OTHERS_PART

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES
-from ftforensics.domain.tag import Geometry, SearchMode
+from ftforensics.domain.tag import Geometry, Placement
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync import correlate_frame, see_map
 from ftforensics.imaging.geometry import IDENTITY, WHOLE, Affine, Rectangle, bounds, common_part, compose
@@ -26,6 +26,19 @@ BAND_VALUES = 2773
 _SILENT_RMS = 0.05
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nominee:
+    """The record that a hypothesis matched best, well enough or not, and the frame in which it did.
+
+    What is nominated is looked at more closely; by itself it says nothing.
+    """
+
+    tag_id: str
+    carrier_key_id: str
+    z: float
+    frame: Affine = field(compare=False)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Try:
     """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched.
@@ -36,10 +49,11 @@ class Try:
 
     residual: Floats
     frame: Affine
-    mode: SearchMode
+    mode: Placement
     within: Rectangle = WHOLE
     peak: float | None = None
     best_z: float | None = None
+    nominee: Nominee | None = None
     soft: dict[str, Floats] = field(default_factory=dict)
 
     def soft_bits(self, book: Book) -> Floats:
@@ -85,7 +99,7 @@ class Candidate:
             source=self.source, within=compose(self.within, correction), peak=self.peak, standing=self.standing
         )
 
-    def attempt(self, mode: SearchMode) -> Try:
+    def attempt(self, mode: Placement) -> Try:
         """The hypothesis to match."""
         return Try(residual=self.residual, frame=self.frame, mode=mode, within=self.source.within, peak=self.peak)
 

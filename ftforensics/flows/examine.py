@@ -7,7 +7,7 @@ look for other records that claim the picture; judge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Finding, FurtherTag, ReadingInfo
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
+from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
+from ftforensics.engine.tries import Nominee
 from ftforensics.errors import FtfError
 from ftforensics.flows.frames import frame_of
 from ftforensics.flows.linking import LazyFeatures, Lead, Linker
@@ -122,7 +124,10 @@ class Examiner:
                     beside.submit(self._linker.check, leads[0])
                 return [frame_of(lead.registration) for lead in leads]
 
-            reading = self._reader.identify(pixels, residual, suggest)
+            def recall(nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
+                return self._linker.recall(pixels, features, leads, nominees)
+
+            reading = self._reader.identify(pixels, residual, suggest, recall)
         if isinstance(reading.outcome, MatchedTag):
             facts, more = self._facts(pixels, features, reading, result.item.acquired_at)
         else:

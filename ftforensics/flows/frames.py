@@ -1,9 +1,8 @@
-"""Frames of an examined picture: where a registration puts the source, which cells of a tag are seen, how it lies."""
+"""Frames of an examined picture: where a registration puts the source, how it lies."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ftforensics.domain.link import Registration
 from ftforensics.imaging import geometry
@@ -17,14 +16,6 @@ def frame_of(registration: Registration) -> geometry.Affine:
     mapped = points @ matrix.T
     solution = np.linalg.lstsq(points, mapped[:, :2] / mapped[:, 2:], rcond=None)[0]
     return np.asarray(solution.T)
-
-
-def seen_cells(frame: geometry.Affine, grid: int) -> NDArray[np.bool_]:
-    """Which cells of a tagged frame lie inside the picture that it is laid into."""
-    at = (np.arange(grid) + 0.5) / grid
-    x, y = np.meshgrid(at, at)
-    points = np.stack([x, y, np.ones_like(x)], axis=-1) @ frame.T
-    return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
 
 
 def turn_upright(pixels: Pixels, frame: geometry.Affine) -> Pixels:

@@ -6,10 +6,11 @@ that go with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,16 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Survival
 from ftforensics.domain.record import RegisteredRecord
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag, TagOutcome
+from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
+from ftforensics.engine.tries import Nominee
 from ftforensics.errors import LinkError
 from ftforensics.flows.apart import read_apart
-from ftforensics.flows.frames import seen_cells, turn_upright
+from ftforensics.flows.frames import frame_of, turn_upright
 from ftforensics.flows.parts import Part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
+from ftforensics.flows.recall import find_frame
 from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -118,7 +122,7 @@ class Linker:
         Returns:
             The facts, places in them in unit coordinates of the whole exhibit, and pictures of the part.
         """
-        rows = self._sources.find(tag)
+        rows = self._sources.find(tag.tag_id, tag.carrier_key_id)
         with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
             checking = beside.submit(self._check_all, rows)
             # A single record need not wait for its check to be lined up; of several, the check says which.
@@ -146,6 +150,36 @@ class Linker:
             region=part.region,
         )
         return facts, linked.pictures
+
+    def recall(
+        self, pixels: Pixels, features: LazyFeatures, leads: Sequence[Lead], nominees: Sequence[Nominee]
+    ) -> Iterator[KnownSource]:
+        """Sources to read a picture beside: those of its leads, then those of records that its tag came near.
+
+        Only of records that are what was signed: the bound on chance needs a preview that the tag id follows from.
+        """
+        placed: list[tuple[RegisteredRecord, geometry.Affine | None]] = [
+            (lead.row, frame_of(lead.registration)) for lead in leads
+        ]
+        led = {(lead.row.tag_id, lead.row.carrier_key_id) for lead in leads}
+        for row, frame in chain(placed, self._place(pixels, features, nominees, led)):
+            preview = _preview_of(row)
+            if frame is None or preview is None or self._checks.of(row)[0].status == "signature_invalid":
+                continue
+            yield KnownSource(tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame)
+
+    def _place(
+        self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], led: set[tuple[str, str]]
+    ) -> Iterator[tuple[RegisteredRecord, geometry.Affine | None]]:
+        """Nominated records but those that are leads, and where their sources lie."""
+        for nominee in nominees:
+            if (nominee.tag_id, nominee.carrier_key_id) in led:
+                continue
+            for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
+                preview = _preview_of(row)
+                if preview is not None:
+                    register_it = partial(_register, pixels, row, features)
+                    yield row, find_frame(pixels, preview, nominee.frame, register_it)
 
     def check(self, lead: Lead) -> None:
         """Have a lead's record checked before it is asked for; the result is remembered."""
@@ -219,7 +253,7 @@ class Linker:
         """Where the tag is left, which does not depend on whether the picture lines up with its source."""
         expected = self._tag_planes(tag.tag_id, tag.carrier_key_id)
         local = survival.build_survival(reading.residual, expected)
-        seen = None if tag.geometry.mode == "direct" else seen_cells(frame, local.correlation.shape[0])
+        seen = None if tag.geometry.mode == "direct" else geometry.seen_cells(frame, local.correlation.shape[0])
         source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
         holes = None if source is None else survival.find_holes(local, source, seen)
         matrix = geometry.homogeneous(frame)
@@ -243,7 +277,7 @@ class Linker:
         """Other verified records that claim this picture: a second tag in its pixels, or the same source content."""
         rivals: dict[str, SourceRef] = {}
         for other in reading.others:
-            for found in self._sources.find(other):
+            for found in self._sources.find(other.tag_id, other.carrier_key_id):
                 check, source = self._checks.of(found)
                 if check.status == "verified" and source is not None:
                     rivals[source.record_sha256] = source
@@ -304,6 +338,10 @@ def _attempt(pixels: Pixels, row: RegisteredRecord, features: LazyFeatures) -> r
         return register.Attempt(
             registration=None, reason="few_source_features", suspect_features=features.get().distinct, source_features=0
         )
+
+
+def _register(pixels: Pixels, row: RegisteredRecord, features: LazyFeatures) -> Registration | None:
+    return _attempt(pixels, row, features).registration
 
 
 def _measure(

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from ftforensics.domain.link import SignatureCheck, SourceRef
 from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
-from ftforensics.domain.tag import MatchedTag
 from ftforensics.errors import IssuerUntrusted, KeyRevoked, NotFound, SignatureInvalid, TrustError
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link.index import ContentIndex
@@ -33,12 +32,12 @@ class Sources:
         self._lock = threading.Lock()
         self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
 
-    def find(self, tag: MatchedTag) -> list[RegisteredRecord]:
+    def find(self, tag_id: str, carrier_key_id: str) -> list[RegisteredRecord]:
         """Every record with this tag id and carrier key, each distinct record once."""
         rows: dict[bytes, RegisteredRecord] = {}
         for registry in self._registries:
             try:
-                row = self._get(registry, tag.tag_id, tag.carrier_key_id)
+                row = self._get(registry, tag_id, carrier_key_id)
             except NotFound:
                 continue
             rows.setdefault(row.record.payload, row)

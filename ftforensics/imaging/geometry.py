@@ -46,6 +46,14 @@ def bounds(frame: Affine) -> Rectangle:
     return float(left), float(top), float(right), float(bottom)
 
 
+def seen_cells(frame: Affine, grid: int) -> NDArray[np.bool_]:
+    """Which cells of a tagged frame lie inside the picture that it is laid into."""
+    at = (np.arange(grid) + 0.5) / grid
+    x, y = np.meshgrid(at, at)
+    points = np.stack([x, y, np.ones_like(x)], axis=-1) @ frame.T
+    return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
+
+
 def area(rectangle: Rectangle) -> float:
     """Of a rectangle; 0 where its ends have changed places."""
     left, top, right, bottom = rectangle

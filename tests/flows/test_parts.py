@@ -7,9 +7,10 @@ import pytest
 
 from ftforensics.domain.link import Box, Registration
 from ftforensics.engine.sync import TURNS
-from ftforensics.flows.frames import seen_cells, turn_upright
+from ftforensics.flows.frames import turn_upright
 from ftforensics.flows.parts import cut_part
 from ftforensics.imaging import geometry
+from ftforensics.imaging.geometry import seen_cells
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (80, 120, 3), dtype=np.uint8)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
@@ -14,10 +15,11 @@ from ftforensics.flows.bench.workers import run_tasks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedSetup:
-    """For one worker."""
+    """For one worker; ``photographs`` are those of the set by tag id."""
 
     setup: Setup
     book: BookFile
+    photographs: Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,9 @@ def measure_paired(
         PairedTask(picture=picture, donor=pictures.donor_of(index, setup.seed))
         for index, picture in enumerate(pictures.pictures)
     ]
+    photographs = dict(zip(right, (picture.path for picture in pictures.pictures), strict=True))
     done = []
-    for result in run_tasks(worker, PairedSetup(setup=setup, book=book), tasks, jobs):
+    for result in run_tasks(worker, PairedSetup(setup=setup, book=book, photographs=photographs), tasks, jobs):
         done.append(result)
         advance()
     return done

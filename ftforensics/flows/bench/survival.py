@@ -26,7 +26,6 @@ from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.flows.frames import seen_cells
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -117,7 +116,7 @@ def find_holes(reading: Reading, tag: MatchedTag, source: Source) -> survival.Ho
     """Where a scan says that the tag is gone, in the tagged frame."""
     local = survival.build_survival(reading.residual, source.planes)
     frame = np.asarray(tag.geometry.matrix).reshape(2, 3)
-    seen = None if tag.geometry.mode == "direct" else seen_cells(frame, local.correlation.shape[0])
+    seen = None if tag.geometry.mode == "direct" else geometry.seen_cells(frame, local.correlation.shape[0])
     return survival.find_holes(local, source.shown, seen)
 
 

@@ -1,0 +1,98 @@
+"""Taking a picture's own source out of it, so that what was added is left.
+
+In: a suspect and the photograph that it shows, both seen in one frame. Out: their difference, after the photograph was
+moved onto the suspect by fractions of a pixel and given its light, contrast and colour place by place. The moving
+follows only what both show alike, so that a replaced region does not pull it along (enhanced correlation coefficient,
+Evangelidis and Psarakis, 2008). Nothing here knows of tags: the result depends on the two pictures alone.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.imaging.resample import Floats, Pixels
+
+VIEW_PX = 256
+# Windows in which likeness is judged, and in which light and contrast are fitted, as the sigma of a Gaussian.
+_LIKENESS_SIGMA_PX = 8.0
+_FIT_SIGMA_PX = 16.0
+# Above, a place is the same in both; 1 is equal up to light and contrast.
+_ALIKE = 0.6
+# Grey levels below which structure is no more than noise.
+_NOISE_VARIANCE = 4.0
+_FIT_VARIANCE = 1e-5
+_STEPS, _PRECISION = 40, 1e-5
+
+Mask = NDArray[np.bool_]
+
+
+def cancel_source(suspect: Pixels, source: Pixels, seen: Mask) -> Floats:
+    """What a suspect has and its source has not, to first order.
+
+    Args:
+        suspect: uint8 (256, 256, 3), the suspect in the tagged frame.
+        source: uint8 (256, 256, 3), the source.
+        seen: bool (256, 256), where the suspect shows the frame at all.
+
+    Returns:
+        float32 (128, 128, 3) in [0, 1] units about 0; 0 where nothing is seen. Where content was replaced it is the
+        other content.
+    """
+    moved = _move_onto(source, suspect, seen)
+    difference = _fitted_difference(suspect, moved, seen.astype(np.float32))
+    half = (VIEW_PX // 2, VIEW_PX // 2)
+    return np.asarray(cv2.resize(difference, half, interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def _move_onto(source: Pixels, suspect: Pixels, seen: Mask) -> Pixels:
+    """The source moved by the small affine map under which what both show alike agrees best; as it is if none does."""
+    first, second = _grey(suspect), _grey(source)
+    alike = seen & (_likeness(first, second, seen.astype(np.float32)) > _ALIKE)
+    still = np.eye(2, 3, dtype=np.float32)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _STEPS, _PRECISION)
+    try:
+        _, matrix = cv2.findTransformECC(
+            first, second, still, cv2.MOTION_AFFINE, criteria, alike.astype(np.uint8) * np.uint8(255), 1
+        )
+    except cv2.error:  # nothing alike, or nothing that it could follow
+        return source
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    moved = cv2.warpAffine(source, matrix, (VIEW_PX, VIEW_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(moved, dtype=np.uint8)
+
+
+def _grey(picture: Pixels) -> Floats:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+
+
+def _blur(values: Floats, sigma_px: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px), dtype=np.float32)
+
+
+def _likeness(first: Floats, second: Floats, seen: Floats) -> Floats:
+    """Local correlation (256, 256) of two grey pictures over what is seen; 1 where neither has any structure."""
+    share = _blur(seen, _LIKENESS_SIGMA_PX) + np.float32(1e-6)
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(_blur(values * seen, _LIKENESS_SIGMA_PX) / share, dtype=np.float32)
+
+    one, other = first - mean(first), second - mean(second)
+    spread = np.sqrt(mean(one * one) * mean(other * other)) + np.float32(_NOISE_VARIANCE)
+    return np.asarray((mean(one * other) + np.float32(_NOISE_VARIANCE)) / spread, dtype=np.float32)
+
+
+def _fitted_difference(suspect: Pixels, source: Pixels, seen: Floats) -> Floats:
+    """Suspect less source (256, 256, 3), each channel's offset and gain fitted in every window."""
+    first, second = suspect.astype(np.float32) / np.float32(255.0), source.astype(np.float32) / np.float32(255.0)
+    share = (_blur(seen, _FIT_SIGMA_PX) + np.float32(1e-6))[:, :, None]
+    weight = seen[:, :, None]
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(_blur(values * weight, _FIT_SIGMA_PX) / share, dtype=np.float32)
+
+    one, other = first - mean(first), second - mean(second)
+    eps = np.float32(_FIT_VARIANCE)
+    gain = (mean(one * other) + eps) / (mean(other * other) + eps)
+    return np.asarray((one - gain * other) * weight, dtype=np.float32)

@@ -71,8 +71,9 @@ def robustness(
         "key: identified means the right record at E <= 1e-6",
         "those records are random and have no content, so frames that content suggests, which a real scan tries before "
         "the blind search, are not measured here",
-        "with previews at hand, pictures that were not identified by themselves are read beside the preview of a record "
-        "of this set whose tag came nearest, if it looks alike; the same bound on chance, one hypothesis a record more",
+        "with previews at hand, pictures that were not identified by themselves are read beside the preview of a "
+        "record whose tag came nearest, if it is of this set and looks alike: the same bound on chance, one hypothesis "
+        "a record more",
         "95 % intervals by bootstrap over pictures; where all pictures agree, the exact bound on pictures",
         "the worst picture is the one read back least often, then with the fewest bits",
     )

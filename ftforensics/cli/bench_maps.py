@@ -104,6 +104,7 @@ def search(
         "content is told the frame in which the picture registers to its own source, where it does, as a scan whose "
         "registry holds that source is; blind and deep are told nothing here, while a scan in these modes tries what "
         "content suggests first, and so finds what either finds",
+        "compared is content, and where that does not match, the picture is read beside its source's preview",
         f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, for content with registration, one "
         f"thread each, {run.jobs} processes at once",
         "upper bounds are exact (one-sided, 95 %) and take reads as independent",

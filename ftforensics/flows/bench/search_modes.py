@@ -2,7 +2,8 @@
 
 The same manipulated pictures are read by ``TagReader`` in every mode, with the records, carrier key and hypotheses that
 the mode is charged for. Only "content" is told where the picture's own source lies in it, as a registry that holds it
-would suggest; "blind" and "deep" show what they find by themselves. Times are of untagged pictures, in one thread.
+would suggest, and "compared" is also given its preview to read beside; "blind" and "deep" show what they find by
+themselves. Times are of untagged pictures, in one thread.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import numpy as np
 
-from ftforensics.domain.tag import SearchMode
+from ftforensics.domain.tag import Placement, SearchMode
+from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.reading import SearchBudget, TagReader
+from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.false_positives import needed_z
 from ftforensics.flows.bench.identities import leads_with, names_another
 from ftforensics.flows.bench.manipulations import BATTERY, Means, apply_manipulation, draw_random
@@ -31,7 +35,7 @@ from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, fit_within
 from ftforensics.link import fingerprint, register
 
-MODES: tuple[SearchMode, ...] = get_args(SearchMode)
+MODES: tuple[Placement, ...] = get_args(Placement)
 MOVED = (
     "none",
     "crop to 75 %",
@@ -66,7 +70,8 @@ class SearchWorker:
     def __init__(self, setup: PairedSetup) -> None:
         self._bench = Bench(setup.setup)
         book = setup.book.open(self._bench.key)
-        self._readers = {mode: TagReader(self._bench.reader, [book], budget=SearchBudget(mode=mode)) for mode in MODES}
+        self._key_id = book.key.key_id
+        self._readers = {mode: TagReader(self._bench.reader, [book], budget=budget_of(mode)) for mode in MODES}
 
     def __call__(self, task: PairedTask) -> list[ModeRead] | None:
         """All reads; None where ``ftf tag`` would have refused the picture."""
@@ -98,13 +103,38 @@ class SearchWorker:
         reads = []
         for mode, reader in self._readers.items():
             started = time.perf_counter()
-            suggested = (lambda: suggest(seen, source)) if mode == "content" else None
-            reading = reader.identify(seen, reader.residuals([seen])[0], suggested)
+            frames = suggest(seen, source) if mode in ("content", "compared") else ()
+            beside = self._beside(source, tag_id, frames) if mode == "compared" else []
+            reading = reader.identify(
+                seen, reader.residuals([seen])[0], partial(_as_is, frames), partial(_these, beside)
+            )
             ms = 1000.0 * (time.perf_counter() - started)
             true = None if name is None else tag_id
             right, wrong = name is not None and leads_with(reading, tag_id), names_another(reading, true)
             reads.append(ModeRead(mode=mode, manipulation=name, right=right, wrong=wrong, ms=ms))
         return reads
+
+    def _beside(
+        self, source: fingerprint.Fingerprint, tag_id: str, frames: Sequence[geometry.Affine]
+    ) -> list[KnownSource]:
+        preview = fingerprint.decode_preview(source.preview)
+        return [
+            KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame) for frame in frames
+        ]
+
+
+def budget_of(mode: Placement) -> SearchBudget:
+    """What a mode may try; reading beside a source goes with what content suggests."""
+    allowed: SearchMode = "content" if mode == "compared" else mode
+    return SearchBudget(mode=allowed)
+
+
+def _as_is(frames: Sequence[geometry.Affine]) -> Sequence[geometry.Affine]:
+    return frames
+
+
+def _these(sources: Sequence[KnownSource], _: Sequence[Nominee]) -> Sequence[KnownSource]:
+    return sources
 
 
 def suggest(pixels: Pixels, source: fingerprint.Fingerprint) -> Sequence[geometry.Affine]:
@@ -151,11 +181,11 @@ def summarise_search(results: Sequence[Sequence[ModeRead] | None], records: int,
         if not part:
             continue
         times = [read.ms for read in part if read.manipulation is None]
-        hypotheses, wrong = SearchBudget(mode=mode).hypotheses, sum(read.wrong for read in part)
+        hypotheses, wrong = budget_of(mode).hypotheses, sum(read.wrong for read in part)
         row: Row = {
             "mode": mode,
             "hypotheses": hypotheses,
-            "needed_z": needed_z(records, SearchBudget(mode=mode).counts(mode)),
+            "needed_z": needed_z(records, budget_of(mode).counts(mode)),
             "median_ms": float(np.median(times)),
             "p95_ms": float(np.percentile(times, 95.0)),
             "wrong": wrong,

@@ -22,6 +22,10 @@ NOT_AUTHENTIC = (
     "removed, damaged or made with a key that was not at hand."
 )
 TAG_IS_COPYABLE = "A tag can be read from one picture and embedded in another, so a tag by itself attributes nothing."
+BESIDE_PREVIEW = (
+    "The tag could not be read from the picture alone. It was read beside the preview that the record keeps of the "
+    "source; whoever repeats the reading needs that preview too."
+)
 LEAD_ONLY = (
     "A content lead is a starting point for enquiries, not an identification: no tag confirms it, and pictures of the "
     "same scene or copies of a common original register as well."

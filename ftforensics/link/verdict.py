@@ -57,8 +57,10 @@ def _weigh(facts: Facts) -> Judgement:
 
 
 def _placed(judgement: Judgement, facts: Facts) -> Judgement:
-    """The judgement with where in the exhibit it holds, and what else is there."""
+    """The judgement with how the tag was read, where in the exhibit it holds, and what else is there."""
     reasons, limitations = judgement.reasons, judgement.limitations
+    if isinstance(facts.tag, MatchedTag) and facts.tag.geometry.mode == "compared":
+        limitations = (*limitations, say.BESIDE_PREVIEW)
     if facts.region is not None:
         reasons = (*reasons, say.describe_region(facts.region))
         limitations = (*limitations, say.describe_rest(facts.region))

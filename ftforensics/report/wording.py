@@ -132,6 +132,7 @@ SEARCH_TEXTS = {
     "direct": "direct: the picture was read as it is",
     "content": "content: lined up with a candidate photograph first, then read there",
     "blind": "blind: small warps, scales, rotations and mirroring were tried within a time limit",
+    "compared": "compared: read beside the registered preview of the photograph, which was taken out of the picture",
     "deep": "deep: small warps, scales, rotations and mirroring were tried without a short time limit",
 }
 

@@ -17,6 +17,7 @@ from ftforensics.codec import channel
 from ftforensics.codec.blind import chance_words
 from ftforensics.codec.carriers import build_tag_planes
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchMode, TagAbsence
+from ftforensics.engine.compared import read_beside
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
@@ -367,8 +368,8 @@ def test_content_frames_are_used_when_the_direct_read_fails(
     suspect, frame = cropped(tag(photographs["rocket"], OURS), 0.05, 0.15, 0.85, 0.95)
     wrong = geometry.about_centre(scale_x=0.4, scale_y=0.4)
     reading = read(content, suspect, [wrong, frame])
-    # Four may be tried beside the direct read, and share three quarters.
-    assert matched(reading, "content").hypotheses == 6
+    # Four may be tried through found frames, and share half.
+    assert matched(reading, "content").hypotheses == 8
     assert reading.hypotheses_tried == 4  # directly, twice through the wrong frame, then through the right one
     assert isinstance(read(content, suspect, [wrong]).outcome, TagAbsence)
 
@@ -395,6 +396,7 @@ def search_of(tag_reader: TagReader, picture: Pixels) -> PictureSearch:
     return PictureSearch(
         picture,
         lambda frames: tag_reader.reader.read(np.stack([tag_reader.view(picture, frame) for frame in frames])),
+        lambda source: read_beside(picture, source, lambda views: tag_reader.reader.read(np.stack(views)), 128),
         matcher=Matcher(tag_reader.books, pictures=1, budget=tag_reader.budget),
         sync_search=SyncSearch(tag_reader.sync),
         budget=tag_reader.budget,
@@ -429,7 +431,7 @@ def test_a_map_without_the_carrier_is_not_straightened(blind: TagReader, photogr
     assert search.tries == []
 
 
-@pytest.mark.parametrize(("mode", "count"), [("direct", 1), ("content", 5), ("blind", 29), ("deep", 33)])
+@pytest.mark.parametrize(("mode", "count"), [("direct", 1), ("content", 6), ("blind", 30), ("deep", 34)])
 def test_every_mode_counts_all_it_may_try(mode: SearchMode, count: int) -> None:
     assert SearchBudget(mode=mode).hypotheses == count
 
@@ -437,10 +439,10 @@ def test_every_mode_counts_all_it_may_try(mode: SearchMode, count: int) -> None:
 @pytest.mark.parametrize("mode", ["direct", "content", "blind", "deep"])
 def test_all_that_may_be_tried_counts_as_one_together(mode: SearchMode) -> None:
     budget = SearchBudget(mode=mode)
-    parts = Fraction(1, budget.counts("direct")) + (budget.hypotheses - 1) * Fraction(1, budget.counts(mode))
-    assert parts <= 1
-    # Rounding up to whole counts gives little away.
-    assert parts > Fraction(9, 10)
+    compared, others = budget.compared_reads, budget.hypotheses - 1 - budget.compared_reads
+    parts = Fraction(1, budget.counts("direct")) + others * Fraction(1, budget.counts(mode))
+    parts += compared * Fraction(1, budget.counts("compared"))
+    assert parts == 1
 
 
 def test_the_direct_read_is_one_hypothesis(blind: TagReader, photographs: Photographs) -> None:
@@ -450,12 +452,12 @@ def test_the_direct_read_is_one_hypothesis(blind: TagReader, photographs: Photog
     assert [tried.mode == "direct" for tried in search.tries] == [True] + [False] * (len(search.tries) - 1)
 
 
-def test_a_direct_match_counts_a_quarter_and_others_the_rest(
+def test_a_direct_match_counts_a_quarter_and_found_frames_share_half(
     blind: TagReader, photographs: Photographs, tag: Tag
 ) -> None:
     picture = tag(photographs["coffee"], OURS)
     assert matched(read(blind, picture), "direct").hypotheses == 4
-    assert matched(read(blind, warps.mirror(picture)), "blind").hypotheses == 38
+    assert matched(read(blind, warps.mirror(picture)), "blind").hypotheses == 56
 
 
 def test_never_more_is_tried_than_is_counted(blind: TagReader, photographs: Photographs) -> None:
@@ -465,7 +467,7 @@ def test_never_more_is_tried_than_is_counted(blind: TagReader, photographs: Phot
     assert isinstance(reading.outcome, TagAbsence)
     # All but turned frames, straightening and the border's inside refined, where the carrier does not show, and panels.
     left_out = blind.budget.turned_reads + blind.budget.border_frames + blind.budget.straightened_reads
-    left_out += blind.budget.panels + blind.budget.searched_panels
+    left_out += blind.budget.panels + blind.budget.searched_panels + blind.budget.compared_reads
     assert blind.budget.hypotheses - left_out <= reading.hypotheses_tried < blind.budget.hypotheses
 
 

@@ -29,14 +29,14 @@ def test_only_content_is_told_where_the_source_lies(model_folder: Path, tmp_path
     tagged = bench.tag(picture)
     assert tagged is not None
     book = save_book(setup.work, "registry", bench.key, np.array([int(tagged.tag_id, 16)], dtype=np.uint64))
-    worker = SearchWorker(PairedSetup(setup=setup, book=book))
+    worker = SearchWorker(PairedSetup(setup=setup, book=book, photographs={}))
     source = fingerprint.build(load_exhibit(picture.path))
     # Farther than any blind search turns a picture, yet features find it.
     turned = warps.rotate(tagged.pixels, 33.0)
     assert suggest(turned, source)
     reads = {read.mode: read for read in worker._read_all(turned, source, tagged.tag_id, "turned")}
     assert set(reads) == set(MODES)
-    assert {mode for mode, read in reads.items() if read.right} == {"content"}
+    assert {mode for mode, read in reads.items() if read.right} == {"content", "compared"}
     assert not any(read.wrong for read in reads.values())
     whole = worker._read_all(tagged.pixels, source, tagged.tag_id, "none")
     assert all(read.right for read in whole)

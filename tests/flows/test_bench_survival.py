@@ -61,7 +61,7 @@ def test_a_paste_is_outlined_where_it_is(setup: Setup, photos: Path):
     tagged = bench.tag(pictures[0])
     assert tagged is not None
     book = save_book(setup.work, "registry", bench.key, np.array([int(tagged.tag_id, 16)], dtype=np.uint64))
-    worker = SurvivalWorker(PairedSetup(setup=setup, book=book))
+    worker = SurvivalWorker(PairedSetup(setup=setup, book=book, photographs={}))
     found = worker(PairedTask(picture=pictures[0], donor=pictures[1]))
     assert found is not None
     assert [(one.paste, one.after) for one in found] == [(paste, after) for paste in PASTES for after in AFTER]

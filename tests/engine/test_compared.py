@@ -1,0 +1,168 @@
+"""Reading beside a record's preview: what it reads that the picture alone does not, and what it must not believe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ftforensics.domain.tag import LINK_E_LIMIT, MatchedTag, TagAbsence
+from ftforensics.engine.compared import KnownSource, read_beside
+from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.reading import Reading, SearchBudget, TagReader
+from ftforensics.engine.ring import RingKey, build_book
+from ftforensics.engine.search import NOMINEES
+from ftforensics.engine.tries import Nominee
+from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import fit_within
+
+Pixels = np.ndarray
+Photographs = dict[str, Pixels]
+Tag = Callable[..., Pixels]
+
+IDS = np.random.default_rng(1).integers(0, 2**64, 2000, dtype=np.uint64)
+OURS, OTHER = f"{int(IDS[5]):016x}", f"{int(IDS[9]):016x}"
+KEY = "carrier:ours"
+
+
+@pytest.fixture(scope="module")
+def blind(onnx_reader: OnnxReader, ring_key: RingKey) -> TagReader:
+    return TagReader(onnx_reader, [build_book(ring_key, IDS)])
+
+
+def crop(picture: Pixels, left: float, top: float, share: float) -> tuple[Pixels, geometry.Affine]:
+    """A part of a picture, and the frame of the whole in it."""
+    height, width = picture.shape[:2]
+    x0, y0, across, down = round(left * width), round(top * height), round(share * width), round(share * height)
+    frame = np.array([[width / across, 0.0, -x0 / across], [0.0, height / down, -y0 / down]])
+    return np.ascontiguousarray(picture[y0 : y0 + down, x0 : x0 + across]), frame
+
+
+def source_of(picture: Pixels, frame: geometry.Affine, tag_id: str = OURS, key_id: str = KEY) -> KnownSource:
+    return KnownSource(tag_id=tag_id, carrier_key_id=key_id, preview=fit_within(picture, 512), frame=frame)
+
+
+def read(tag_reader: TagReader, picture: Pixels, sources: Iterable[KnownSource]) -> Reading:
+    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], None, lambda _: sources)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_a_small_crop_is_read_beside_its_source_only(
+    name: str, blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    picture, frame = crop(tag(photographs[name], OURS, 44.0), 0.18, 0.12, 0.4)
+    assert isinstance(read(blind, picture, []).outcome, TagAbsence)
+    reading = read(blind, picture, [source_of(photographs[name], frame)])
+    outcome = reading.outcome
+    assert isinstance(outcome, MatchedTag)
+    assert (outcome.tag_id, outcome.carrier_key_id, outcome.geometry.mode) == (OURS, KEY, "compared")
+    assert outcome.e_case <= LINK_E_LIMIT
+    assert outcome.hypotheses == 4
+    assert np.allclose(outcome.geometry.matrix, frame.ravel())
+    assert 0 < outcome.runner_up_z < outcome.z
+    assert reading.residual.shape == (3, 64, 64)
+    assert read(blind, picture, [source_of(photographs[name], frame)]).outcome == outcome
+
+
+def test_an_untagged_picture_beside_its_own_source_shows_nothing(blind: TagReader, photographs: Photographs) -> None:
+    for name, whole in photographs.items():
+        picture, frame = crop(whole, 0.1, 0.1, 0.7)
+        outcome = read(blind, picture, [source_of(whole, frame)]).outcome
+        assert isinstance(outcome, TagAbsence), name
+
+
+def test_only_the_record_whose_source_it_is_may_match(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    """Beside the preview of another record of the same photograph, the tag that is there speaks for its own record."""
+    picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
+    for wrong in ({"tag_id": OTHER}, {"key_id": "carrier:theirs"}):
+        assert isinstance(read(blind, picture, [source_of(photographs["chelsea"], frame, **wrong)]).outcome, TagAbsence)
+    sources = [source_of(photographs["chelsea"], frame, tag_id=OTHER), source_of(photographs["chelsea"], frame)]
+    outcome = read(blind, picture, sources).outcome
+    assert isinstance(outcome, MatchedTag)
+    assert outcome.tag_id == OURS
+
+
+def test_it_is_the_own_source_that_helps(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+    picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
+    own, other = (
+        read(blind, picture, [source_of(photographs[name], frame)]).outcome for name in ("chelsea", "coffee")
+    )
+    assert isinstance(own, MatchedTag)
+    # The frame alone may be enough to read a tag that is there; the wrong preview adds nothing to it.
+    assert isinstance(other, TagAbsence) or other.z < own.z - 2.0
+
+
+def test_nobody_is_asked_while_the_picture_speaks_for_itself(
+    blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    def unwanted(_: Sequence[Nominee]) -> Sequence[KnownSource]:
+        raise AssertionError("sources were asked for without need")
+
+    picture = tag(photographs["coffee"], OURS)
+    reading = blind.identify(picture, blind.residuals([picture])[0], None, unwanted)
+    assert isinstance(reading.outcome, MatchedTag)
+    assert reading.outcome.geometry.mode == "direct"
+
+
+def test_a_direct_budget_compares_with_nothing(
+    onnx_reader: OnnxReader, blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    direct = TagReader(onnx_reader, blind.books, budget=SearchBudget(mode="direct"))
+    picture, frame = crop(tag(photographs["coffee"], OURS, 44.0), 0.18, 0.12, 0.4)
+    assert isinstance(read(direct, picture, [source_of(photographs["coffee"], frame)]).outcome, TagAbsence)
+
+
+def test_the_records_that_came_nearest_are_nominated_best_first(
+    blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    asked: list[Sequence[Nominee]] = []
+
+    def recall(nominees: Sequence[Nominee]) -> Sequence[KnownSource]:
+        asked.append(nominees)
+        return []
+
+    picture, _ = crop(tag(photographs["coffee"], OURS, 44.0), 0.36, 0.3, 0.4)
+    reading = blind.identify(picture, blind.residuals([picture])[0], None, recall)
+    assert isinstance(reading.outcome, TagAbsence)
+    (nominees,) = asked
+    assert 1 < len(nominees) <= NOMINEES
+    assert len({nominee.tag_id for nominee in nominees}) == len(nominees)
+    assert [nominee.z for nominee in nominees] == sorted((nominee.z for nominee in nominees), reverse=True)
+    assert nominees[0].z == reading.outcome.best_z
+    assert nominees[0].tag_id == OURS, "a carrier that shows nominates its own record although it does not convince"
+
+
+def test_more_pictures_in_a_case_ask_more_of_a_read_beside_a_source_too(
+    onnx_reader: OnnxReader, blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
+    sources = [source_of(photographs["chelsea"], frame)]
+    alone = read(blind, picture, sources).outcome
+    assert isinstance(alone, MatchedTag)
+    many = TagReader(onnx_reader, blind.books, pictures_in_case=int(2e-6 / alone.e_value))
+    assert isinstance(read(many, picture, sources).outcome, TagAbsence)
+
+
+def test_the_map_is_the_mean_of_both_views(onnx_reader: OnnxReader, photographs: Photographs) -> None:
+    views: list[Pixels] = []
+
+    def reads(pictures: Sequence[Pixels]) -> np.ndarray:
+        views.extend(pictures)
+        return np.stack([np.full((3, 64, 64), value, np.float32) for value in (1.0, 3.0)])
+
+    picture = photographs["coffee"]
+    source = source_of(picture, geometry.IDENTITY)
+    assert np.all(read_beside(picture, source, reads, 128) == 2.0)
+    as_it_is, plain = views
+    assert as_it_is.shape == plain.shape == (128, 128, 3)
+    assert as_it_is.std() > 30.0
+    # The picture less itself is plain grey but for the preview's coding.
+    assert abs(float(plain.mean()) - 127.5) < 1.0
+    assert plain.std() < 3.0
+    assert np.array_equal(views[1], plain)
+    darker = replace(source, preview=(source.preview // 2).astype(np.uint8))
+    views.clear()
+    read_beside(picture, darker, reads, 128)
+    assert views[1].std() < 3.0

@@ -167,6 +167,18 @@ def warn_about_unread_records(output: Output, registries: Sequence[Registry], ri
             )
 
 
+def warn_about_unsearched_parts(output: Output, registries: Sequence[Registry]) -> None:
+    """Say which registries are too large for looking up a part of a picture by its content."""
+    from ftforensics.flows.sources import MOST_INDEXED, has_too_many_parts
+
+    for registry in registries:
+        if has_too_many_parts(registry):
+            output.warn(
+                f"{registry.path}: with more than {MOST_INDEXED:,} records, the source of a crop is found by its tag "
+                "alone, and by content only where nearly all of the picture is left"
+            )
+
+
 def require_carrier(carriers: Sequence[CarrierKey], settings: Settings) -> None:
     """Raise KeyUnknown where there is no carrier key to read with."""
     if not carriers:

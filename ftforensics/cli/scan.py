@@ -28,6 +28,7 @@ from ftforensics.cli.opening import (
     tell_choice,
     trouble_facts,
     warn_about_unread_records,
+    warn_about_unsearched_parts,
 )
 from ftforensics.cli.options import (
     CasesFolderOption,
@@ -180,6 +181,7 @@ def scan(
             if not registries:
                 output.warn("no registry at hand: tags can be decoded but not linked to records")
             warn_about_unread_records(output, registries, ring)
+            warn_about_unsearched_parts(output, registries)
             job = _Job(settings, output, signer, reader, passed_over, ring, registries, load_trust(settings))
             summary = job.run(
                 case_folder(settings, cases, case),

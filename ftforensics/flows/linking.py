@@ -99,9 +99,11 @@ class Linker:
         self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
 
     def leads(self, pixels: Pixels, features: LazyFeatures) -> list[Lead]:
-        """Records whose content registers to the picture, best first."""
+        """Records whose content registers to the picture, best first: as a whole, or as a part of theirs."""
         leads = []
-        for row in self._sources.near(pixels, limit=LEADS):
+        near = {row.record.payload: row for row in self._sources.near(pixels, limit=LEADS)}
+        near |= {row.record.payload: row for row in self._sources.near_parts(features.get, limit=LEADS)}
+        for row in near.values():
             registration = _attempt(pixels, row, features).registration
             if registration is not None:
                 leads.append(Lead(row=row, registration=registration))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from ftforensics.domain.link import SignatureCheck, SourceRef
 from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
 from ftforensics.errors import IssuerUntrusted, KeyRevoked, NotFound, SignatureInvalid, TrustError
 from ftforensics.imaging.resample import Pixels
+from ftforensics.link.feature_index import FeatureIndex
+from ftforensics.link.features import Features
 from ftforensics.link.index import ContentIndex
 from ftforensics.store.registry import Registry
 from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
 from ftforensics.trust.trustlist import TrustList
 
 Checked = tuple[SignatureCheck, SourceRef | None]
+# Registries of more records are not searched for parts of pictures: the index is in memory, some 30 KB a record.
+MOST_INDEXED = 10_000
 # A record has some 50 KB of descriptors and preview.
 CHECKS_KEPT = 256
 
@@ -31,6 +35,7 @@ class Sources:
         self._registries = list(registries)
         self._lock = threading.Lock()
         self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
+        self._parts: list[tuple[list[str], FeatureIndex]] | None = None
 
     def find(self, tag_id: str, carrier_key_id: str) -> list[RegisteredRecord]:
         """Every record with this tag id and carrier key, each distinct record once."""
@@ -57,9 +62,36 @@ class Sources:
                 found.setdefault(row.record.payload, (lead.distance_bits, row))
         return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
 
+    def near_parts(self, detect: Callable[[], Features], *, limit: int) -> list[RegisteredRecord]:
+        """Records whose photograph shares local features with a picture, most likely first, registry by registry.
+
+        The index is made when it is first asked for, which takes a second or two where there are thousands of records.
+        Features are detected only if there is anything to compare them with.
+        """
+        with self._lock:
+            if self._parts is None:
+                self._parts = [_index_parts(registry) for registry in self._registries]
+            parts = self._parts
+        found: dict[bytes, RegisteredRecord] = {}
+        for registry, (tag_ids, index) in zip(self._registries, parts, strict=True):
+            for position in index.nearest(detect(), limit=limit) if len(index) else ():
+                row = self._get(registry, tag_ids[position])
+                found.setdefault(row.record.payload, row)
+        return list(found.values())
+
     def _get(self, registry: Registry, tag_id: str, carrier_key_id: str | None = None) -> RegisteredRecord:
         with self._lock:
             return registry.get(tag_id, carrier_key_id)
+
+
+def has_too_many_parts(registry: Registry) -> bool:
+    """Whether a registry is too large to be searched for the sources of parts of pictures."""
+    return registry.count() > MOST_INDEXED
+
+
+def _index_parts(registry: Registry) -> tuple[list[str], FeatureIndex]:
+    tag_ids, blobs = ([], []) if has_too_many_parts(registry) else registry.descriptor_index()
+    return tag_ids, FeatureIndex(blobs)
 
 
 class RecordChecks:

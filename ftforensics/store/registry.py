@@ -222,6 +222,18 @@ class Registry:
         order = np.argsort(tags, kind="stable")
         return _as_hex(tags[order]), phashes[order]
 
+    def descriptor_index(self) -> tuple[list[str], list[bytes]]:
+        """The local features of all records, for finding the source of a part of a picture.
+
+        Returns:
+            The tag ids as hex, and the descriptor blob of each, in the order of registration. Nothing was verified.
+        """
+        rows = self._database.all_rows(
+            "SELECT e.tag_id, d.content FROM entries AS e JOIN records AS r USING (entry_id) "
+            "JOIN blobs AS d ON d.sha256 = r.descriptors_sha256 ORDER BY e.entry_id"
+        )
+        return _as_hex(_unsigned(rows, 0)), [bytes(row[1]) for row in rows]
+
     def carrier_key_ids(self) -> tuple[str, ...]:
         """The carrier keys that records were made for, sorted."""
         return tuple(sorted(str(row[0]) for row in self._database.all_rows("SELECT key_id FROM carriers")))

@@ -86,9 +86,7 @@ def test_only_the_record_whose_source_it_is_may_match(blind: TagReader, photogra
 
 def test_it_is_the_own_source_that_helps(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
     picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
-    own, other = (
-        read(blind, picture, [source_of(photographs[name], frame)]).outcome for name in ("chelsea", "coffee")
-    )
+    own, other = (read(blind, picture, [source_of(photographs[name], frame)]).outcome for name in ("chelsea", "coffee"))
     assert isinstance(own, MatchedTag)
     # The frame alone may be enough to read a tag that is there; the wrong preview adds nothing to it.
     assert isinstance(other, TagAbsence) or other.z < own.z - 2.0

@@ -1,23 +1,29 @@
 """The previews that a measurement's registry keeps: of the pictures of the set, each under its own tag.
 
-A real registry keeps one for every record. Of random records there are none, so a read never pays for looking at a
-wrong one; that a wrong one is not believed does not depend on how many there are, since each is counted.
+As in a scan, a picture is read beside the sources that its content suggests, and beside those of the records that came
+nearest to its tag. A real registry keeps a preview for every record; of the random records here there are none, so the
+right source has fewer rivals. That a wrong one is not believed does not depend on how many there are: each is counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 from ftforensics.domain.link import Registration
 from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
+from ftforensics.flows.frames import frame_of
+from ftforensics.flows.linking import LEADS
 from ftforensics.flows.recall import find_frame
+from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import fingerprint, register
+from ftforensics.link.feature_index import FeatureIndex
+from ftforensics.link.features import detect_features
 
 _KEPT = 256
 
@@ -38,6 +44,7 @@ class Previews:
 
     def __init__(self, key_id: str, paths: Mapping[str, Path]) -> None:
         self._key_id, self._paths = key_id, paths
+        self._tag_ids = sorted(paths)
         self._source = lru_cache(maxsize=_KEPT)(self._make)
 
     def _make(self, tag_id: str) -> _Source:
@@ -53,16 +60,27 @@ class Previews:
         """What ``TagReader.identify`` asks for: sources of nominated records that lie in the picture."""
         return partial(self._recall, picture)
 
+    @cached_property
+    def _index(self) -> FeatureIndex:
+        return FeatureIndex([self._source(tag_id).descriptors for tag_id in self._tag_ids])
+
     def _recall(self, picture: Pixels, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
+        led = [self._tag_ids[at] for at in self._index.nearest(detect_features(picture), limit=LEADS)]
+        for tag_id in led:
+            registration = _register(picture, self._source(tag_id))
+            if registration is not None:
+                yield self._placed(tag_id, frame_of(registration))
         for nominee in nominees:
-            if nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
+            if nominee.tag_id in led or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
             frame = find_frame(picture, source.preview, nominee.frame, partial(_register, picture, source))
             if frame is not None:
-                yield KnownSource(
-                    tag_id=nominee.tag_id, carrier_key_id=self._key_id, preview=source.preview, frame=frame
-                )
+                yield self._placed(nominee.tag_id, frame)
+
+    def _placed(self, tag_id: str, frame: geometry.Affine) -> KnownSource:
+        preview = self._source(tag_id).preview
+        return KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame)
 
 
 def _register(picture: Pixels, source: _Source) -> Registration | None:

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from ftforensics.domain.tag import MatchedTag, Placement, SearchMode
-from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.compared import Beside, KnownSource
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.sync import TURNS, Frame, SyncSearch, see_map
@@ -42,8 +42,7 @@ Suggest = Callable[[], Sequence[geometry.Affine]]
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
 # Those of the nominated records, and of others that content suggests, whose content lies in the picture.
 Recall = Callable[[Sequence[Nominee]], Iterable[KnownSource]]
-# Residual map (3, 64, 64) of the picture beside a source.
-ReadBeside = Callable[[KnownSource], Floats]
+ReadBeside = Callable[[KnownSource], Beside]
 
 
 class Find(Protocol):
@@ -149,7 +148,8 @@ class PictureSearch:
     def _read_beside_sources(self, recall: Recall) -> list[Hit]:
         """Read beside each source, and believe it only if it is that very source's record that matches."""
         for source in recall(self.nominees()):
-            tried = Try(residual=self._read_beside(source), frame=source.frame, mode="compared")
+            read = self._read_beside(source)
+            tried = Try(residual=read.residual, weight=read.weight, frame=source.frame, mode="compared")
             own = (source.tag_id, source.carrier_key_id)
             tags = [tag for tag in self._matcher.match(tried) if (tag.tag_id, tag.carrier_key_id) == own]
             if tags:

@@ -44,7 +44,8 @@ class Try:
     """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched.
 
     ``within`` is the part of the picture that it was looked for in, beyond which its frame may reach but shows nothing.
-    ``soft`` keeps its soft bits by carrier key, since a hypothesis that does not match is decoded blind later.
+    ``weight`` (64, 64) says how far each place counts for the message, None that all do alike. ``soft`` keeps its soft
+    bits by carrier key, since a hypothesis that does not match is decoded blind later.
     """
 
     residual: Floats
@@ -54,12 +55,14 @@ class Try:
     peak: float | None = None
     best_z: float | None = None
     nominee: Nominee | None = None
+    weight: Floats | None = None
     soft: dict[str, Floats] = field(default_factory=dict)
 
     def soft_bits(self, book: Book) -> Floats:
-        """As ``soft_bits`` of the residual, projected once a key."""
+        """As ``soft_bits`` of the residual, weighted, projected once a key."""
         if book.key.key_id not in self.soft:
-            self.soft[book.key.key_id] = soft_bits(self.residual, book)
+            counted = self.residual if self.weight is None else self.residual * self.weight
+            self.soft[book.key.key_id] = soft_bits(counted, book)
         return self.soft[book.key.key_id]
 
     @property

@@ -23,7 +23,7 @@ from ftforensics.engine.ring import RingKey
 from ftforensics.engine.tries import Nominee
 from ftforensics.errors import FtfError
 from ftforensics.flows.frames import frame_of
-from ftforensics.flows.linking import LazyFeatures, Lead, Linker
+from ftforensics.flows.linking import Candidate, LazyFeatures, Linker, confirmed
 from ftforensics.flows.parts import LEAST_PX, cut_part
 from ftforensics.flows.pictures import Picture, as_jpeg
 from ftforensics.flows.sources import RecordChecks, Sources
@@ -114,24 +114,25 @@ class Examiner:
             raise ValueError("examine needs pixels; use unreadable")
         pixels = _enlarge_to(LEAST_PX, result.pixels)
         features = LazyFeatures(pixels)
-        leads: list[Lead] = []
+        candidates: list[Candidate] = []
 
         with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
 
             def suggest() -> list[geometry.Affine]:
-                leads.extend(self._linker.leads(pixels, features))
+                candidates.extend(self._linker.look(pixels, features))
+                leads = confirmed(candidates)
                 if leads:  # found by tag or by content alone, this record will be asked for
                     beside.submit(self._linker.check, leads[0])
                 return [frame_of(lead.registration) for lead in leads]
 
             def recall(nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
-                return self._linker.recall(pixels, features, leads, nominees)
+                return self._linker.recall(pixels, features, candidates, nominees)
 
             reading = self._reader.identify(pixels, residual, suggest, recall)
         if isinstance(reading.outcome, MatchedTag):
             facts, more = self._facts(pixels, features, reading, result.item.acquired_at)
         else:
-            facts, more = self._linker.unmatched(pixels, reading, leads)
+            facts, more = self._linker.unmatched(pixels, reading, confirmed(candidates))
             facts = replace(facts, region=cut_part(pixels, reading.region).region)
         # A lead is told beside a decoded tag, but is not its source: nothing of it may stand where a source does.
         lead_source, lead = facts.lead_source, facts.lead

@@ -7,11 +7,16 @@ import numpy as np
 from ftforensics.domain.link import Registration
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
+from ftforensics.link.homography import Reals
 
 
 def frame_of(registration: Registration) -> geometry.Affine:
-    """The affine map that best follows a homography over the unit square: source frame to suspect."""
-    matrix = np.asarray(registration.homography, dtype=np.float64).reshape(3, 3)
+    """The affine map that best follows a registration: source frame to suspect."""
+    return follow(np.asarray(registration.homography, dtype=np.float64).reshape(3, 3))
+
+
+def follow(matrix: Reals) -> geometry.Affine:
+    """The affine map (2, 3) that best follows a homography (3, 3) over the unit square."""
     points = np.array([[x, y, 1.0] for y in (0.1, 0.5, 0.9) for x in (0.1, 0.5, 0.9)])
     mapped = points @ matrix.T
     solution = np.linalg.lstsq(points, mapped[:, :2] / mapped[:, 2:], rcond=None)[0]

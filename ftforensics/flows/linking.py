@@ -26,7 +26,7 @@ from ftforensics.engine.ring import RingKey
 from ftforensics.engine.tries import Nominee
 from ftforensics.errors import LinkError
 from ftforensics.flows.apart import read_apart
-from ftforensics.flows.frames import frame_of, turn_upright
+from ftforensics.flows.frames import follow, turn_upright
 from ftforensics.flows.parts import Part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
 from ftforensics.flows.recall import find_frame
@@ -49,6 +49,15 @@ class Lead:
 
     row: RegisteredRecord
     registration: Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A record whose features fit a picture in a way that chance does not explain, confirmed or not."""
+
+    row: RegisteredRecord
+    attempt: register.Attempt
+    frame: geometry.Affine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,16 +107,16 @@ class Linker:
         self._source_survival = lru_cache(maxsize=RIVALS_KEPT)(self._measure_source)
         self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
 
-    def leads(self, pixels: Pixels, features: LazyFeatures) -> list[Lead]:
-        """Records whose content registers to the picture, best first: as a whole, or as a part of theirs."""
-        leads = []
+    def look(self, pixels: Pixels, features: LazyFeatures) -> list[Candidate]:
+        """Records whose content fits the picture as a whole, or as a part of theirs; confirmed and best ones first."""
         near = {row.record.payload: row for row in self._sources.near(pixels, limit=LEADS)}
         near |= {row.record.payload: row for row in self._sources.near_parts(features.get, limit=LEADS)}
+        found = []
         for row in near.values():
-            registration = _attempt(pixels, row, features).registration
-            if registration is not None:
-                leads.append(Lead(row=row, registration=registration))
-        return sorted(leads, key=lambda lead: (-lead.registration.inliers, lead.row.tag_id))
+            attempt = _attempt(pixels, row, features)
+            if attempt.matrix is not None:
+                found.append(Candidate(row=row, attempt=attempt, frame=follow(attempt.matrix)))
+        return sorted(found, key=lambda one: (one.attempt.registration is None, -one.attempt.inliers, one.row.tag_id))
 
     def matched(
         self, part: Part, features: LazyFeatures, reading: Reading, tag: MatchedTag, acquired_at: str | None
@@ -154,34 +163,33 @@ class Linker:
         return facts, linked.pictures
 
     def recall(
-        self, pixels: Pixels, features: LazyFeatures, leads: Sequence[Lead], nominees: Sequence[Nominee]
+        self, pixels: Pixels, features: LazyFeatures, candidates: Sequence[Candidate], nominees: Sequence[Nominee]
     ) -> Iterator[KnownSource]:
-        """Sources to read a picture beside: those of its leads, then those of records that its tag came near.
+        """Sources to read a picture beside: those that its content suggests, then those that its tag came near.
 
         Only of records that are what was signed: the bound on chance needs a preview that the tag id follows from.
         """
-        placed: list[tuple[RegisteredRecord, geometry.Affine | None]] = [
-            (lead.row, frame_of(lead.registration)) for lead in leads
-        ]
-        led = {(lead.row.tag_id, lead.row.carrier_key_id) for lead in leads}
-        for row, frame in chain(placed, self._place(pixels, features, nominees, led)):
+        suggested = ((one.row, one.frame) for one in candidates)
+        known = {(one.row.tag_id, one.row.carrier_key_id) for one in candidates}
+        for row, frame in chain(suggested, self._place(pixels, features, nominees, known)):
             preview = _preview_of(row)
-            if frame is None or preview is None or self._checks.of(row)[0].status == "signature_invalid":
-                continue
-            yield KnownSource(tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame)
+            if preview is not None and self._checks.of(row)[0].status != "signature_invalid":
+                yield KnownSource(tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame)
 
     def _place(
-        self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], led: set[tuple[str, str]]
-    ) -> Iterator[tuple[RegisteredRecord, geometry.Affine | None]]:
-        """Nominated records but those that are leads, and where their sources lie."""
+        self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], known: set[tuple[str, str]]
+    ) -> Iterator[tuple[RegisteredRecord, geometry.Affine]]:
+        """Nominated records but those known already, and where their sources lie."""
         for nominee in nominees:
-            if (nominee.tag_id, nominee.carrier_key_id) in led:
+            if (nominee.tag_id, nominee.carrier_key_id) in known:
                 continue
             for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
                 preview = _preview_of(row)
-                if preview is not None:
-                    register_it = partial(_register, pixels, row, features)
-                    yield row, find_frame(pixels, preview, nominee.frame, register_it)
+                if preview is None:
+                    continue
+                frame = find_frame(pixels, preview, nominee.frame, partial(_attempt, pixels, row, features))
+                if frame is not None:
+                    yield row, frame
 
     def check(self, lead: Lead) -> None:
         """Have a lead's record checked before it is asked for; the result is remembered."""
@@ -342,8 +350,13 @@ def _attempt(pixels: Pixels, row: RegisteredRecord, features: LazyFeatures) -> r
         )
 
 
-def _register(pixels: Pixels, row: RegisteredRecord, features: LazyFeatures) -> Registration | None:
-    return _attempt(pixels, row, features).registration
+def confirmed(candidates: Sequence[Candidate]) -> list[Lead]:
+    """Those that register."""
+    return [
+        Lead(row=one.row, registration=one.attempt.registration)
+        for one in candidates
+        if one.attempt.registration is not None
+    ]
 
 
 def _measure(

@@ -3,18 +3,18 @@
 A record is looked at because the picture's soft bits came nearest to its tag, which by itself happens to some record in
 every picture. So its preview must look like the picture where the tag was seen before any more is spent on it. The
 frame then comes from content alone, never from the tag: were it chosen by how well the tag reads, every frame would be
-a hypothesis more.
+a hypothesis more. A fit that is not enough to confirm a registration, half of the picture being replaced, will do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ftforensics.domain.link import Registration
-from ftforensics.flows.frames import frame_of
+from ftforensics.flows.frames import follow
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link.agreement import align, measure_agreement
+from ftforensics.link.register import Attempt
 
 # Share of the textured overlap that must agree. In frames of 24 held-out training pictures, previews of other
 # photographs stayed under 0.04 in 19 cases of 20, and the right ones had 0.21 and more, half of them replaced or not.
@@ -23,24 +23,24 @@ _LOOK_PX = 96
 
 
 def find_frame(
-    picture: Pixels, preview: Pixels, seen_in: geometry.Affine, register: Callable[[], Registration | None]
+    picture: Pixels, preview: Pixels, seen_in: geometry.Affine, attempt: Callable[[], Attempt]
 ) -> geometry.Affine | None:
-    """The frame of a source in a picture: where it registers, or else the picture as it lies.
+    """The frame of a source in a picture: where its features fit, or else the picture as it lies.
 
     Args:
         picture: uint8 (H, W, 3).
         preview: uint8 (h, w, 3) of the source.
         seen_in: The frame in which the tag was seen.
-        register: Registers the picture to the source.
+        attempt: Tries to register the picture to the source.
 
     Returns:
         Tagged frame to picture; None where the two do not look alike.
     """
     if not _look_alike(picture, preview, seen_in):
         return None
-    registration = register()
-    if registration is not None:
-        return frame_of(registration)
+    matrix = attempt().matrix
+    if matrix is not None:
+        return follow(matrix)
     return geometry.IDENTITY if _look_alike(picture, preview, geometry.IDENTITY) else None
 
 

@@ -8,6 +8,8 @@ Evangelidis and Psarakis, 2008). Nothing here knows of tags: the result depends 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -25,25 +27,42 @@ _NOISE_VARIANCE = 4.0
 _FIT_VARIANCE = 1e-5
 _STEPS, _PRECISION = 40, 1e-5
 
+# Below the first likeness a place is another content, from the second on it is the source's own.
+_OTHER, _OWN = 0.1, 0.5
+
 Mask = NDArray[np.bool_]
 
 
-def cancel_source(suspect: Pixels, source: Pixels, seen: Mask) -> Floats:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Remainder:
     """What a suspect has and its source has not, to first order.
+
+    ``left`` is float32 (128, 128, 3) in [0, 1] units about 0; 0 where nothing is seen. ``kept`` is float32 (128, 128):
+    1 where the suspect still shows the source's content, or shows nothing at all, 0 where it shows another.
+    """
+
+    left: Floats
+    kept: Floats
+
+
+def cancel_source(suspect: Pixels, source: Pixels, seen: Mask) -> Remainder:
+    """Take a source out of a suspect.
 
     Args:
         suspect: uint8 (256, 256, 3), the suspect in the tagged frame.
         source: uint8 (256, 256, 3), the source.
         seen: bool (256, 256), where the suspect shows the frame at all.
-
-    Returns:
-        float32 (128, 128, 3) in [0, 1] units about 0; 0 where nothing is seen. Where content was replaced it is the
-        other content.
     """
+    shown = seen.astype(np.float32)
     moved = _move_onto(source, suspect, seen)
-    difference = _fitted_difference(suspect, moved, seen.astype(np.float32))
+    likeness = np.where(seen, _likeness(_grey(suspect), _grey(moved), shown), np.float32(1.0))
+    kept = np.clip((_halved(likeness) - _OTHER) / (_OWN - _OTHER), 0.0, 1.0)
+    return Remainder(left=_halved(_fitted_difference(suspect, moved, shown)), kept=kept.astype(np.float32))
+
+
+def _halved(values: Floats) -> Floats:
     half = (VIEW_PX // 2, VIEW_PX // 2)
-    return np.asarray(cv2.resize(difference, half, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(cv2.resize(values, half, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def _move_onto(source: Pixels, suspect: Pixels, seen: Mask) -> Pixels:

@@ -11,7 +11,7 @@ establish which came first, nor tell two frames of one scene apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import cv2
@@ -61,6 +61,8 @@ class Attempt:
     """What trying to register gave; a failed attempt is a fact for the verdict too.
 
     ``suspect_features`` and ``source_features`` count different places: with few of them a failure says nothing.
+    ``matrix`` is the homography (3, 3) from source to suspect of the best fit that chance does not explain, confirmed
+    or not.
     """
 
     registration: Registration | None
@@ -72,6 +74,7 @@ class Attempt:
     log10_chance: float | None = None
     residual_px: float | None = None
     agreement: Agreement | None = None
+    matrix: Reals | None = field(default=None, compare=False)
 
 
 def register(suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None, descriptors: bytes) -> Registration | None:
@@ -196,6 +199,7 @@ def _judge_fit(
         log10_chance=fit.log10_chance,
         residual_px=fit.residual_px,
         agreement=agreement,
+        matrix=fit.matrix if chance_excluded else None,
     )
 
 

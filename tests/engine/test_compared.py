@@ -143,24 +143,33 @@ def test_more_pictures_in_a_case_ask_more_of_a_read_beside_a_source_too(
     assert isinstance(read(many, picture, sources).outcome, TagAbsence)
 
 
-def test_the_map_is_the_mean_of_both_views(onnx_reader: OnnxReader, photographs: Photographs) -> None:
+def test_the_map_is_the_mean_of_both_views(photographs: Photographs) -> None:
     views: list[Pixels] = []
 
     def reads(pictures: Sequence[Pixels]) -> np.ndarray:
-        views.extend(pictures)
+        views[:] = pictures
         return np.stack([np.full((3, 64, 64), value, np.float32) for value in (1.0, 3.0)])
 
     picture = photographs["coffee"]
     source = source_of(picture, geometry.IDENTITY)
-    assert np.all(read_beside(picture, source, reads, 128) == 2.0)
-    as_it_is, plain = views
-    assert as_it_is.shape == plain.shape == (128, 128, 3)
-    assert as_it_is.std() > 30.0
-    # The picture less itself is plain grey but for the preview's coding.
-    assert abs(float(plain.mean()) - 127.5) < 1.0
-    assert plain.std() < 3.0
-    assert np.array_equal(views[1], plain)
-    darker = replace(source, preview=(source.preview // 2).astype(np.uint8))
-    views.clear()
-    read_beside(picture, darker, reads, 128)
-    assert views[1].std() < 3.0
+    for preview in (source.preview, (source.preview // 2).astype(np.uint8)):
+        beside = read_beside(picture, replace(source, preview=preview), reads, 128)
+        assert np.all(beside.residual == 2.0)
+        as_it_is, plain = views
+        assert as_it_is.shape == plain.shape == (128, 128, 3)
+        assert as_it_is.std() > 30.0
+        # The picture less its source is plain grey, however dark the source is kept.
+        assert abs(float(plain.mean()) - 127.5) < 1.0
+        assert plain.std() < 3.0
+        assert beside.weight.shape == (64, 64)
+        assert beside.weight.min() > 0.9
+
+
+def test_what_was_replaced_does_not_count(photographs: Photographs) -> None:
+    """Beside a source, a map that says nothing but where content was replaced says nothing at all."""
+    picture = photographs["astronaut"].copy()
+    picture[:, :256] = photographs["coffee"][:400, 100:356][:, :, :].repeat(2, axis=0)[: picture.shape[0]]
+    source = source_of(photographs["astronaut"], geometry.IDENTITY)
+    beside = read_beside(picture, source, lambda views: np.ones((len(views), 3, 64, 64), np.float32), 128)
+    assert beside.weight[:, 36:].mean() > 0.95
+    assert beside.weight[:, :28].mean() < 0.4

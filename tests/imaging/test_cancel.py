@@ -46,7 +46,7 @@ def test_what_was_added_is_left(name: str, change: str, photographs: dict[str, n
         suspect = np.rint(suspect * 0.7 + 20.0).astype(np.uint8)
     if change == "recoloured":
         suspect = np.clip(np.rint(suspect * np.array([0.8, 1.0, 1.15])), 0, 255).astype(np.uint8)
-    left = cancel_source(suspect, source, WHOLE)
+    left = cancel_source(suspect, source, WHOLE).left
     assert left.shape == (VIEW_PX // 2, VIEW_PX // 2, 3)
     assert correlation(left, pattern(0.012)) > 0.8
     # Without taking the source out, the photograph drowns it.
@@ -59,7 +59,7 @@ def test_a_replaced_half_does_not_pull_the_source_along(photographs: dict[str, n
     suspect = added_to(seen_at(photographs["astronaut"], 0.6, 0.3), pattern(0.012))
     # The other content lies three pixels off from how the source would have to move.
     suspect[:, : VIEW_PX // 2] = seen_at(photographs["coffee"])[:, : VIEW_PX // 2]
-    left = cancel_source(suspect, source, WHOLE)
+    left = cancel_source(suspect, source, WHOLE).left
     kept = np.zeros(left.shape, dtype=bool)
     kept[:, left.shape[1] // 2 + 16 :] = True
     assert correlation(left, pattern(0.012), kept) > 0.8
@@ -68,15 +68,31 @@ def test_a_replaced_half_does_not_pull_the_source_along(photographs: dict[str, n
 def test_nothing_is_left_where_nothing_is_seen(photographs: dict[str, np.ndarray]) -> None:
     seen = WHOLE.copy()
     seen[:, 128:] = False
-    left = cancel_source(seen_at(photographs["coffee"]), seen_at(photographs["chelsea"]), seen)
-    assert np.all(left[:, 64:] == 0.0)
-    assert np.any(left[:, :64] != 0.0)
-    assert np.all(cancel_source(seen_at(photographs["coffee"]), seen_at(photographs["chelsea"]), ~WHOLE) == 0.0)
+    pair = seen_at(photographs["coffee"]), seen_at(photographs["chelsea"])
+    remainder = cancel_source(*pair, seen)
+    assert np.all(remainder.left[:, 64:] == 0.0)
+    assert np.any(remainder.left[:, :64] != 0.0)
+    # What lies outside the picture is not another content.
+    assert np.all(remainder.kept[:, 64:] == 1.0)
+    nothing = cancel_source(*pair, ~WHOLE)
+    assert np.all(nothing.left == 0.0)
+    assert np.all(nothing.kept == 1.0)
+
+
+def test_another_content_is_told_from_the_sources_own(photographs: dict[str, np.ndarray]) -> None:
+    suspect = seen_at(photographs["astronaut"])
+    suspect[:, :128] = seen_at(photographs["coffee"])[:, :128]
+    kept = cancel_source(suspect, seen_at(photographs["astronaut"]), WHOLE).kept
+    assert kept.shape == (VIEW_PX // 2, VIEW_PX // 2)
+    assert kept[:, 72:].mean() > 0.95
+    assert kept[:, :56].mean() < 0.35
 
 
 def test_the_same_pictures_give_the_same_difference(photographs: dict[str, np.ndarray]) -> None:
     pair = seen_at(photographs["coffee"], 0.3, 0.2), seen_at(photographs["coffee"])
-    assert np.array_equal(cancel_source(*pair, WHOLE), cancel_source(*pair, WHOLE))
+    first, second = cancel_source(*pair, WHOLE), cancel_source(*pair, WHOLE)
+    assert np.array_equal(first.left, second.left)
+    assert np.array_equal(first.kept, second.kept)
 
 
 @settings(max_examples=15)
@@ -95,6 +111,8 @@ def test_any_two_pictures_give_finite_values(first: str, second: str, level: int
             picture[:, 128:] = 255 - level
         return picture
 
-    left = cancel_source(make(first), make(second), WHOLE)
-    assert np.isfinite(left).all()
-    assert np.abs(left).max() <= 4.0
+    remainder = cancel_source(make(first), make(second), WHOLE)
+    assert np.isfinite(remainder.left).all()
+    assert np.abs(remainder.left).max() <= 4.0
+    assert remainder.kept.min() >= 0.0
+    assert remainder.kept.max() <= 1.0

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
-from ftforensics.domain.link import Registration
 from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.flows.frames import frame_of
+from ftforensics.flows.frames import follow
 from ftforensics.flows.linking import LEADS
 from ftforensics.flows.recall import find_frame
 from ftforensics.imaging import geometry
@@ -67,14 +66,14 @@ class Previews:
     def _recall(self, picture: Pixels, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
         led = [self._tag_ids[at] for at in self._index.nearest(detect_features(picture), limit=LEADS)]
         for tag_id in led:
-            registration = _register(picture, self._source(tag_id))
-            if registration is not None:
-                yield self._placed(tag_id, frame_of(registration))
+            matrix = _attempt(picture, self._source(tag_id)).matrix
+            if matrix is not None:
+                yield self._placed(tag_id, follow(matrix))
         for nominee in nominees:
             if nominee.tag_id in led or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
-            frame = find_frame(picture, source.preview, nominee.frame, partial(_register, picture, source))
+            frame = find_frame(picture, source.preview, nominee.frame, partial(_attempt, picture, source))
             if frame is not None:
                 yield self._placed(nominee.tag_id, frame)
 
@@ -83,5 +82,5 @@ class Previews:
         return KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame)
 
 
-def _register(picture: Pixels, source: _Source) -> Registration | None:
-    return register.register(picture, source.preview, source.descriptors)
+def _attempt(picture: Pixels, source: _Source) -> register.Attempt:
+    return register.attempt(picture, source.preview, source.descriptors)

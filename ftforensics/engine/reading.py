@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.tag import AbsenceReason, MatchedTag, TagAbsence, TagOutcome
-from ftforensics.engine.compared import read_beside
+from ftforensics.engine.compared import KnownSource, read_beside
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.ring import Book
@@ -105,6 +105,15 @@ class TagReader:
         """Strength of the sync carrier in a map of the tagged frame, in standard deviations of unrelated maps."""
         return presence_of(residual, self.sync)
 
+    def compare(self, picture: Pixels, source: KnownSource) -> tuple[Try, list[MatchedTag]]:
+        """A picture read beside a source, and what matches there, whichever record it is.
+
+        ``identify`` believes a match only with the source's own record.
+        """
+        read = read_beside(picture, source, self._read, self.reader.card.input_px)
+        tried = Try(residual=read.residual, weight=read.weight, frame=source.frame, mode="compared")
+        return tried, self._matcher.match(tried)
+
     def identify(
         self,
         picture: Pixels,
@@ -125,7 +134,7 @@ class TagReader:
         search = PictureSearch(
             picture,
             lambda frames: self._read([self.view(picture, frame) for frame in frames]),
-            lambda source: read_beside(picture, source, self._read, self.reader.card.input_px),
+            lambda source: self.compare(picture, source),
             matcher=self._matcher,
             sync_search=self._sync_search,
             budget=self.budget,

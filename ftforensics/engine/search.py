@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from ftforensics.domain.tag import MatchedTag, Placement, SearchMode
-from ftforensics.engine.compared import Beside, KnownSource
+from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.sync import TURNS, Frame, SyncSearch, see_map
@@ -42,7 +42,8 @@ Suggest = Callable[[], Sequence[geometry.Affine]]
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
 # Those of the nominated records, and of others that content suggests, whose content lies in the picture.
 Recall = Callable[[Sequence[Nominee]], Iterable[KnownSource]]
-ReadBeside = Callable[[KnownSource], Beside]
+# The picture read beside a source, and what matches.
+Compare = Callable[[KnownSource], tuple[Try, list[MatchedTag]]]
 
 
 class Find(Protocol):
@@ -67,7 +68,7 @@ class PictureSearch:
     Args:
         picture: uint8 (H, W, 3) sRGB.
         read_frames: Reads it through frames.
-        read_beside: Reads it beside a source.
+        compare: Reads it beside a source and matches.
         matcher: Compares with the registries.
         sync_search: Finds frames.
         budget: How far to go.
@@ -81,13 +82,13 @@ class PictureSearch:
         self,
         picture: Pixels,
         read_frames: ReadFrames,
-        read_beside: ReadBeside,
+        compare: Compare,
         *,
         matcher: Matcher,
         sync_search: SyncSearch,
         budget: SearchBudget,
     ) -> None:
-        self._picture, self._read_frames, self._read_beside = picture, read_frames, read_beside
+        self._picture, self._read_frames, self._compare = picture, read_frames, compare
         self._matcher, self._sync_search, self._budget = matcher, sync_search, budget
         self._mode: SearchMode = "deep" if budget.mode == "deep" else "blind"
         self._aspect = picture.shape[1] / picture.shape[0]
@@ -148,10 +149,9 @@ class PictureSearch:
     def _read_beside_sources(self, recall: Recall) -> list[Hit]:
         """Read beside each source, and believe it only if it is that very source's record that matches."""
         for source in recall(self.nominees()):
-            read = self._read_beside(source)
-            tried = Try(residual=read.residual, weight=read.weight, frame=source.frame, mode="compared")
+            tried, matches = self._compare(source)
             own = (source.tag_id, source.carrier_key_id)
-            tags = [tag for tag in self._matcher.match(tried) if (tag.tag_id, tag.carrier_key_id) == own]
+            tags = [tag for tag in matches if (tag.tag_id, tag.carrier_key_id) == own]
             if tags:
                 self.tries.append(tried)
                 return [Hit(tags=tags, tried=tried)]

@@ -17,7 +17,6 @@ from ftforensics.codec import channel
 from ftforensics.codec.blind import chance_words
 from ftforensics.codec.carriers import build_tag_planes
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchMode, TagAbsence
-from ftforensics.engine.compared import read_beside
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
@@ -396,7 +395,7 @@ def search_of(tag_reader: TagReader, picture: Pixels) -> PictureSearch:
     return PictureSearch(
         picture,
         lambda frames: tag_reader.reader.read(np.stack([tag_reader.view(picture, frame) for frame in frames])),
-        lambda source: read_beside(picture, source, lambda views: tag_reader.reader.read(np.stack(views)), 128),
+        lambda source: tag_reader.compare(picture, source),
         matcher=Matcher(tag_reader.books, pictures=1, budget=tag_reader.budget),
         sync_search=SyncSearch(tag_reader.sync),
         budget=tag_reader.budget,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Registration, SignatureCheck, SourceRef, Survival, Verdict
 from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
+from ftforensics.link.sentences import BESIDE_PREVIEW
 from ftforensics.link.verdict import Facts, judge
 
 TAG = MatchedTag(
@@ -85,6 +86,14 @@ def test_a_changed_region_is_a_verified_derivative():
     assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
     assert any("12 %" in text for text in judgement.reasons)
     assert any("0.03 inside" in text for text in judgement.reasons)
+
+
+@pytest.mark.parametrize("facts", [GOOD, FAKE, replace(GOOD, registration=None)])
+def test_it_is_said_when_a_tag_was_read_beside_the_preview(facts):
+    compared = replace(facts, tag=replace(TAG, geometry=Geometry(mode="compared")))
+    alone, beside = judge(facts), judge(compared)
+    assert beside.verdict == alone.verdict
+    assert beside.limitations == (*alone.limitations, BESIDE_PREVIEW)
 
 
 def test_too_few_features_leave_the_tag_unconfirmed():

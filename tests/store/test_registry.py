@@ -66,6 +66,12 @@ def test_phash_index_goes_with_the_records(registry: Registry) -> None:
     assert dict(zip(ids, values.tolist(), strict=True)) == expected
 
 
+def test_descriptor_index_goes_with_the_records(registry: Registry) -> None:
+    ids, blobs = registry.descriptor_index()
+    assert list(zip(ids, blobs, strict=True)) == [(row.tag_id, row.descriptors) for row in registry.records()]
+    assert len(ids) == registry.count()
+
+
 def test_two_carrier_keys_have_two_indexes(registry: Registry) -> None:
     other = "carrier:" + "b2" * 16
     registry.append([make_submission(50, carrier=other)], signer=ISSUER, at=AT, check_tag_ids=False)

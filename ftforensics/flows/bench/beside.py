@@ -28,9 +28,25 @@ _KEPT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Source:
+class KeptSource:
+    """What a record keeps of a photograph."""
+
     preview: Pixels
     descriptors: bytes
+
+    def attempt(self, picture: Pixels) -> register.Attempt:
+        """As ``register.attempt``."""
+        return register.attempt(picture, self.preview, self.descriptors)
+
+
+def as_kept(path: Path) -> KeptSource:
+    """A photograph as a record keeps it.
+
+    Raises:
+        EvidenceUnreadable: It changed since it was listed.
+    """
+    print_ = fingerprint.build(load_exhibit(path))
+    return KeptSource(preview=fingerprint.decode_preview(print_.preview), descriptors=print_.descriptors)
 
 
 class Previews:
@@ -46,14 +62,8 @@ class Previews:
         self._tag_ids = sorted(paths)
         self._source = lru_cache(maxsize=_KEPT)(self._make)
 
-    def _make(self, tag_id: str) -> _Source:
-        """As a record keeps it.
-
-        Raises:
-            EvidenceUnreadable: The photograph changed since it was listed.
-        """
-        print_ = fingerprint.build(load_exhibit(self._paths[tag_id]))
-        return _Source(preview=fingerprint.decode_preview(print_.preview), descriptors=print_.descriptors)
+    def _make(self, tag_id: str) -> KeptSource:
+        return as_kept(self._paths[tag_id])
 
     def recall(self, picture: Pixels) -> Callable[[Sequence[Nominee]], Iterable[KnownSource]]:
         """What ``TagReader.identify`` asks for: sources of nominated records that lie in the picture."""
@@ -66,21 +76,17 @@ class Previews:
     def _recall(self, picture: Pixels, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
         led = [self._tag_ids[at] for at in self._index.nearest(detect_features(picture), limit=LEADS)]
         for tag_id in led:
-            matrix = _attempt(picture, self._source(tag_id)).matrix
+            matrix = self._source(tag_id).attempt(picture).matrix
             if matrix is not None:
                 yield self._placed(tag_id, follow(matrix))
         for nominee in nominees:
             if nominee.tag_id in led or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
-            frame = find_frame(picture, source.preview, nominee.frame, partial(_attempt, picture, source))
+            frame = find_frame(picture, source.preview, nominee.frame, partial(source.attempt, picture))
             if frame is not None:
                 yield self._placed(nominee.tag_id, frame)
 
     def _placed(self, tag_id: str, frame: geometry.Affine) -> KnownSource:
         preview = self._source(tag_id).preview
         return KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame)
-
-
-def _attempt(picture: Pixels, source: _Source) -> register.Attempt:
-    return register.attempt(picture, source.preview, source.descriptors)

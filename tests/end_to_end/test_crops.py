@@ -1,0 +1,72 @@
+"""Small parts of tagged photographs: found by their content, read beside the registered preview, and said to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from newsroom import CASE, Newsroom, Scan, cat, load, save
+
+from ftforensics.link.sentences import BESIDE_PREVIEW
+
+
+@pytest.fixture(scope="module")
+def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
+    folder = tmp_path_factory.mktemp("crops") / "suspects"
+    for name, picture in (
+        ("coffee", load(newsroom.tagged["coffee.webp"])),
+        ("untagged", load(newsroom.originals["coffee.webp"])),
+        ("stranger", cat()),
+    ):
+        save(part(picture, 0.35, 0.35, 0.3), folder / f"{name}.png")
+    # Most of what is left is another picture.
+    fake = part(load(newsroom.tagged["portrait.png"]), 0.1, 0.05, 0.7)
+    fake[120:260, 110:260] = np.asarray(cat())[60:200, 140:290]
+    save(fake, folder / "portrait.jpg", quality=70)
+    return newsroom.scan([folder], folder.parent / "cases", expect=None)
+
+
+def part(picture: np.ndarray, left: float, top: float, share: float) -> np.ndarray:
+    height, width = picture.shape[:2]
+    y, x = int(top * height), int(left * width)
+    return picture[y : y + int(share * height), x : x + int(share * width)].copy()
+
+
+def test_a_small_part_is_read_beside_its_source(newsroom: Newsroom, scan: Scan):
+    row = scan.rows["coffee.png"]
+    assert row["verdict"] == "VERIFIED_MATCH"
+    assert row["source"]["tag_id"] == newsroom.rows["coffee.webp"]["tag_id"]
+    assert row["reading"]["geometry"]["mode"] == "compared"
+    assert BESIDE_PREVIEW in row["limitations"]
+
+
+def test_a_part_of_the_untagged_photograph_is_a_lead_only(newsroom: Newsroom, scan: Scan):
+    row = scan.rows["untagged.png"]
+    assert row["verdict"] == "CONTENT_LEAD"
+    assert row["match"] is None
+    assert row["source"]["tag_id"] == newsroom.rows["coffee.webp"]["tag_id"]
+
+
+def test_a_part_of_another_photograph_is_nothing(scan: Scan):
+    assert scan.rows["stranger.png"]["verdict"] == "NO_TAG_READ"
+
+
+def test_a_changed_part_is_a_derivative(newsroom: Newsroom, scan: Scan):
+    row = scan.rows["portrait.jpg"]
+    assert row["verdict"] == "VERIFIED_DERIVATIVE"
+    assert row["source"]["tag_id"] == newsroom.rows["portrait.png"]["tag_id"]
+
+
+def test_the_report_says_how_it_was_read(newsroom: Newsroom, scan: Scan):
+    newsroom.ftf("report", "export", "--case", CASE, "--cases", scan.cases)
+    page = " ".join((scan.folder / "report.html").read_text("utf-8").split())
+    assert "compared" in page
+    assert "read beside the registered preview of the photograph" in page
+    assert BESIDE_PREVIEW in page
+    newsroom.ftf("case", "verify", CASE, "--cases", scan.cases)
+
+
+def test_a_second_scan_says_the_same(newsroom: Newsroom, scan: Scan, tmp_path: Path):
+    again = newsroom.scan([scan.cases.parent / "suspects"], tmp_path / "cases", expect=None)
+    assert (again.folder / "scan.jsonl").read_bytes() == (scan.folder / "scan.jsonl").read_bytes()

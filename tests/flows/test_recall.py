@@ -1,0 +1,83 @@
+"""Where a record's source lies in a picture that is to be read beside it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from ftforensics.attacks import regions
+from ftforensics.flows.recall import find_frame
+from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import fit_within
+from ftforensics.link import fingerprint, register
+
+Photographs = dict[str, np.ndarray]
+
+
+def crop(picture: np.ndarray) -> tuple[np.ndarray, geometry.Affine]:
+    """Half of each side, and the frame of the whole in it."""
+    height, width = picture.shape[:2]
+    y, x = height // 5, width // 4
+    frame = np.array([[2.0, 0.0, -2.0 * x / width], [0.0, 2.0, -2.0 * y / height]])
+    return np.ascontiguousarray(picture[y : y + height // 2, x : x + width // 2]), frame
+
+
+def attempt_of(source: np.ndarray, picture: np.ndarray) -> register.Attempt:
+    kept = fingerprint.build(source)
+    return register.attempt(picture, fingerprint.decode_preview(kept.preview), kept.descriptors)
+
+
+def unwanted() -> register.Attempt:
+    raise AssertionError("registered without need")
+
+
+def test_a_source_that_looks_alike_is_placed_by_its_features(photographs: Photographs) -> None:
+    picture, true = crop(photographs["astronaut"])
+    # Where the tag was seen is a little off, as found frames are.
+    seen = true + np.array([[0.02, 0.0, -0.01], [0.0, -0.02, 0.01]])
+    preview = fit_within(photographs["astronaut"], 512)
+    frame = find_frame(picture, preview, seen, partial(attempt_of, photographs["astronaut"], picture))
+    assert frame is not None
+    assert np.abs(frame - true).max() < 0.01
+
+
+@pytest.mark.parametrize("other", ["chelsea", "coffee", "rocket"])
+def test_no_more_is_spent_on_another_photograph(other: str, photographs: Photographs) -> None:
+    picture, frame = crop(photographs["astronaut"])
+    assert find_frame(picture, fit_within(photographs[other], 512), frame, unwanted) is None
+
+
+def test_nor_where_the_tag_was_not(photographs: Photographs) -> None:
+    picture, _ = crop(photographs["astronaut"])
+    preview = fit_within(photographs["astronaut"], 512)
+    assert (
+        find_frame(picture, preview, geometry.about_centre(scale_x=1.3, scale_y=1.3, angle_deg=90.0), unwanted) is None
+    )
+
+
+def test_what_shows_too_few_features_is_taken_as_it_lies(photographs: Photographs) -> None:
+    nothing = register.Attempt(
+        registration=None, reason="few_suspect_features", suspect_features=3, source_features=300
+    )
+    picture, preview = photographs["coffee"], fit_within(photographs["coffee"], 512)
+    frame = find_frame(picture, preview, geometry.IDENTITY, lambda: nothing)
+    assert frame is not None
+    assert np.array_equal(frame, geometry.IDENTITY)
+    # A crop does not lie so.
+    small, true = crop(picture)
+    assert find_frame(small, preview, true, lambda: nothing) is None
+
+
+def test_a_fit_that_does_not_confirm_places_all_the_same(photographs: Photographs) -> None:
+    """Half of the picture is another: not enough for a registration, though no chance fits so many features."""
+    picture = photographs["astronaut"]
+    mask = regions.box_mask(*picture.shape[:2], (0.0, 0.0, 1.0, 0.62), 0.0)
+    fake = regions.swap_region(picture, photographs["coffee"], mask, colour_matched=False)[0]
+    attempt = attempt_of(picture, fake)
+    assert attempt.registration is None
+    assert attempt.reason == "not_confirmed"
+    frame = find_frame(fake, fit_within(picture, 512), geometry.IDENTITY, lambda: attempt)
+    assert frame is not None
+    assert np.abs(frame - geometry.IDENTITY).max() < 0.01

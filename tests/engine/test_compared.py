@@ -32,6 +32,12 @@ def blind(onnx_reader: OnnxReader, ring_key: RingKey) -> TagReader:
     return TagReader(onnx_reader, [build_book(ring_key, IDS)])
 
 
+@pytest.fixture(scope="module")
+def content(onnx_reader: OnnxReader, blind: TagReader) -> TagReader:
+    """Without the blind search, which takes its time and finds nothing in these pictures."""
+    return TagReader(onnx_reader, blind.books, budget=SearchBudget(mode="content"))
+
+
 def crop(picture: Pixels, left: float, top: float, share: float) -> tuple[Pixels, geometry.Affine]:
     """A part of a picture, and the frame of the whole in it."""
     height, width = picture.shape[:2]
@@ -50,11 +56,11 @@ def read(tag_reader: TagReader, picture: Pixels, sources: Iterable[KnownSource])
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
 def test_a_small_crop_is_read_beside_its_source_only(
-    name: str, blind: TagReader, photographs: Photographs, tag: Tag
+    name: str, blind: TagReader, content: TagReader, photographs: Photographs, tag: Tag
 ) -> None:
     picture, frame = crop(tag(photographs[name], OURS, 44.0), 0.18, 0.12, 0.4)
     assert isinstance(read(blind, picture, []).outcome, TagAbsence)
-    reading = read(blind, picture, [source_of(photographs[name], frame)])
+    reading = read(content, picture, [source_of(photographs[name], frame)])
     outcome = reading.outcome
     assert isinstance(outcome, MatchedTag)
     assert (outcome.tag_id, outcome.carrier_key_id, outcome.geometry.mode) == (OURS, KEY, "compared")
@@ -63,30 +69,34 @@ def test_a_small_crop_is_read_beside_its_source_only(
     assert np.allclose(outcome.geometry.matrix, frame.ravel())
     assert 0 < outcome.runner_up_z < outcome.z
     assert reading.residual.shape == (3, 64, 64)
-    assert read(blind, picture, [source_of(photographs[name], frame)]).outcome == outcome
+    assert read(content, picture, [source_of(photographs[name], frame)]).outcome == outcome
 
 
-def test_an_untagged_picture_beside_its_own_source_shows_nothing(blind: TagReader, photographs: Photographs) -> None:
+def test_an_untagged_picture_beside_its_own_source_shows_nothing(content: TagReader, photographs: Photographs) -> None:
     for name, whole in photographs.items():
         picture, frame = crop(whole, 0.1, 0.1, 0.7)
-        outcome = read(blind, picture, [source_of(whole, frame)]).outcome
+        outcome = read(content, picture, [source_of(whole, frame)]).outcome
         assert isinstance(outcome, TagAbsence), name
 
 
-def test_only_the_record_whose_source_it_is_may_match(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+def test_only_the_record_whose_source_it_is_may_match(content: TagReader, photographs: Photographs, tag: Tag) -> None:
     """Beside the preview of another record of the same photograph, the tag that is there speaks for its own record."""
     picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
     for wrong in ({"tag_id": OTHER}, {"key_id": "carrier:theirs"}):
-        assert isinstance(read(blind, picture, [source_of(photographs["chelsea"], frame, **wrong)]).outcome, TagAbsence)
+        assert isinstance(
+            read(content, picture, [source_of(photographs["chelsea"], frame, **wrong)]).outcome, TagAbsence
+        )
     sources = [source_of(photographs["chelsea"], frame, tag_id=OTHER), source_of(photographs["chelsea"], frame)]
-    outcome = read(blind, picture, sources).outcome
+    outcome = read(content, picture, sources).outcome
     assert isinstance(outcome, MatchedTag)
     assert outcome.tag_id == OURS
 
 
-def test_it_is_the_own_source_that_helps(blind: TagReader, photographs: Photographs, tag: Tag) -> None:
+def test_it_is_the_own_source_that_helps(content: TagReader, photographs: Photographs, tag: Tag) -> None:
     picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
-    own, other = (read(blind, picture, [source_of(photographs[name], frame)]).outcome for name in ("chelsea", "coffee"))
+    own, other = (
+        read(content, picture, [source_of(photographs[name], frame)]).outcome for name in ("chelsea", "coffee")
+    )
     assert isinstance(own, MatchedTag)
     # The frame alone may be enough to read a tag that is there; the wrong preview adds nothing to it.
     assert isinstance(other, TagAbsence) or other.z < own.z - 2.0
@@ -133,13 +143,14 @@ def test_the_records_that_came_nearest_are_nominated_best_first(
 
 
 def test_more_pictures_in_a_case_ask_more_of_a_read_beside_a_source_too(
-    onnx_reader: OnnxReader, blind: TagReader, photographs: Photographs, tag: Tag
+    onnx_reader: OnnxReader, content: TagReader, photographs: Photographs, tag: Tag
 ) -> None:
     picture, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
     sources = [source_of(photographs["chelsea"], frame)]
-    alone = read(blind, picture, sources).outcome
+    alone = read(content, picture, sources).outcome
     assert isinstance(alone, MatchedTag)
-    many = TagReader(onnx_reader, blind.books, pictures_in_case=int(2e-6 / alone.e_value))
+    pictures = int(2e-6 / alone.e_value)
+    many = TagReader(onnx_reader, content.books, pictures_in_case=pictures, budget=content.budget)
     assert isinstance(read(many, picture, sources).outcome, TagAbsence)
 
 

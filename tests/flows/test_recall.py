@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from functools import partial
 
 import numpy as np
 import pytest
+from newsroom import Newsroom
 
 from ftforensics.attacks import regions
+from ftforensics.cli.opening import warn_about_unsearched_parts
+from ftforensics.cli.output import Output
+from ftforensics.flows import sources
 from ftforensics.flows.recall import find_frame
+from ftforensics.flows.sources import Sources
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import fit_within
 from ftforensics.link import fingerprint, register
+from ftforensics.link.features import Features, detect_features
+from ftforensics.store.registry import Registry
 
 Photographs = dict[str, np.ndarray]
 
@@ -81,3 +89,24 @@ def test_a_fit_that_does_not_confirm_places_all_the_same(photographs: Photograph
     frame = find_frame(fake, fit_within(picture, 512), geometry.IDENTITY, lambda: attempt)
     assert frame is not None
     assert np.abs(frame - geometry.IDENTITY).max() < 0.01
+
+
+def test_a_registry_is_searched_for_parts_unless_it_is_too_large(
+    newsroom: Newsroom, photographs: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspect = detect_features(crop(photographs["coffee"])[0])
+    said = io.StringIO()
+    with Registry.open(newsroom.home / "registry.sqlite") as registry:
+        (first, *_) = Sources([registry]).near_parts(lambda: suspect, limit=4)
+        assert first.tag_id == newsroom.rows["coffee.webp"]["tag_id"]
+        warn_about_unsearched_parts(Output(stderr=said), [registry])
+        assert said.getvalue() == ""
+        monkeypatch.setattr(sources, "MOST_INDEXED", 2)
+        assert Sources([registry]).near_parts(unwanted_features, limit=4) == []
+        warn_about_unsearched_parts(Output(stderr=said), [registry])
+    assert "more than 2 records" in said.getvalue()
+    assert "registry.sqlite" in said.getvalue()
+
+
+def unwanted_features() -> Features:
+    raise AssertionError("features were detected although there is nothing to compare them with")

@@ -1,4 +1,4 @@
-"""Which records a picture is read beside: each once, whatever nominates it, and no forged row in the place of another."""
+"""Which records a picture is read beside: each once, whatever suggests it, and no forged row in another's place."""
 
 from __future__ import annotations
 

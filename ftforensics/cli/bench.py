@@ -71,9 +71,11 @@ def robustness(
         "key: identified means the right record at E <= 1e-6",
         "those records are random and have no content, so frames that content suggests, which a real scan tries before "
         "the blind search, are not measured here",
-        "with previews at hand, pictures that were not identified by themselves are read beside the preview of a "
-        "record whose tag came nearest, if it is of this set and looks alike: the same bound on chance, one hypothesis "
-        "a record more",
+        "with previews at hand, pictures that were not identified by themselves are read beside the previews of this "
+        "set's pictures whose local features fit, or whose tag came nearest and which look alike: the same bound on "
+        "chance, one hypothesis a record more; the random records have no previews",
+        "wrong identities count both ways of reading; every column that does not name the previews else is of the "
+        "picture alone",
         "95 % intervals by bootstrap over pictures; where all pictures agree, the exact bound on pictures",
         "the worst picture is the one read back least often, then with the fewest bits",
     )

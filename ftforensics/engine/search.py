@@ -74,7 +74,8 @@ class PictureSearch:
         budget: How far to go.
 
     Attributes:
-        tries: Every hypothesis that was matched, in order; the first is the picture as it lies.
+        tries: Every hypothesis that was matched, in order; the first is the picture as it lies. Of reads beside sources
+            only the one that its own record matched, for what they say of other records does not count.
         peak: Of the likeliest frame that the synchronisation carrier showed, where one was looked for.
     """
 
@@ -292,7 +293,7 @@ class PictureSearch:
         hit = self._match(anew)
         if hit is None:
             straight = straighten(anew.residual, self._sync_search.sync)
-            hit = self._match(replace(anew, residual=straight, best_z=None, soft={}))
+            hit = self._match(replace(anew, residual=straight, best_z=None, nominee=None, soft={}))
         return hit
 
     def _find_frames(self, source: Try, aspect: float, find: Find, keep: int) -> list[Candidate]:

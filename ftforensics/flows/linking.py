@@ -167,23 +167,25 @@ class Linker:
     ) -> Iterator[KnownSource]:
         """Sources to read a picture beside: those that its content suggests, then those that its tag came near.
 
-        Only of records that are what was signed: the bound on chance needs a preview that the tag id follows from.
+        Only of records that are what was signed: the bound on chance needs a preview that the tag id follows from. Each
+        record is given once, in one frame, for its hypotheses are counted so. What tells records apart is what was
+        signed, not the tag id, which a forged row may claim as well: it must not silence the record that it copies.
         """
         suggested = ((one.row, one.frame) for one in candidates)
-        known = {(one.row.tag_id, one.row.carrier_key_id) for one in candidates}
+        known = {one.row.record.payload for one in candidates}
         for row, frame in chain(suggested, self._place(pixels, features, nominees, known)):
             preview = _preview_of(row)
             if preview is not None and self._checks.of(row)[0].status != "signature_invalid":
                 yield KnownSource(tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame)
 
     def _place(
-        self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], known: set[tuple[str, str]]
+        self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], known: set[bytes]
     ) -> Iterator[tuple[RegisteredRecord, geometry.Affine]]:
-        """Nominated records but those known already, and where their sources lie."""
+        """Nominated records but those whose payload is known already, and where their sources lie."""
         for nominee in nominees:
-            if (nominee.tag_id, nominee.carrier_key_id) in known:
-                continue
             for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
+                if row.record.payload in known:
+                    continue
                 preview = _preview_of(row)
                 if preview is None:
                     continue

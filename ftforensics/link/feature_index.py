@@ -34,7 +34,7 @@ Words = NDArray[np.int32]
 
 
 class FeatureIndex:
-    """Words of all features of some records, in memory: about 20 KB a record.
+    """Words of all features of some records, in memory: 31 KB a record of 500 features, some 75 KB while made.
 
     Args:
         descriptors: One blob a record, as ``fingerprint.build`` makes them; one that does not parse is never a

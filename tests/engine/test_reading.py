@@ -23,7 +23,7 @@ from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bi
 from ftforensics.engine.ring import Book, RingKey, build_book
 from ftforensics.engine.search import PictureSearch
 from ftforensics.engine.sync import SyncSearch
-from ftforensics.engine.tries import Try
+from ftforensics.engine.tries import Candidate, Try
 from ftforensics.errors import EngineError
 from ftforensics.imaging import geometry
 
@@ -428,6 +428,21 @@ def test_a_map_without_the_carrier_is_not_straightened(blind: TagReader, photogr
     assert blind.presence(noise) < 2.0
     assert search._read_straightened(Try(residual=noise, frame=geometry.IDENTITY, mode="direct")) is None
     assert search.tries == []
+
+
+def test_what_is_straightened_nominates_the_record_that_it_came_nearest_itself(
+    blind: TagReader, photographs: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Less near to any record than what it was made from, as far as can be.
+    monkeypatch.setattr("ftforensics.engine.search.straighten", lambda residual, _: np.zeros_like(residual))
+    search = search_of(blind, photographs["coffee"])
+    residual = blind.residuals([photographs["coffee"]])[0]
+    source = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
+    assert search._read_best(Candidate(source=source, within=geometry.IDENTITY, peak=None, standing=0.0)) is None
+    assert len(search.tries) == 2
+    for tried in search.tries:
+        assert tried.nominee is not None
+        assert tried.nominee.z == tried.best_z
 
 
 @pytest.mark.parametrize(("mode", "count"), [("direct", 1), ("content", 6), ("blind", 30), ("deep", 34)])

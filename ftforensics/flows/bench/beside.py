@@ -75,12 +75,14 @@ class Previews:
 
     def _recall(self, picture: Pixels, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
         led = [self._tag_ids[at] for at in self._index.nearest(detect_features(picture), limit=LEADS)]
+        placed = set()
         for tag_id in led:
             matrix = self._source(tag_id).attempt(picture).matrix
             if matrix is not None:
+                placed.add(tag_id)
                 yield self._placed(tag_id, follow(matrix))
         for nominee in nominees:
-            if nominee.tag_id in led or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
+            if nominee.tag_id in placed or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
             frame = find_frame(picture, source.preview, nominee.frame, partial(source.attempt, picture))

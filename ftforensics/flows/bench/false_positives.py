@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ftforensics import attacks, codec, engine, imaging
+from ftforensics import attacks, codec, engine, imaging, link
 from ftforensics.attacks import handling, warps
 from ftforensics.codec import matching
 from ftforensics.codec.blind import decode_blind
@@ -30,6 +30,7 @@ from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.errors import WriteFailed
+from ftforensics.flows import frames
 from ftforensics.flows.bench import identities
 from ftforensics.flows.bench.beside import KeptSource, as_kept
 from ftforensics.flows.bench.identities import named_tags
@@ -47,7 +48,8 @@ from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
 # Views of a picture that are in memory together.
 BATCH = 32
-_READ_BY = (attacks, codec, engine, imaging, identities)
+# The packages that these lie in.
+_READ_BY = (attacks, codec, engine, imaging, link, frames, identities)
 
 # Share of the untagged reads that pictures of the other two kinds get, each.
 TAGGED_SHARE = 0.1
@@ -343,10 +345,14 @@ def summarise_false_positives(results: Sequence[Sequence[Outcome]], records: int
             for key in ("wrong", "decoded", "present"):
                 seen = sum(getattr(outcome, key) for outcome in outcomes)
                 row |= {key: seen, f"{key}_upper": upper_bound(seen, len(outcomes))}
+            present_pictures: int | None = sum(any(outcome.present for outcome in part) for part in by_picture)
+            if mode == "compared":  # nothing is decoded and no absence told there: a zero would claim a measurement
+                row |= dict.fromkeys(("decoded", "decoded_upper", "present", "present_upper"))
+                present_pictures = None
             rows.append(
                 row
                 | {
-                    "present_pictures": sum(any(outcome.present for outcome in part) for part in by_picture),
+                    "present_pictures": present_pictures,
                     "largest_z": _largest([outcome.best_z for outcome in outcomes]),
                     "needed_z": needed_z(records, budget.counts(mode)),
                     "largest_presence": _largest([outcome.presence for outcome in outcomes]),

@@ -1,0 +1,90 @@
+"""Which records a picture is read beside: each once, whatever suggests it, and no forged row in another's place."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from ftforensics.domain.record import RegisteredRecord, SignedEnvelope
+from ftforensics.engine.tries import Nominee
+from ftforensics.flows.linking import Candidate, LazyFeatures, Linker
+from ftforensics.imaging import geometry
+from ftforensics.link import fingerprint, register
+
+TAG, KEY = "00000000000000aa", "carrier:ours"
+FORGED = b"forged"
+PLACED = np.array([[1.01, 0.0, 0.0], [0.0, 1.01, 0.0]])
+
+
+@pytest.fixture(scope="module")
+def real(photographs: dict[str, np.ndarray]) -> RegisteredRecord:
+    print_ = fingerprint.build(photographs["astronaut"])
+    return RegisteredRecord(
+        tag_id=TAG,
+        carrier_key_id=KEY,
+        record=SignedEnvelope(payload_type="record", payload=b"real", key_id="issuer", signature=b""),
+        binding=None,
+        public_key=b"",
+        descriptors=print_.descriptors,
+        preview=print_.preview,
+        log_index=0,
+        logged_at="2026-03-01T10:00:05Z",
+    )
+
+
+def forge(row: RegisteredRecord) -> RegisteredRecord:
+    """A row that claims the same tag id, which does not follow from it."""
+    return dataclasses.replace(row, record=dataclasses.replace(row.record, payload=FORGED))
+
+
+def candidate(row: RegisteredRecord) -> Candidate:
+    attempt = register.Attempt(registration=None, reason="not_confirmed", suspect_features=99, source_features=99)
+    return Candidate(row=row, attempt=attempt, frame=PLACED)
+
+
+def linker_of(*rows: RegisteredRecord) -> Linker:
+    def check(row: RegisteredRecord) -> tuple[SimpleNamespace, None]:
+        return SimpleNamespace(status="signature_invalid" if row.record.payload == FORGED else "issuer_untrusted"), None
+
+    reader = SimpleNamespace(reader=SimpleNamespace(card=SimpleNamespace(model_id="ftf-1")))
+    sources = SimpleNamespace(find=lambda tag_id, key_id: [row for row in rows if row.tag_id == tag_id])
+    return Linker(
+        tag_reader=cast(Any, reader), keys=[], sources=cast(Any, sources), checks=cast(Any, SimpleNamespace(of=check))
+    )
+
+
+def recalled(picture: np.ndarray, rows: list[RegisteredRecord], candidates: list[Candidate]) -> list[np.ndarray]:
+    """The frames in which the picture is read beside the tag's sources, the tag being nominated."""
+    nominee = Nominee(tag_id=TAG, carrier_key_id=KEY, z=4.0, frame=geometry.IDENTITY)
+    sources = linker_of(*rows).recall(picture, LazyFeatures(picture), candidates, [nominee])
+    return [source.frame for source in sources if source.tag_id == TAG]
+
+
+def test_a_nominated_record_is_placed_by_its_content(real: RegisteredRecord, photographs: dict[str, np.ndarray]):
+    (frame,) = recalled(photographs["astronaut"], [real], [])
+    assert np.abs(frame - geometry.IDENTITY).max() < 0.01
+
+
+def test_a_record_that_content_suggests_is_not_read_again_when_its_tag_came_near(
+    real: RegisteredRecord, photographs: dict[str, np.ndarray]
+):
+    (frame,) = recalled(photographs["astronaut"], [real], [candidate(real)])
+    assert np.array_equal(frame, PLACED)
+
+
+def test_a_forged_row_is_never_read_beside(real: RegisteredRecord, photographs: dict[str, np.ndarray]):
+    forged = forge(real)
+    assert recalled(photographs["astronaut"], [forged], []) == []
+    assert recalled(photographs["astronaut"], [forged], [candidate(forged)]) == []
+
+
+def test_a_forged_row_does_not_silence_the_record_whose_tag_id_it_claims(
+    real: RegisteredRecord, photographs: dict[str, np.ndarray]
+):
+    forged = forge(real)
+    (frame,) = recalled(photographs["astronaut"], [forged, real], [candidate(forged)])
+    assert np.abs(frame - geometry.IDENTITY).max() < 0.01

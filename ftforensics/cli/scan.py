@@ -181,7 +181,8 @@ def scan(
             if not registries:
                 output.warn("no registry at hand: tags can be decoded but not linked to records")
             warn_about_unread_records(output, registries, ring)
-            warn_about_unsearched_parts(output, registries)
+            if search != "direct":
+                warn_about_unsearched_parts(output, registries)
             job = _Job(settings, output, signer, reader, passed_over, ring, registries, load_trust(settings))
             summary = job.run(
                 case_folder(settings, cases, case),

@@ -7,8 +7,8 @@ count for the message. This is detection with the original at hand (Cox et al., 
 Steganography*, 2nd ed., 2008, section 3.2.1).
 
 A record signs the hash of its preview, and the tag id follows from the record by a slow hash. So whoever made the
-preview could not yet know the tag, and the bound on chance holds for these soft bits as for any others, also against an
-issuer who tampers with previews; see docs/adr/0015.
+preview could not yet know the tag, and the bound on chance holds for these soft bits as for any others. How far it
+holds against an issuer who tampers with previews is said in docs/adr/0015.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ Checked = tuple[SignatureCheck, SourceRef | None]
 # Registries of more records are not searched for parts of pictures: the index is in memory, some 30 KB a record, and
 # thrice that, with the descriptors, while it is made.
 MOST_INDEXED = 10_000
+# However many registries there are, a picture is lined up with so many times the records asked for, best ranks first.
+MOST_REGISTRIES = 3
 # A record has some 50 KB of descriptors and preview.
 CHECKS_KEPT = 256
 
@@ -46,7 +48,10 @@ class Sources:
                 row = self._get(registry, tag_id, carrier_key_id)
             except NotFound:
                 continue
-            rows.setdefault(row.record.payload, row)
+            known = rows.get(row.record.payload)
+            # Of two copies of a record, the one that shows the photograph says more.
+            if known is None or (known.preview is None and row.preview is not None):
+                rows[row.record.payload] = row
         return list(rows.values())
 
     def near(self, pixels: Pixels, *, limit: int, max_distance_bits: int | None = None) -> list[RegisteredRecord]:
@@ -59,12 +64,12 @@ class Sources:
                 else index.nearest(pixels, limit=limit, max_distance_bits=max_distance_bits)
             )
             for lead in leads:
-                row = self._get(registry, lead.tag_id)
-                found.setdefault(row.record.payload, (lead.distance_bits, row))
+                for row in self._all_of(registry, lead.tag_id):
+                    found.setdefault(row.record.payload, (lead.distance_bits, row))
         return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
 
     def near_parts(self, detect: Callable[[], Features], *, limit: int) -> list[RegisteredRecord]:
-        """Records whose photograph shares local features with a picture, most likely first, registry by registry.
+        """Records whose photograph shares local features with a picture, most likely first.
 
         The index is made when it is first asked for, which takes a second or two where there are thousands of records.
         Features are detected only if there is anything to compare them with.
@@ -73,12 +78,18 @@ class Sources:
             if self._parts is None:
                 self._parts = [_index_parts(registry) for registry in self._registries]
             parts = self._parts
-        found: dict[bytes, RegisteredRecord] = {}
+        ranked: list[tuple[int, RegisteredRecord]] = []
         for registry, (tag_ids, index) in zip(self._registries, parts, strict=True):
-            for position in index.nearest(detect(), limit=limit) if len(index) else ():
-                row = self._get(registry, tag_ids[position])
-                found.setdefault(row.record.payload, row)
-        return list(found.values())
+            for rank, position in enumerate(index.nearest(detect(), limit=limit) if len(index) else ()):
+                ranked += [(rank, row) for row in self._all_of(registry, tag_ids[position])]
+        found: dict[bytes, RegisteredRecord] = {}
+        for _, row in sorted(ranked, key=lambda item: item[0]):
+            found.setdefault(row.record.payload, row)
+        return list(found.values())[: MOST_REGISTRIES * limit]
+
+    def _all_of(self, registry: Registry, tag_id: str) -> list[RegisteredRecord]:
+        with self._lock:
+            return registry.all_of(tag_id)
 
     def _get(self, registry: Registry, tag_id: str, carrier_key_id: str | None = None) -> RegisteredRecord:
         with self._lock:

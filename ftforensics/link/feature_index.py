@@ -42,7 +42,12 @@ class FeatureIndex:
     """
 
     def __init__(self, descriptors: Sequence[bytes]) -> None:
-        words = [_words(_bits_of(blob)) for blob in descriptors]
+        # One photograph registered many times must neither outvote itself nor make its own words common.
+        alike: dict[bytes, list[int]] = {}
+        for position, blob in enumerate(descriptors):
+            alike.setdefault(blob, []).append(position)
+        self._positions = list(alike.values())
+        words = [_words(_bits_of(blob)) for blob in alike]
         sizes = [len(each) for each in words]
         self._sizes = np.maximum(np.array(sizes, dtype=np.float64), 1.0)
         owners = np.repeat(np.arange(len(words), dtype=np.int64), sizes)
@@ -50,25 +55,25 @@ class FeatureIndex:
         self._tables = [_sort(all_words[:, table], owners) for table in range(TABLES)]
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return sum(map(len, self._positions))
 
     def nearest(self, suspect: Features, *, limit: int = 4) -> tuple[int, ...]:
-        """Candidate sources of a picture or of its mirror image, best first, as positions in the index."""
+        """Candidate sources of a picture or of its mirror image, best first, as positions in the index.
+
+        The best is one even where it does not stand out: where most records show one scene, none of them does.
+        """
         if len(self) == 0 or limit < 1 or len(suspect.bits) == 0:
             return ()
         votes = np.maximum(self._votes(suspect.bits), self._votes(mirror_features(suspect).bits))
         standing = votes / np.sqrt(self._sizes)
-        if len(self) > FEW:
-            middle = np.median(standing)
-            # A single vote for a record of the usual size is the least that can be told apart.
-            spread = max(1.4826 * float(np.median(np.abs(standing - middle))), 1.0 / np.sqrt(MAX_FEATURES))
-            standing = (standing - middle) / spread - LEAST_STANDING
-        order = np.argsort(-standing, kind="stable")[:limit]
-        return tuple(int(at) for at in order if standing[at] > 0.0)
+        order = np.argsort(-standing, kind="stable")
+        least = _least_standing(standing) if len(order) > FEW else 0.0
+        chosen = [at for at in order[:limit] if votes[at] > 0.0 and (standing[at] > least or at == order[0])]
+        return tuple([position for at in chosen for position in self._positions[at]][:limit])
 
     def _votes(self, bits: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Votes (N,) of a suspect's features: for each shared word the inverse root of how many features share it."""
-        votes = np.zeros(len(self), dtype=np.float64)
+        votes = np.zeros(len(self._sizes), dtype=np.float64)
         for (known, owners), words in zip(self._tables, _words(bits).T, strict=True):
             first = np.searchsorted(known, words, side="left")
             count = np.searchsorted(known, words, side="right") - first
@@ -78,8 +83,20 @@ class FeatureIndex:
                 continue
             steps = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
             voted = owners[np.repeat(first, count) + steps]
-            votes += np.bincount(voted, weights=np.repeat(1.0 / np.sqrt(count), count), minlength=len(self))
+            votes += np.bincount(voted, weights=np.repeat(1.0 / np.sqrt(count), count), minlength=len(self._sizes))
         return votes
+
+
+def _least_standing(standing: NDArray[np.float64]) -> float:
+    """What chance hardly gives a record, told from those with the fewest votes, since many may show the same scene.
+
+    Mean and deviation of a normal distribution follow from its lower quartile and eighth: they lie 0.674 and 1.150
+    deviations below the mean.
+    """
+    eighth, quartile = np.quantile(standing, [0.125, 0.25])
+    # A single vote for a record of the usual size is the least that can be told apart.
+    spread = max(float(quartile - eighth) / (1.150 - 0.674), 1.0 / np.sqrt(MAX_FEATURES))
+    return float(quartile + (0.674 + LEAST_STANDING) * spread)
 
 
 def _bits_of(blob: bytes) -> NDArray[np.uint8]:

@@ -177,16 +177,20 @@ class Registry:
             StoreError: Two carrier keys share the tag id and none was named.
             ChainBroken: The row is incomplete or was altered so that it cannot be read.
         """
-        found = [
-            row.record
-            for row in read_rows(self._database, BY_TAG, (_tag_column(tag_id),))
-            if carrier_key_id in (None, row.record.carrier_key_id)
-        ]
+        found = [row for row in self.all_of(tag_id) if carrier_key_id in (None, row.carrier_key_id)]
         if not found:
             raise NotFound("The registry has no such record", subject=f"tag id {tag_id}, {self.path}")
         if len(found) > 1:
             raise StoreError("Two records share this tag id", subject=tag_id, remedy="name the carrier key too")
         return found[0]
+
+    def all_of(self, tag_id: str) -> list[RegisteredRecord]:
+        """The records of a tag id, one for each carrier key under which there is one; mostly one.
+
+        Raises:
+            ChainBroken: A row is incomplete or was altered so that it cannot be read.
+        """
+        return [row.record for row in read_rows(self._database, BY_TAG, (_tag_column(tag_id),))]
 
     def records(self) -> Iterator[RegisteredRecord]:
         """Yields all records, those of imported logs included, in the order they came in.

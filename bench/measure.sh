@@ -10,6 +10,7 @@ work=${WORK:-$(mktemp -d)}
 ftf bench robustness --images "$images" --work "$work" --out "$results"
 ftf bench quality --images "$images" --work "$work" --out "$results"
 ftf bench survival --images "$images" --work "$work" --out "$results"
+ftf bench beside --images "$images" --work "$work" --out "$results"
 ftf bench search --images "$images" --work "$work" --out "$results"
 ftf bench attackers --images "$images" --out "$results"
 ftf bench false-positives --images "$images" --work "$work" --out "$results"

@@ -22,7 +22,16 @@ ROOT = Path(__file__).resolve().parent.parent
 README_MODEL = "ftf-1"
 PEERS_FILE = Path("bench") / "peers.json"
 OURS = "ftforensics"
-README_TABLES = ("robustness", "message", "survival", "attackers-forgeries", "false-positives", "quality", "scan-speed")
+README_TABLES = (
+    "robustness",
+    "message",
+    "survival",
+    "attackers-forgeries",
+    "false-positives",
+    "beside",
+    "quality",
+    "scan-speed",
+)
 NOTHING_YET = "_No measurement has been recorded yet._"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ftforensics.cli import bench_attackers, bench_maps  # noqa: F401 - their commands join the group
+from ftforensics.cli import bench_attackers, bench_beside, bench_maps  # noqa: F401 - their commands join the group
 from ftforensics.cli.bench_run import (
     RECORDS,
     RESULTS_FILE,
@@ -146,8 +146,6 @@ def false_positives(
         "views: the picture itself, then draws of it: 50 to 100 % of each side kept, a half mirrored, a third turned "
         "by up to 15°, a third shrunk to 200 to 640 px, a half compressed as JPEG 30 to 95",
         f"each view is read as a scan of one picture reads it, against {records:,} random records of one carrier key",
-        "compared: read beside the preview of the very photograph, where it fits, and matched with all those records, "
-        "where a scan would compare it with the photograph's own alone",
         "upper bounds are exact (Clopper-Pearson, one-sided, 95 %) and take reads as independent, which views of one "
         "picture are not: the number of pictures is the more careful count",
         "in tagged pictures the synchronisation carrier is there, so 'tag present' is right of them; a blind decode "

@@ -18,8 +18,7 @@ from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows import frames
-from ftforensics.flows.bench import beside, false_positives
+from ftforensics.flows.bench import false_positives
 from ftforensics.flows.bench.false_positives import (
     UNTAGGED,
     FalsePositiveSetup,
@@ -36,7 +35,6 @@ from ftforensics.flows.bench.robustness import judge_reading
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.tagging import BenchTagger
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
-from ftforensics.link import fingerprint, register
 from ftforensics.store.registry import Registry
 from ftforensics.trust.keys import SigningKey
 
@@ -213,37 +211,6 @@ def test_false_positives_are_counted_by_kind_and_search():
     assert blind["needed_z"] > direct["needed_z"]
 
 
-def test_of_reads_beside_a_preview_only_wrong_identities_are_counted():
-    read = Outcome(
-        population=UNTAGGED,
-        mode="compared",
-        wrong=True,
-        decoded=False,
-        present=False,
-        best_z=7.0,
-        presence=1.0,
-        sync_peak=None,
-    )
-    (row,) = summarise_false_positives([[read]], 1000)
-    assert (row["reads"], row["wrong"], row["wrong_upper"]) == (1, 1, 1.0)
-    # Nothing is decoded there and no absence is told; a zero would say that it was looked for.
-    for key in ("decoded", "decoded_upper", "present", "present_upper", "present_pictures"):
-        assert row[key] is None
-
-
-def test_kept_reads_depend_on_the_code_that_places_a_source(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    books = [save_book(tmp_path, name, key, draw_ids(1, 9, [])) for name, key in (("a", bench.key), ("b", bench.key))]
-    setup = FalsePositiveSetup(setup=bench.setup, issuer_book=books[0], other_book=books[1], views=1, blind_views=1)
-    read: set[Path] = set()
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.add(path), read_bytes(path))[1])
-    false_positives._describe(setup, bench)
-    for module in (register, fingerprint, frames, beside):
-        assert Path(str(module.__file__)) in read
-
-
 @pytest.mark.parametrize(
     ("arguments", "tables"),
     [
@@ -257,6 +224,7 @@ def test_kept_reads_depend_on_the_code_that_places_a_source(
             ["false-positives", "--fast", "--records", "1000", "--reads", "10", "--blind-limit", "2"],
             ["false-positives"],
         ),
+        (["beside", "--fast", "--records", "1000", "--reads", "4"], ["beside-fast"]),
         (["quality", "--fast"], ["quality-fast"]),
         (["scan", "--records", "1000"], ["scan-speed", "scan-stages"]),
     ],

@@ -20,19 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ftforensics import attacks, codec, engine, imaging, link
+from ftforensics import attacks, codec, engine, imaging
 from ftforensics.attacks import handling, warps
 from ftforensics.codec import matching
 from ftforensics.codec.blind import decode_blind
 from ftforensics.codec.channel import WORD_BITS
-from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, Placement, TagAbsence
-from ftforensics.engine.compared import KnownSource
+from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.errors import WriteFailed
-from ftforensics.flows import frames
 from ftforensics.flows.bench import identities
-from ftforensics.flows.bench.beside import KeptSource, as_kept
 from ftforensics.flows.bench.identities import named_tags
 from ftforensics.flows.bench.keys import BookFile, draw_ids, save_book
 from ftforensics.flows.bench.manipulations import draw_random
@@ -42,23 +39,18 @@ from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.bench.workers import run_tasks
-from ftforensics.flows.frames import follow
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
 # Views of a picture that are in memory together.
 BATCH = 32
-# The packages that these lie in.
-_READ_BY = (attacks, codec, engine, imaging, link, frames, identities)
+_READ_BY = (attacks, codec, engine, imaging, identities)
 
 # Share of the untagged reads that pictures of the other two kinds get, each.
 TAGGED_SHARE = 0.1
 
 UNTAGGED, OTHER_KEY, UNREGISTERED = "untagged", "tagged under another key", "tagged, record in no registry"
 POPULATIONS = (UNTAGGED, OTHER_KEY, UNREGISTERED)
-
-
-MODES: tuple[Placement, ...] = ("direct", "blind", "compared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,15 +132,12 @@ class FalsePositiveWorker:
         chance = draw_random(setup.setup.seed, task.sha256, kind, 0).random()
         unsearched = int(setup.blind_views * share + chance)
         outcomes: list[Outcome] = []
-        source = as_kept(task.path) if unsearched else None
         # A thousand views of one picture at once would not fit into memory.
         while batch := list(islice(views, BATCH)):
             residuals = self._direct[kind].residuals(batch)
             outcomes += read_direct(self._direct[kind], self._books[kind], residuals, kind, tag_id)
             for view, residual in list(zip(batch, residuals, strict=True))[:unsearched]:
                 outcomes.append(_search(self._blind[kind], view, residual, kind, tag_id))
-                if source is not None:
-                    outcomes += read_compared(self._blind[kind], view, source, kind)
             unsearched = max(0, unsearched - len(batch))
         return outcomes
 
@@ -217,30 +206,6 @@ def read_direct(
             )
         )
     return outcomes
-
-
-def read_compared(tag_reader: TagReader, view: Pixels, source: KeptSource, population: str) -> list[Outcome]:
-    """A view read beside its own source and matched with every record, of which none is its own; none if unplaced.
-
-    A scan would compare it with the source's own record alone. This asks as many times as there are records.
-    """
-    matrix = source.attempt(view).matrix
-    if matrix is None:
-        return []
-    known = KnownSource(tag_id="", carrier_key_id="", preview=source.preview, frame=follow(matrix))
-    tried, tags = tag_reader.compare(view, known)
-    return [
-        Outcome(
-            population=population,
-            mode="compared",
-            wrong=bool(tags),
-            decoded=False,
-            present=False,
-            best_z=tried.best_z,
-            presence=tag_reader.presence(tried.residual),
-            sync_peak=None,
-        )
-    ]
 
 
 def _search(tag_reader: TagReader, view: Pixels, residual: Floats, population: str, tag_id: str | None) -> Outcome:
@@ -334,8 +299,7 @@ def summarise_false_positives(results: Sequence[Sequence[Outcome]], records: int
     """One row a kind of picture and search mode."""
     rows: list[Row] = []
     for population in POPULATIONS:
-        for mode in MODES:
-            budget = SearchBudget(mode="direct") if mode == "direct" else SearchBudget()
+        for mode, budget in (("direct", SearchBudget(mode="direct")), ("blind", SearchBudget())):
             by_picture = [[o for o in part if o.population == population and o.mode == mode] for part in results]
             by_picture = [part for part in by_picture if part]
             outcomes = [outcome for part in by_picture for outcome in part]
@@ -345,16 +309,12 @@ def summarise_false_positives(results: Sequence[Sequence[Outcome]], records: int
             for key in ("wrong", "decoded", "present"):
                 seen = sum(getattr(outcome, key) for outcome in outcomes)
                 row |= {key: seen, f"{key}_upper": upper_bound(seen, len(outcomes))}
-            present_pictures: int | None = sum(any(outcome.present for outcome in part) for part in by_picture)
-            if mode == "compared":  # nothing is decoded and no absence told there: a zero would claim a measurement
-                row |= dict.fromkeys(("decoded", "decoded_upper", "present", "present_upper"))
-                present_pictures = None
             rows.append(
                 row
                 | {
-                    "present_pictures": present_pictures,
+                    "present_pictures": sum(any(outcome.present for outcome in part) for part in by_picture),
                     "largest_z": _largest([outcome.best_z for outcome in outcomes]),
-                    "needed_z": needed_z(records, budget.counts(mode)),
+                    "needed_z": needed_z(records, budget.counts(budget.mode)),
                     "largest_presence": _largest([outcome.presence for outcome in outcomes]),
                     "largest_peak": _largest([outcome.sync_peak for outcome in outcomes]),
                 }

@@ -92,7 +92,15 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         for key, label in (("wrong", "wrong identities"), ("decoded", "blind decodes accepted"))
     ),
     *(
-        _never(population, "compared", "wrong", "wrong identities")
+        Requirement(
+            label=f"{population}, read beside their source: wrong identities",
+            table="beside",
+            where=(("population", population),),
+            key="wrong",
+            sense="at most",
+            limit=0.0,
+            digits=0,
+        )
         for population in ("untagged", "tagged under another key", "tagged, record in no registry")
     ),
     *(_never("untagged", mode, "present", "'tag present, unreadable'") for mode in ("direct", "blind")),

@@ -30,6 +30,8 @@ Pixels = NDArray[np.uint8]
 _ASTRONAUT_FACE = (0.32, 0.08, 0.57, 0.42)
 _CAT_FACE = (0.16, 0.05, 0.80, 0.80)
 _MIDDLE = (0.32, 0.25, 0.68, 0.75)
+# Of both sides.
+_CLOSE_UP = 0.36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,12 @@ def build_fakes(
         lambda p, path: _save_jpeg(p, path, 70),
     )
     keep("mirrored.jpg", "mirrored", warps.mirror(source), _save_jpeg)
+    keep(
+        "close-up.jpg",
+        "only the face kept, an eighth of the picture, JPEG 80",
+        _cut(source, _around(face, _CLOSE_UP)),
+        lambda p, path: _save_jpeg(p, path, 80),
+    )
     if len(tagged) > 1:
         keep(
             "honest-copy.jpg",
@@ -150,6 +158,12 @@ def build_fakes(
     keep("untagged-original.jpg", "the issuer's original, before tagging", original, _save_jpeg, is_tagged=False)
     keep("unrelated.jpg", "a picture nobody registered", donor, _save_jpeg, is_tagged=False)
     return made
+
+
+def _around(box: tuple[float, float, float, float], share: float) -> tuple[float, float, float, float]:
+    """The part of ``share`` of both sides around the middle of a box, moved into the picture."""
+    left, top = (min(max((box[at] + box[at + 2] - share) / 2, 0.0), 1.0 - share) for at in (0, 1))
+    return left, top, left + share, top + share
 
 
 def swap_face(picture: Pixels, donor: Pixels, box: tuple[float, float, float, float]) -> Pixels:

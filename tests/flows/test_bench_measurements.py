@@ -18,7 +18,7 @@ from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows.bench import false_positives
+from ftforensics.flows.bench import false_positives, search_modes
 from ftforensics.flows.bench.false_positives import (
     UNTAGGED,
     FalsePositiveSetup,
@@ -239,6 +239,9 @@ def test_a_command_writes_its_tables_and_no_place_of_this_machine(
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("FTF_HOME", str(tmp_path / "home"))
+    # All that is moved, in five modes of which one searches deep, would take half a minute.
+    monkeypatch.setattr(search_modes, "MOVED", search_modes.MOVED[:2])
+    monkeypatch.setattr(search_modes, "UNTAGGED_VIEWS", 1)
     out = tmp_path / "bench.json"
     shared = ["--images", str(photos), "--jobs", "1", "--seed", "3", "--out", str(out)]
     assert run_command(["bench", *arguments, *shared]) == 0

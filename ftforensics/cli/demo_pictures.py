@@ -31,7 +31,7 @@ _ASTRONAUT_FACE = (0.32, 0.08, 0.57, 0.42)
 _CAT_FACE = (0.16, 0.05, 0.80, 0.80)
 _MIDDLE = (0.32, 0.25, 0.68, 0.75)
 # Of both sides.
-_CLOSE_UP = 0.36
+_CLOSE_UP = 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def build_fakes(
     keep("mirrored.jpg", "mirrored", warps.mirror(source), _save_jpeg)
     keep(
         "close-up.jpg",
-        "only the face kept, an eighth of the picture, JPEG 80",
+        "only the face kept, a fifth of the picture, JPEG 80",
         _cut(source, _around(face, _CLOSE_UP)),
         lambda p, path: _save_jpeg(p, path, 80),
     )

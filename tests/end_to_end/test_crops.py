@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,18 +11,21 @@ from newsroom import CASE, Newsroom, Scan, cat, load, save
 
 from ftforensics.link.sentences import BESIDE_PREVIEW
 
+TINY = [f"{name}-{at}.png" for name in ("coffee", "portrait") for at in range(3)]
+
 
 @pytest.fixture(scope="module")
 def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
+    """Parts of tagged, untagged and unknown photographs. Keys are new in every run: no single tiny part must read."""
     folder = tmp_path_factory.mktemp("crops") / "suspects"
-    for name, picture in (
-        ("coffee", load(newsroom.tagged["coffee.webp"])),
-        ("untagged", load(newsroom.originals["coffee.webp"])),
-        ("stranger", cat()),
-    ):
-        save(part(picture, 0.35, 0.35, 0.3), folder / f"{name}.png")
-    # Most of what is left is another picture.
-    fake = part(load(newsroom.tagged["portrait.png"]), 0.1, 0.05, 0.7)
+    coffee, portrait = load(newsroom.tagged["coffee.webp"]), load(newsroom.tagged["portrait.png"])
+    for name, picture in (("coffee", coffee), ("portrait", portrait)):
+        for at, (left, top) in enumerate(((0.18, 0.14), (0.35, 0.35), (0.5, 0.3))):
+            save(part(picture, left, top, 0.3), folder / f"{name}-{at}.png")
+    save(part(coffee, 0.25, 0.25, 0.45), folder / "coffee.png")
+    save(part(load(newsroom.originals["coffee.webp"]), 0.35, 0.35, 0.3), folder / "untagged.png")
+    save(part(cat(), 0.35, 0.35, 0.3), folder / "stranger.png")
+    fake = part(portrait, 0.1, 0.05, 0.7)
     fake[120:260, 110:260] = np.asarray(cat())[60:200, 140:290]
     save(fake, folder / "portrait.jpg", quality=70)
     return newsroom.scan([folder], folder.parent / "cases", expect=None)
@@ -33,12 +37,31 @@ def part(picture: np.ndarray, left: float, top: float, share: float) -> np.ndarr
     return picture[y : y + int(share * height), x : x + int(share * width)].copy()
 
 
-def test_a_small_part_is_read_beside_its_source(newsroom: Newsroom, scan: Scan):
+def source_of(newsroom: Newsroom, name: str) -> str:
+    return newsroom.rows["coffee.webp" if name.startswith("coffee") else "portrait.png"]["tag_id"]
+
+
+def test_a_part_is_traced(newsroom: Newsroom, scan: Scan):
     row = scan.rows["coffee.png"]
     assert row["verdict"] == "VERIFIED_MATCH"
-    assert row["source"]["tag_id"] == newsroom.rows["coffee.webp"]["tag_id"]
-    assert row["reading"]["geometry"]["mode"] == "compared"
-    assert BESIDE_PREVIEW in row["limitations"]
+    assert row["source"]["tag_id"] == source_of(newsroom, "coffee.png")
+
+
+def test_tiny_parts_are_read_beside_their_source_or_told_as_leads(newsroom: Newsroom, scan: Scan):
+    rows = {name: scan.rows[name] for name in TINY}
+    assert {row["verdict"] for row in rows.values()} <= {"VERIFIED_MATCH", "CONTENT_LEAD", "NO_TAG_READ"}
+    for name, row in rows.items():
+        if row["source"] is not None:
+            assert row["source"]["tag_id"] == source_of(newsroom, name)
+    beside = [row for row in rows.values() if is_beside(row)]
+    assert beside
+    for row in rows.values():
+        assert (BESIDE_PREVIEW in row["limitations"]) == is_beside(row)
+
+
+def is_beside(row: dict[str, Any]) -> bool:
+    frame = row["reading"]["geometry"]
+    return frame is not None and frame["mode"] == "compared"
 
 
 def test_a_part_of_the_untagged_photograph_is_a_lead_only(newsroom: Newsroom, scan: Scan):

@@ -7,7 +7,7 @@ from typing import Literal
 
 SearchMode = Literal["direct", "content", "blind", "deep"]
 # How a frame was come by: as far as a search goes, or beside the registered preview of a record.
-Placement = Literal["direct", "content", "blind", "deep", "compared"]
+Placement = Literal[SearchMode, "compared"]
 AbsenceReason = Literal["not_present", "present_unreadable", "no_carrier_key", "not_read"]
 
 

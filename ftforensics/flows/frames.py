@@ -8,11 +8,12 @@ from ftforensics.domain.link import Registration
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link.homography import Reals
+from ftforensics.link.register import matrix_of
 
 
 def frame_of(registration: Registration) -> geometry.Affine:
     """The affine map that best follows a registration: source frame to suspect."""
-    return follow(np.asarray(registration.homography, dtype=np.float64).reshape(3, 3))
+    return follow(matrix_of(registration))
 
 
 def follow(matrix: Reals) -> geometry.Affine:

@@ -22,7 +22,7 @@ from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import fingerprint, register
 from ftforensics.link.feature_index import FeatureIndex
-from ftforensics.link.features import detect_features
+from ftforensics.link.features import Features, detect_features
 
 _KEPT = 256
 
@@ -34,9 +34,9 @@ class KeptSource:
     preview: Pixels
     descriptors: bytes
 
-    def attempt(self, picture: Pixels) -> register.Attempt:
-        """As ``register.attempt``."""
-        return register.attempt(picture, self.preview, self.descriptors)
+    def attempt(self, picture: Pixels, features: Features | None = None) -> register.Attempt:
+        """As ``register.attempt``; ``features`` are the picture's, if they were detected already."""
+        return register.attempt(picture, self.preview, self.descriptors, suspect_features=features)
 
 
 def as_kept(path: Path) -> KeptSource:
@@ -74,10 +74,11 @@ class Previews:
         return FeatureIndex([self._source(tag_id).descriptors for tag_id in self._tag_ids])
 
     def _recall(self, picture: Pixels, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
-        led = [self._tag_ids[at] for at in self._index.nearest(detect_features(picture), limit=LEADS)]
+        features = detect_features(picture)
+        led = [self._tag_ids[at] for at in self._index.nearest(features, limit=LEADS)]
         placed = set()
         for tag_id in led:
-            matrix = self._source(tag_id).attempt(picture).matrix
+            matrix = self._source(tag_id).attempt(picture, features).matrix
             if matrix is not None:
                 placed.add(tag_id)
                 yield self._placed(tag_id, follow(matrix))
@@ -85,7 +86,7 @@ class Previews:
             if nominee.tag_id in placed or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
-            frame = find_frame(picture, source.preview, nominee.frame, partial(source.attempt, picture))
+            frame = find_frame(picture, source.preview, nominee.frame, partial(source.attempt, picture, features))
             if frame is not None:
                 yield self._placed(nominee.tag_id, frame)
 

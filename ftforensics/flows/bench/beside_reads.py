@@ -31,7 +31,7 @@ from ftforensics.flows.bench.results import Column, Row
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.flows.bench.workers import run_tasks
+from ftforensics.flows.bench.workers import collect
 from ftforensics.flows.frames import follow
 from ftforensics.imaging.resample import Pixels
 
@@ -114,11 +114,7 @@ def measure_beside(
         other_book=save_book(setup.work, "other issuer", bench.other_key, ids),
         views=-(-reads // len(pictures.pictures)),
     )
-    done: list[list[BesideRead]] = []
-    for result in run_tasks(BesideWorker, worker_setup, pictures.pictures, jobs):
-        done.append(result)
-        advance()
-    return done
+    return collect(BesideWorker, worker_setup, pictures.pictures, jobs, advance)
 
 
 BESIDE_COLUMNS: tuple[Column, ...] = (

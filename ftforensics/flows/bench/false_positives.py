@@ -38,7 +38,7 @@ from ftforensics.flows.bench.results import Column, Row
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.flows.bench.workers import run_tasks
+from ftforensics.flows.bench.workers import collect
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 
@@ -265,11 +265,7 @@ def measure_false_positives(
         views=views,
         blind_views=min(views, -(-blind_reads // count)),
     )
-    done: list[list[Outcome]] = []
-    for result in run_tasks(FalsePositiveWorker, worker_setup, pictures.pictures, jobs):
-        done.append(result)
-        advance()
-    return done
+    return collect(FalsePositiveWorker, worker_setup, pictures.pictures, jobs, advance)
 
 
 def _bounded(key: str, label: str) -> tuple[Column, ...]:

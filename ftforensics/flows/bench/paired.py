@@ -10,7 +10,7 @@ from typing import Any
 from ftforensics.flows.bench.keys import BookFile, draw_ids, draw_tag_id, save_book
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.bench.workers import run_tasks
+from ftforensics.flows.bench.workers import collect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,4 @@ def measure_paired(
         for index, picture in enumerate(pictures.pictures)
     ]
     photographs = dict(zip(right, (picture.path for picture in pictures.pictures), strict=True))
-    done = []
-    for result in run_tasks(worker, PairedSetup(setup=setup, book=book, photographs=photographs), tasks, jobs):
-        done.append(result)
-        advance()
-    return done
+    return collect(worker, PairedSetup(setup=setup, book=book, photographs=photographs), tasks, jobs, advance)

@@ -11,7 +11,7 @@ from ftforensics.attacks import handling
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
 from ftforensics.flows.bench.results import Column, Row
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.bench.workers import run_tasks
+from ftforensics.flows.bench.workers import collect
 from ftforensics.imaging.quality import Quality, compare
 from ftforensics.media.container import load_photo
 
@@ -79,11 +79,7 @@ def measure_quality(
     Raises:
         FtfError: A picture, the model or the folder for work cannot be used.
     """
-    done: list[PictureQuality] = []
-    for result in run_tasks(QualityWorker, setup, pictures.pictures, jobs):
-        done.append(result)
-        advance()
-    return done
+    return collect(QualityWorker, setup, pictures.pictures, jobs, advance)
 
 
 def summarise_quality(results: Sequence[PictureQuality]) -> tuple[Row, ...]:

@@ -54,16 +54,14 @@ def _identified(manipulation: str, limit: float) -> tuple[Requirement, Requireme
     return _survives(manipulation, "identified", limit), _survives(manipulation, "beside", limit)
 
 
+def _none(label: str, table: str, where: tuple[tuple[str, str], ...], key: str) -> Requirement:
+    """A count that must be 0."""
+    return Requirement(label=label, table=table, where=where, key=key, sense="at most", limit=0.0, digits=0)
+
+
 def _never(population: str, mode: str, key: str, label: str) -> Requirement:
-    return Requirement(
-        label=f"{population}, {mode} read: {label}",
-        table="false-positives",
-        where=(("population", population), ("mode", mode)),
-        key=key,
-        sense="at most",
-        limit=0.0,
-        digits=0,
-    )
+    where = (("population", population), ("mode", mode))
+    return _none(f"{population}, {mode} read: {label}", "false-positives", where, key)
 
 
 _HANDLED = ("none", "JPEG 50 at 640 px", "resize to 256 px", "noise 5 %", "face-like swap, 50 %", "box splice, 50 %")
@@ -92,14 +90,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         for key, label in (("wrong", "wrong identities"), ("decoded", "blind decodes accepted"))
     ),
     *(
-        Requirement(
-            label=f"{population}, read beside their source: wrong identities",
-            table="beside",
-            where=(("population", population),),
-            key="wrong",
-            sense="at most",
-            limit=0.0,
-            digits=0,
+        _none(
+            f"{population}, read beside their source: wrong identities",
+            "beside",
+            (("population", population),),
+            "wrong",
         )
         for population in ("untagged", "tagged under another key", "tagged, record in no registry")
     ),
@@ -151,15 +146,7 @@ def _quality(label: str, statistic: str, key: str, sense: Literal["at least", "a
 
 
 def _unforged(attack: str) -> Requirement:
-    return Requirement(
-        label=f"forgery, {attack}: VERIFIED verdicts",
-        table="attackers-forgeries",
-        where=(("attack", attack),),
-        key="verified",
-        sense="at most",
-        limit=0.0,
-        digits=0,
-    )
+    return _none(f"forgery, {attack}: VERIFIED verdicts", "attackers-forgeries", (("attack", attack),), "verified")
 
 
 FURTHER: tuple[Requirement, ...] = (

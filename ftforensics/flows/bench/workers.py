@@ -28,6 +28,26 @@ def _work(task: Any) -> Any:
     return _held[0](task)
 
 
+def collect(
+    make: Callable[[Any], Callable[[Any], Any]],
+    setup: Any,
+    tasks: Sequence[Any],
+    jobs: int,
+    advance: Callable[[], None],
+) -> list[Any]:
+    """All results of ``run_tasks``; ``advance`` is called after each.
+
+    Raises:
+        EngineError: A process died, most often for lack of memory.
+        FtfError: As a task raises it.
+    """
+    done = []
+    for result in run_tasks(make, setup, tasks, jobs):
+        done.append(result)
+        advance()
+    return done
+
+
 def run_tasks(
     make: Callable[[Any], Callable[[Any], Any]], setup: Any, tasks: Sequence[Any], jobs: int
 ) -> Iterator[Any]:

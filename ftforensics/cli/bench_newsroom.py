@@ -142,7 +142,8 @@ class Newsroom:
     def open(self) -> None:
         """Open the books of all that was registered, for one examiner of the first house and one of both."""
         books = [house.book(self._records, self._setup.seed) for house in self._houses]
-        self._readers = [TagReader(self._bench.reader, books[:count]) for count in (1, 2)]
+        reader, pairs = self._bench.reader, self._bench.pairs
+        self._readers = [TagReader(reader, books[:count], pairs=pairs) for count in (1, 2)]
         trust = TrustList()
         for house in self._houses:
             trust = trust.pin(house.name, house.signer.key_id)

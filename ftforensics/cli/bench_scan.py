@@ -216,7 +216,7 @@ class _ScanBench:
         if self._book is None:
             self._book = build_book(self._bench.key, draw_ids(self._setup.seed, self._records, known))
         backend: Any = _TimedBackend(self._bench.reader, watch, {})
-        reader = TagReader(backend, [self._book], pictures_in_case=count)
+        reader = TagReader(backend, [self._book], pairs=self._bench.pairs, pictures_in_case=count)
         return Timed(reader, watch, {"residuals": READ, "identify": IDENTIFY}, {"identify": LEADS})
 
     def _tell(self, finding: Finding, resumed: bool) -> None:

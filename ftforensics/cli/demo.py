@@ -15,7 +15,14 @@ from ftforensics import __version__
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.demo_pictures import Fake, build_fakes, load_demo_photos, load_donor, load_own_photos
 from ftforensics.cli.errors import COMPLETE, INTEGRITY
-from ftforensics.cli.opening import build_books, build_ring, find_model_folder, machine_facts, open_reader
+from ftforensics.cli.opening import (
+    build_books,
+    build_ring,
+    find_model_folder,
+    machine_facts,
+    open_pair_reader,
+    open_reader,
+)
 from ftforensics.cli.output import Format, Output
 from ftforensics.cli.report import ReportFormat, write_report
 from ftforensics.cli.settings import Settings
@@ -80,7 +87,7 @@ class _Story:
         home = folder / "home"
         self._settings = replace(settings, home=home, cases_folder=folder / "cases")
         self._now: Callable[[], str] = settings.now_utc
-        self._reader = open_reader(settings)
+        self._reader, self._pairs = open_reader(settings), open_pair_reader(settings)
         self._model = find_model_folder(settings)
         self.names: dict[str, str] = {}
 
@@ -167,7 +174,13 @@ class _Story:
             ) as case,
         ):
             books = build_books(self._ring, [registry])
-            reader = TagReader(self._reader, books, pictures_in_case=len(paths), budget=SearchBudget(mode="blind"))
+            reader = TagReader(
+                self._reader,
+                books,
+                pairs=self._pairs,
+                pictures_in_case=len(paths),
+                budget=SearchBudget(mode="blind"),
+            )
             facts = RunFacts(
                 run_id=secrets.token_hex(8),
                 tool_version=__version__,
@@ -178,7 +191,8 @@ class _Story:
                     "weights_sha256": card.reader_sha256,
                     "backend": self._reader.backend,
                     "precision": self._reader.precision,
-                },
+                }
+                | ({} if self._pairs is None else {"pair_reader_sha256": self._pairs.sha256}),
                 examiner="Demo Examiner",
                 trust_list_sha256=self._trust.sha256,
                 registry_checkpoint=registry.checkpoint().root,

@@ -165,6 +165,8 @@ def _check_model(folder: Path) -> dict[str, Any]:
         files = [(card.reader_file, card.reader_sha256), (card.gradient_file, card.gradient_sha256)]
         if card.simulator_file is not None and card.simulator_sha256 is not None:
             files.append((card.simulator_file, card.simulator_sha256))
+        if card.pair_reader_file is not None and card.pair_reader_sha256 is not None:
+            files.append((card.pair_reader_file, card.pair_reader_sha256))
         for file, sha256 in files:
             load_graph(folder, file, sha256)
     except FtfError as exc:

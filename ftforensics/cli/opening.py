@@ -15,7 +15,7 @@ from ftforensics.trust.keys import CarrierKey
 
 if TYPE_CHECKING:
     from ftforensics.engine.backends import BackendStatus
-    from ftforensics.engine.onnx import OnnxReader
+    from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
     from ftforensics.engine.reader import Reader
     from ftforensics.engine.ring import Book, RingKey
     from ftforensics.store.registry import Registry
@@ -35,6 +35,13 @@ def open_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxReader:
     from ftforensics.engine.onnx import OnnxReader
 
     return OnnxReader(find_model_folder(settings, model))
+
+
+def open_pair_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxPairReader | None:
+    """What reads pictures beside their sources, whatever engine reads them alone. Raises ModelMissing."""
+    from ftforensics.engine.onnx import open_pair_reader
+
+    return open_pair_reader(find_model_folder(settings, model))
 
 
 def choose_reader(

@@ -22,6 +22,7 @@ from ftforensics.cli.opening import (
     check_engine,
     choose_reader,
     machine_facts,
+    open_pair_reader,
     open_registries,
     reader_troubles,
     require_carrier,
@@ -60,6 +61,7 @@ from ftforensics.trust.utc import parse_utc
 if TYPE_CHECKING:
     from ftforensics.engine.backends import BackendStatus
     from ftforensics.engine.reader import Reader
+    from ftforensics.engine.reading import TagReader
     from ftforensics.engine.ring import RingKey
     from ftforensics.flows.scan import RunFacts, ScanSummary
     from ftforensics.media.walk import EvidencePath
@@ -242,6 +244,7 @@ class _Job:
 
         for registry in self._registries:
             registry.verify()
+        pairs = open_pair_reader(self._settings)
         rows: list[dict[str, Any]] = []
         with Case.open(folder, signer=self._signer, read_only=False) as case:
             for note in case.verify().notes:
@@ -250,6 +253,7 @@ class _Job:
             tag_reader = TagReader(
                 self._reader,
                 build_books(self._ring, self._registries),
+                pairs=pairs,
                 pictures_in_case=count_pictures(case, paths),
                 budget=SearchBudget(mode=search),
             )
@@ -264,7 +268,7 @@ class _Job:
                         trust=self._trust,
                         checked_at=self._settings.now_utc(),
                     ),
-                    facts=self._facts(search, acquired_at, tag_reader.pictures),
+                    facts=self._facts(search, acquired_at, tag_reader),
                     now=self._settings.now_utc,
                     limits=IntakeLimits(jobs=workers.jobs),
                     workers=workers,
@@ -279,10 +283,11 @@ class _Job:
             self._show(case, rows, form, summary)
         return summary
 
-    def _facts(self, search: str, acquired_at: str | None, pictures: int) -> RunFacts:
+    def _facts(self, search: str, acquired_at: str | None, tag_reader: TagReader) -> RunFacts:
         from ftforensics.flows.scan import RunFacts
 
         card = self._reader.card
+        pairs = None if tag_reader.pairs is None else tag_reader.pairs.sha256
         checkpoints = [f"{r.log_name}:{r.count()}:{r.checkpoint().root}" for r in self._registries]
         return RunFacts(
             run_id=secrets.token_hex(8),
@@ -296,7 +301,8 @@ class _Job:
                 "backend": self._reader.backend,
                 "precision": self._reader.precision,
             }
-            | ({} if self._reader.engine_sha256 is None else {"engine_sha256": self._reader.engine_sha256}),
+            | ({} if self._reader.engine_sha256 is None else {"engine_sha256": self._reader.engine_sha256})
+            | ({} if pairs is None else {"pair_reader_sha256": pairs}),
             examiner=self._signer.name,
             trust_list_sha256=self._trust.sha256,
             registry_checkpoint="; ".join(checkpoints) or None,
@@ -306,7 +312,8 @@ class _Job:
                 "carrier_keys": sorted(key.key_id for key in self._ring),
                 "checkpoints": checkpoints,
                 "engine_sha256": self._reader.engine_sha256,
-                "pictures": pictures,
+                "pair_reader_sha256": pairs,
+                "pictures": tag_reader.pictures,
                 "precision": self._reader.precision,
                 "search": search,
                 "tool_version": __version__,

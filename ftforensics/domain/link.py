@@ -109,6 +109,8 @@ class ReadingInfo:
     """Which model read the picture, on what, and how sure it is that any tag is there.
 
     ``engine_sha256`` is that of the built engine that was run, None where it was the model's own graph.
+    ``pair_reader_sha256`` is that of the graph that read the picture, or a part of it, beside the source that it is
+    linked to; None where all was read by itself.
     """
 
     model: str
@@ -119,6 +121,7 @@ class ReadingInfo:
     sync_peak: float | None
     search: str
     engine_sha256: str | None = None
+    pair_reader_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

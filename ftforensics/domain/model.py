@@ -11,7 +11,7 @@ class ModelCard:
 
     ``input_px`` is the side of the square reader input; ``grid`` the side of the residual map. Hashes are SHA-256 of
     the files of those names. ``sync_energy`` is the share of the residual's energy in the public synchronisation
-    carrier.
+    carrier. The pair reader reads a picture beside the source that its record registers; not every model has one.
     """
 
     model_id: str
@@ -29,6 +29,8 @@ class ModelCard:
     presence_threshold: float
     sync_threshold: float
     parameters: int
+    pair_reader_file: str | None = None
+    pair_reader_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

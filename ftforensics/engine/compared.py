@@ -1,9 +1,9 @@
 """Reading a picture beside the source that a record registers for it.
 
 Most of what disturbs a read is the photograph itself, which the reader has to tell from what was added. Whoever holds
-the untagged source need not guess: the reader also gets to see what is left when the source is taken out, laid on plain
-grey, and its two maps are averaged. Where the content was replaced there can be no tag, so what is read there does not
-count for the message. This is detection with the original at hand (Cox et al., *Digital Watermarking and
+the untagged source need not guess: what is left when the source is taken out is read as well, by a reader that was
+trained to see both, and the two maps are averaged. Where the content was replaced there can be no tag, so what is read
+there does not count for the message. This is detection with the original at hand (Cox et al., *Digital Watermarking and
 Steganography*, 2nd ed., 2008, section 3.2.1).
 
 A record signs the hash of its preview, and the tag id follows from the record by a slow hash. So whoever made the
@@ -34,14 +34,21 @@ _SOFTENED_CELLS = 1.0
 class KnownSource:
     """A record's source as registered, and where it lies in a picture.
 
-    ``preview`` is uint8 (h, w, 3); ``frame`` maps the tagged frame, which is the preview's, to the picture. Both must
-    come from content alone: a frame that was chosen for its soft bits would be another hypothesis.
+    ``preview`` is uint8 (h, w, 3); ``frame`` maps the tagged frame, which is the preview's, to the picture, and nothing
+    of it is seen beyond ``within``. All must come from content alone: a frame that was chosen for its soft bits would
+    be another hypothesis.
     """
 
     tag_id: str
     carrier_key_id: str
     preview: Pixels = field(repr=False)
     frame: geometry.Affine
+    within: geometry.Rectangle = geometry.WHOLE
+
+    @property
+    def region(self) -> geometry.Rectangle:
+        """The upright rectangle of the picture that shows the source, or what is left of it."""
+        return geometry.common_part(geometry.bounds(self.frame), self.within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,8 +59,26 @@ class Beside:
     weight: Floats
 
 
+def stack_pair(as_it_is: Pixels, remainder: cancel.Remainder) -> Floats:
+    """What a reader that knows the source takes: float32 (7, 128, 128) in [0, 1].
+
+    The picture, what is left of it on grey, and where it still shows the source.
+
+    Args:
+        as_it_is: uint8 (128, 128, 3), the picture in the frame of its source.
+        remainder: Of the same frame.
+    """
+    picture = as_it_is.transpose(2, 0, 1).astype(np.float32) / np.float32(255.0)
+    left = np.clip(remainder.left.transpose(2, 0, 1) + _GREY, 0.0, 1.0)
+    return np.concatenate([picture, left, remainder.kept[None]]).astype(np.float32)
+
+
 def read_beside(
-    picture: Pixels, source: KnownSource, read: Callable[[Sequence[Pixels]], Floats], side_px: int
+    picture: Pixels,
+    source: KnownSource,
+    read: Callable[[Sequence[Pixels]], Floats],
+    side_px: int,
+    read_pair: Callable[[Floats], Floats] | None = None,
 ) -> Beside:
     """Read a picture in the frame of a source, the source being known.
 
@@ -62,16 +87,24 @@ def read_beside(
         source: What it is read beside.
         read: Maps (B, 3, 64, 64) of views uint8 (P, P, 3).
         side_px: P, of the reader's views.
+        read_pair: Map (3, 64, 64) of a pair (7, 128, 128), from a reader that was trained for it. Without one, ``read``
+            sees what is left by itself.
     """
     large = (cancel.VIEW_PX, cancel.VIEW_PX)
-    seen = geometry.seen_cells(source.frame, cancel.VIEW_PX)
+    inside, rectangle = geometry.cut(picture, source.within)
+    frame = geometry.compose(geometry.invert(geometry.upright(rectangle)), source.frame)
     remainder = cancel.cancel_source(
-        np.asarray(geometry.sample_frame(picture, source.frame, large)), resize(source.preview, *large), seen
+        np.asarray(geometry.sample_frame(inside, frame, large)),
+        resize(source.preview, *large),
+        geometry.seen_cells(frame, cancel.VIEW_PX),
     )
-    plain = resize(round_pixels((remainder.left + _GREY) * np.float32(255.0)), side_px, side_px)
-    as_it_is = np.asarray(geometry.sample_frame(picture, source.frame, (side_px, side_px)))
-    maps = read([as_it_is, plain])
+    as_it_is = np.asarray(geometry.sample_frame(inside, frame, (side_px, side_px)))
+    if read_pair is None:
+        plain = resize(round_pixels((remainder.left + _GREY) * np.float32(255.0)), side_px, side_px)
+        alone, left = read([as_it_is, plain])
+    else:
+        alone, left = read([as_it_is])[0], read_pair(stack_pair(as_it_is, remainder))
     return Beside(
-        residual=np.asarray(np.float32(0.5) * (maps[0] + maps[1]), dtype=np.float32),
+        residual=np.asarray(np.float32(0.5) * (alone + left), dtype=np.float32),
         weight=cv2.GaussianBlur(resize(remainder.kept, GRID, GRID), (0, 0), _SOFTENED_CELLS).astype(np.float32),
     )

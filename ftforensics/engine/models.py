@@ -12,7 +12,9 @@ from ftforensics.errors import ModelMissing
 
 DEFAULT_MODEL = "ftf-1"
 FORMAT_VERSION = 1
-_FILE_FIELDS = ("reader_file", "gradient_file", "simulator_file")
+_FILE_FIELDS = ("reader_file", "gradient_file", "simulator_file", "pair_reader_file")
+# Not in the cards of models that were exported before there was one.
+_LATER_FIELDS = {"pair_reader_file": None, "pair_reader_sha256": None}
 
 
 def model_folders(extra: Path | None = None) -> list[Path]:
@@ -54,7 +56,7 @@ def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
             subject=str(path),
             remedy="install the model that came with this version",
         )
-    kinds = get_type_hints(ModelCard)
+    kinds, data = get_type_hints(ModelCard), _LATER_FIELDS | data
     missing = sorted(kinds.keys() - data.keys())
     if missing:
         raise ModelMissing(

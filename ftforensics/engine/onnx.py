@@ -106,6 +106,50 @@ class OnnxReader:
         self._pool.shutdown()
 
 
+class OnnxPairReader:
+    """The graph that reads pictures beside their sources, in ONNX Runtime, whatever backend reads pictures alone.
+
+    Its bytes are checked at once; the session is built when it is first needed, as most scans never do.
+
+    Args:
+        folder: A model folder.
+        threads: Processor threads for one run; 0 lets the runtime choose.
+
+    Raises:
+        ModelMissing: The model has none, or its file does not fit the card.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        card = load_card(folder)
+        if card.pair_reader_file is None or card.pair_reader_sha256 is None:
+            raise ModelMissing("this model ships no pair reader", subject=str(folder), remedy="choose another model")
+        self.sha256 = card.pair_reader_sha256
+        self._data = load_graph(folder, card.pair_reader_file, self.sha256)
+        self._subject, self._threads = str(folder / card.pair_reader_file), threads
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return build_session(self._data, self._subject, self._threads)
+
+    def read(self, pairs: Floats) -> Floats:
+        """See ``engine.reader.PairReader``.
+
+        Raises:
+            EngineError: ONNX Runtime does not take the graph.
+        """
+        maps = [self._session.run(None, {"pair": pair[None]})[0][0] for pair in pairs]
+        return np.stack(maps).astype(np.float32)
+
+
+def open_pair_reader(folder: Path, *, threads: int = 0) -> OnnxPairReader | None:
+    """The pair reader of a model folder; None where the model has none.
+
+    Raises:
+        ModelMissing: Its file does not fit the card.
+    """
+    return None if load_card(folder).pair_reader_file is None else OnnxPairReader(folder, threads=threads)
+
+
 class OnnxEmbedder:
     """The gradient graph in ONNX Runtime."""
 

@@ -42,6 +42,16 @@ class Reader(Protocol):
         ...
 
 
+class PairReader(Protocol):
+    """Reads pictures beside the sources that their records register. ``sha256`` is that of its graph."""
+
+    sha256: str
+
+    def read(self, pairs: Floats) -> Floats:
+        """Residual maps (B, 3, 64, 64) of pairs (B, 7, 128, 128) in [0, 1], see ``engine.compared.stack_pair``."""
+        ...
+
+
 @runtime_checkable
 class OnDevices(Protocol):
     """What a reader that shares its pictures out to devices offers beside ``Reader``."""

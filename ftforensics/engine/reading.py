@@ -16,7 +16,7 @@ from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.tag import AbsenceReason, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.engine.compared import KnownSource, read_beside
 from ftforensics.engine.matcher import Matcher
-from ftforensics.engine.reader import Reader
+from ftforensics.engine.reader import PairReader, Reader
 from ftforensics.engine.ring import Book
 from ftforensics.engine.search import Hit, PictureSearch, Recall, is_same, overlap
 from ftforensics.engine.search_budget import SearchBudget
@@ -59,14 +59,22 @@ class TagReader:
     Args:
         reader: A backend.
         books: One a carrier key; an empty book still allows blind decoding.
+        pairs: What reads beside a source; without one, the reader sees what is left of the picture.
         pictures_in_case: Multiplies every E-value; a scan of a million files must not be owed a false match.
         budget: How far to search.
     """
 
     def __init__(
-        self, reader: Reader, books: Sequence[Book], *, pictures_in_case: int = 1, budget: SearchBudget | None = None
+        self,
+        reader: Reader,
+        books: Sequence[Book],
+        *,
+        pairs: PairReader | None = None,
+        pictures_in_case: int = 1,
+        budget: SearchBudget | None = None,
     ) -> None:
         self.reader = reader
+        self.pairs = pairs
         self.books = list(books)
         self.pictures = max(1, pictures_in_case)
         self.budget = budget or SearchBudget()
@@ -87,19 +95,18 @@ class TagReader:
         return self._read([self.view(picture) for picture in pictures])
 
     def _read(self, views: Sequence[Pixels]) -> Floats:
-        """Residual maps of views; a backend that computes nonsense must stop the run, not read as "no tag".
+        """Residual maps of views.
 
         Raises:
             EngineError: A map holds something that is no number.
         """
         maps = self.reader.read(np.stack(views))
-        if not np.isfinite(maps).all():
-            raise EngineError(
-                "the reader gave values that are no numbers",
-                subject=f"{self.reader.backend}, {self.reader.precision}",
-                remedy="read with --engine onnx, and look at this machine with ftf doctor",
-            )
-        return maps
+        return _refuse_nonsense(maps, f"{self.reader.backend}, {self.reader.precision}")
+
+    @property
+    def _read_pair(self) -> Callable[[Floats], Floats] | None:
+        pairs = self.pairs
+        return None if pairs is None else lambda pair: _refuse_nonsense(pairs.read(pair[None]), "pair reader")[0]
 
     def presence(self, residual: Floats) -> float:
         """Strength of the sync carrier in a map of the tagged frame, in standard deviations of unrelated maps."""
@@ -110,8 +117,10 @@ class TagReader:
 
         ``identify`` believes a match only with the source's own record.
         """
-        read = read_beside(picture, source, self._read, self.reader.card.input_px)
-        tried = Try(residual=read.residual, weight=read.weight, frame=source.frame, mode="compared")
+        read = read_beside(picture, source, self._read, self.reader.card.input_px, self._read_pair)
+        tried = Try(
+            residual=read.residual, weight=read.weight, frame=source.frame, within=source.within, mode="compared"
+        )
         return tried, self._matcher.match(tried)
 
     def identify(
@@ -128,8 +137,8 @@ class TagReader:
             residual: Its direct residual map (3, 64, 64).
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most
                 two are read.
-            recall: Called only when everything else fails, with the records that came nearest: the sources among them,
-                and others that content suggests, whose content lies in the picture. It is read beside each.
+            recall: Gives sources to read the picture beside, see ``engine.search.Recall``. Called only when everything
+                else fails, or where panels are left in which nothing was found.
         """
         search = PictureSearch(
             picture,
@@ -192,6 +201,21 @@ class TagReader:
             sync_peak=peak,
             hypotheses_tried=len(search.tries),
         )
+
+
+def _refuse_nonsense(maps: Floats, subject: str) -> Floats:
+    """The maps; a backend that computes nonsense must stop the run, not read as "no tag".
+
+    Raises:
+        EngineError: A map holds something that is no number.
+    """
+    if not np.isfinite(maps).all():
+        raise EngineError(
+            "the reader gave values that are no numbers",
+            subject=subject,
+            remedy="read with --engine onnx, and look at this machine with ftf doctor",
+        )
+    return maps
 
 
 def _assemble(readings: Sequence[Reading]) -> Reading:

@@ -3,14 +3,15 @@
 Enters: a picture and its direct residual map. Leaves: every tag that was found, each with its frame. The stages: the
 picture as it lies; frames that content suggests; quarter turns; panels of an assembled picture; inside a plain border;
 frames that the synchronisation carrier shows; the picture as it lies with small warps undone; beside the previews of
-records that came nearest. Wherever a first tag was found, the panels beside it are read as well, since a picture may be
-assembled from several tagged ones.
+records that came nearest. Wherever a first tag was found, the panels beside it are read as well, by themselves and
+beside the sources that content suggests, since a picture may be assembled from several tagged ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -40,8 +41,10 @@ COVERED_SHARE = 0.5
 Suggest = Callable[[], Sequence[geometry.Affine]]
 # Residual maps (B, 3, 64, 64) of the picture seen through frames.
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
-# Those of the nominated records, and of others that content suggests, whose content lies in the picture.
-Recall = Callable[[Sequence[Nominee]], Iterable[KnownSource]]
+# Sources to read the picture beside, each record once: those whose content fits it, those of the nominated records
+# that lie in it, and those whose content fits a panel. Nominees are None where a tag was found already, and only what
+# lies in the panels is asked for.
+Recall = Callable[[Sequence[Nominee] | None, Sequence[geometry.Rectangle]], Iterable[KnownSource]]
 # The picture read beside a source, and what matches.
 Compare = Callable[[KnownSource], tuple[Try, list[MatchedTag]]]
 
@@ -102,12 +105,13 @@ class PictureSearch:
         Args:
             residual: The direct residual map (3, 64, 64).
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
-            recall: Called only when all else fails: sources to read the picture beside.
+            recall: Called only when all else fails, or for panels in which nothing was found.
         """
         hits = self._look(residual, suggest_frames)
-        if not hits and recall is not None and self._budget.compared_reads:
-            hits = self._read_beside_sources(recall)
-        return hits
+        panels = self._free_panels(hits)
+        if recall is None or not self._budget.compared_reads or (hits and not panels):
+            return hits
+        return self._read_beside(recall(None if hits else self.nominees(), panels), hits)
 
     def _look(self, residual: Floats, suggest_frames: Suggest | None) -> list[Hit]:
         """Tags that the picture shows by itself."""
@@ -147,16 +151,33 @@ class PictureSearch:
         tags = self._matcher.match(tried)
         return Hit(tags=tags, tried=tried) if tags else None
 
-    def _read_beside_sources(self, recall: Recall) -> list[Hit]:
-        """Read beside each source, and believe it only if it is that very source's record that matches."""
-        for source in recall(self.nominees()):
+    def _read_beside(self, sources: Iterable[KnownSource], hits: list[Hit]) -> list[Hit]:
+        """Read beside each source, and believe it only if it is that very source's record that matches.
+
+        The first is enough where the picture has no panels that do not show it.
+        """
+        for source in sources:
+            if any(overlap(source.region, hit.tried.region) for hit in hits):
+                continue
             tried, matches = self._compare(source)
             own = (source.tag_id, source.carrier_key_id)
             tags = [tag for tag in matches if (tag.tag_id, tag.carrier_key_id) == own]
             if tags:
                 self.tries.append(tried)
-                return [Hit(tags=tags, tried=tried)]
-        return []
+                hits = _with(hits, Hit(tags=tags, tried=tried))
+                if not self._free_panels(hits):
+                    break
+        return hits
+
+    def _free_panels(self, hits: Sequence[Hit]) -> list[geometry.Rectangle]:
+        """Panels in which nothing was found; larger ones, that others were cut from, are not among them."""
+        regions = [geometry.bounds(frame) for frame in self._panels]
+        leaves = [region for at, region in enumerate(regions) if not any(_holds(region, one) for one in regions[:at])]
+        return [region for region in leaves if not any(overlap(region, hit.tried.region) for hit in hits)]
+
+    @cached_property
+    def _panels(self) -> list[geometry.Affine]:
+        return find_panels(self._picture, self._budget.panels) if self._budget.panels else []
 
     def _read(self, frame: geometry.Affine) -> Floats:
         return np.asarray(self._read_frames([frame])[0])
@@ -235,7 +256,7 @@ class PictureSearch:
         """Read every panel that does not hold what was found already, then look for frames in the most promising."""
         frames = [
             frame
-            for frame in find_panels(self._picture, self._budget.panels)
+            for frame in self._panels
             if not any(is_same(geometry.bounds(frame), hit.tried.region) for hit in hits)
         ]
         if not frames:
@@ -308,6 +329,11 @@ class PictureSearch:
     def _aspect_of(self, frame: geometry.Affine) -> float:
         """Width over height of an upright frame."""
         return float(self._aspect * frame[0, 0] / frame[1, 1])
+
+
+def _holds(outer: geometry.Rectangle, inner: geometry.Rectangle) -> bool:
+    """Whether nearly all of the second rectangle lies in the first."""
+    return geometry.covered_share(inner, outer) > 0.99
 
 
 def is_same(left: geometry.Rectangle, right: geometry.Rectangle) -> bool:

@@ -125,8 +125,10 @@ class Examiner:
                     beside.submit(self._linker.check, leads[0])
                 return [frame_of(lead.registration) for lead in leads]
 
-            def recall(nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
-                return self._linker.recall(pixels, features, candidates, nominees)
+            def recall(
+                nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
+            ) -> Iterator[KnownSource]:
+                return self._linker.recall(pixels, features, candidates, nominees, panels)
 
             reading = self._reader.identify(pixels, residual, suggest, recall)
         if isinstance(reading.outcome, MatchedTag):
@@ -202,7 +204,8 @@ class Examiner:
         return tuple(tags), tuple(pictures)
 
     def _info(self, reading: Reading) -> ReadingInfo:
-        backend = self._reader.reader
+        backend, pairs = self._reader.reader, self._reader.pairs
+        is_beside = any(_is_compared(one) for one in (reading, *reading.elsewhere))
         return ReadingInfo(
             model=backend.card.model_id,
             weights_sha256=backend.card.reader_sha256,
@@ -212,7 +215,12 @@ class Examiner:
             sync_peak=reading.sync_peak,
             search=self._reader.budget.mode,
             engine_sha256=backend.engine_sha256,
+            pair_reader_sha256=pairs.sha256 if pairs is not None and is_beside else None,
         )
+
+
+def _is_compared(reading: Reading) -> bool:
+    return isinstance(reading.outcome, MatchedTag) and reading.outcome.geometry.mode == "compared"
 
 
 def _enlarge_to(least_px: int, pixels: Pixels) -> Pixels:

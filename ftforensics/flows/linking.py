@@ -6,7 +6,7 @@ that go with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -27,9 +27,9 @@ from ftforensics.engine.tries import Nominee
 from ftforensics.errors import LinkError
 from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import follow, turn_upright
-from ftforensics.flows.parts import Part
+from ftforensics.flows.parts import Part, cut_part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
-from ftforensics.flows.recall import find_frame
+from ftforensics.flows.recall import find_frame, find_panel
 from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -85,6 +85,8 @@ class _Mapped:
     overlay: Picture
 
 
+# A record, the frame of its source in a picture, and the part of the picture that shows it.
+_Placed = tuple[RegisteredRecord, geometry.Affine, geometry.Rectangle]
 _RowCheck = tuple[RegisteredRecord, SignatureCheck, SourceRef | None]
 
 
@@ -163,24 +165,39 @@ class Linker:
         return facts, linked.pictures
 
     def recall(
-        self, pixels: Pixels, features: LazyFeatures, candidates: Sequence[Candidate], nominees: Sequence[Nominee]
+        self,
+        pixels: Pixels,
+        features: LazyFeatures,
+        candidates: Sequence[Candidate],
+        nominees: Sequence[Nominee] | None,
+        panels: Sequence[geometry.Rectangle],
     ) -> Iterator[KnownSource]:
-        """Sources to read a picture beside: those that its content suggests, then those that its tag came near.
+        """Sources to read a picture beside, see ``engine.search.Recall``.
+
+        Those that its content suggests, those that the content of a panel suggests, and those that its tag came near.
 
         Only of records that are what was signed: the bound on chance needs a preview that the tag id follows from. Each
         record is given once, in one frame, for its hypotheses are counted so. What tells records apart is what was
         signed, not the tag id, which a forged row may claim as well: it must not silence the record that it copies.
         """
-        suggested = ((one.row, one.frame) for one in candidates)
-        known = {one.row.record.payload for one in candidates}
-        for row, frame in chain(suggested, self._place(pixels, features, nominees, known)):
+        placed: Iterable[_Placed] = self._placed_in_panels(pixels, panels)
+        if nominees is not None:
+            suggested = ((one.row, one.frame, find_panel(one.attempt, panels)) for one in candidates)
+            known = {one.row.record.payload for one in candidates}
+            placed = chain(suggested, placed, self._place(pixels, features, nominees, known))
+        given: set[bytes] = set()
+        for row, frame, within in placed:
             preview = _preview_of(row)
-            if preview is not None and self._checks.of(row)[0].status != "signature_invalid":
-                yield KnownSource(tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame)
+            is_new = row.record.payload not in given
+            if is_new and preview is not None and self._checks.of(row)[0].status != "signature_invalid":
+                given.add(row.record.payload)
+                yield KnownSource(
+                    tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame, within=within
+                )
 
     def _place(
         self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], known: set[bytes]
-    ) -> Iterator[tuple[RegisteredRecord, geometry.Affine]]:
+    ) -> Iterator[_Placed]:
         """Nominated records but those whose payload is known already, and where their sources lie."""
         for nominee in nominees:
             for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
@@ -191,7 +208,15 @@ class Linker:
                     continue
                 frame = find_frame(pixels, preview, nominee.frame, partial(_attempt, pixels, row, features))
                 if frame is not None:
-                    yield row, frame
+                    yield row, frame, geometry.WHOLE
+
+    def _placed_in_panels(self, pixels: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[_Placed]:
+        """Records whose content fits a panel, and where their sources lie in the picture."""
+        for panel in panels:
+            part = cut_part(pixels, panel)
+            if part.region is not None:
+                for one in self.look(part.pixels, LazyFeatures(part.pixels)):
+                    yield one.row, part.outward(one.frame), panel
 
     def check(self, lead: Lead) -> None:
         """Have a lead's record checked before it is asked for; the result is remembered."""

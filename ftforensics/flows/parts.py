@@ -31,6 +31,10 @@ class Part:
         """A frame in the picture as a frame in the part."""
         return frame if self.region is None else geometry.compose(geometry.invert(_frame(self.region)), frame)
 
+    def outward(self, frame: geometry.Affine) -> geometry.Affine:
+        """A frame in the part as a frame in the picture."""
+        return frame if self.region is None else geometry.compose(_frame(self.region), frame)
+
     def place(self, registration: Registration) -> Registration:
         """A registration of the part as one of the whole picture."""
         if self.region is None:
@@ -48,23 +52,14 @@ def cut_part(pixels: Pixels, rectangle: geometry.Rectangle) -> Part:
     """The part of a picture within a rectangle in unit coordinates; the whole where hardly anything is left out."""
     if geometry.area(rectangle) > 1.0 - LEAST_LEFT_OUT:
         return Part(pixels=pixels)
-    height, width = pixels.shape[:2]
-    left, right = _span(rectangle[0], rectangle[2], width)
-    top, bottom = _span(rectangle[1], rectangle[3], height)
-    if min(right - left, bottom - top) < LEAST_PX:
+    inside, (left, top, right, bottom) = geometry.cut(pixels, rectangle)
+    if min(inside.shape[:2]) < LEAST_PX:
         return Part(pixels=pixels)
-    return Part(
-        pixels=np.ascontiguousarray(pixels[top:bottom, left:right]),
-        region=Box(left=left / width, top=top / height, right=right / width, bottom=bottom / height),
-    )
-
-
-def _span(start: float, end: float, size_px: int) -> tuple[int, int]:
-    return max(0, round(start * size_px)), min(size_px, round(end * size_px))
+    return Part(pixels=inside, region=Box(left=left, top=top, right=right, bottom=bottom))
 
 
 def _frame(box: Box) -> geometry.Affine:
-    return np.array([[box.right - box.left, 0.0, box.left], [0.0, box.bottom - box.top, box.top]])
+    return geometry.upright((box.left, box.top, box.right, box.bottom))
 
 
 def _placed(box: Box, within: Box) -> Box:

@@ -54,6 +54,25 @@ def seen_cells(frame: Affine, grid: int) -> NDArray[np.bool_]:
     return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
 
 
+def upright(rectangle: Rectangle) -> Affine:
+    """The frame that a rectangle is: unit coordinates of it to those of the picture."""
+    left, top, right, bottom = rectangle
+    return np.array([[right - left, 0.0, left], [0.0, bottom - top, top]])
+
+
+def cut(image: NDArray[Any], rectangle: Rectangle) -> tuple[NDArray[Any], Rectangle]:
+    """The pixels (h, w, ...) of a picture in a rectangle, and the rectangle that they are, in unit coordinates."""
+    height, width = image.shape[:2]
+    left, right = _span(rectangle[0], rectangle[2], width)
+    top, bottom = _span(rectangle[1], rectangle[3], height)
+    pixels = np.ascontiguousarray(image[top:bottom, left:right])
+    return pixels, (left / width, top / height, right / width, bottom / height)
+
+
+def _span(start: float, end: float, size_px: int) -> tuple[int, int]:
+    return max(0, round(start * size_px)), min(size_px, round(end * size_px))
+
+
 def area(rectangle: Rectangle) -> float:
     """Of a rectangle; 0 where its ends have changed places."""
     left, top, right, bottom = rectangle

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.domain.link import Registration
+from ftforensics.imaging.geometry import Rectangle
 from ftforensics.link.agreement import Agreement, align, measure_agreement
 from ftforensics.link.features import Features, detect_features, mirror_features, parse_descriptors
 from ftforensics.link.homography import Fit, Reals, area_of, fit_homography, overlap
@@ -62,7 +63,7 @@ class Attempt:
 
     ``suspect_features`` and ``source_features`` count different places: with few of them a failure says nothing.
     ``matrix`` is the homography (3, 3) from source to suspect of the best fit that chance does not explain, confirmed
-    or not.
+    or not; ``matched`` is the upright rectangle of the suspect that holds most of the features which agree on it.
     """
 
     registration: Registration | None
@@ -75,6 +76,7 @@ class Attempt:
     residual_px: float | None = None
     agreement: Agreement | None = None
     matrix: Reals | None = field(default=None, compare=False)
+    matched: Rectangle | None = field(default=None, compare=False)
 
 
 def register(suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None, descriptors: bytes) -> Registration | None:
@@ -200,7 +202,15 @@ def _judge_fit(
         residual_px=fit.residual_px,
         agreement=agreement,
         matrix=fit.matrix if chance_excluded else None,
+        matched=_spanned(source.points[pairs[fit.agreeing, 0]], fit.matrix) if chance_excluded else None,
     )
+
+
+def _spanned(points: NDArray[np.float32], matrix: Reals) -> Rectangle:
+    """Where all but the outermost twentieths of some points of a source lie in the suspect."""
+    mapped = np.hstack([points, np.ones((len(points), 1))]) @ matrix.T
+    ends = np.quantile(mapped[:, :2] / mapped[:, 2:], [0.05, 0.95], axis=0)
+    return float(ends[0, 0]), float(ends[0, 1]), float(ends[1, 0]), float(ends[1, 1])
 
 
 def _is_confirmed(fit: Fit, hull: float, agreement: Agreement | None) -> bool:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 INPUT_PX = 128
+# The picture, what is left of it without its source, and where it still shows that source (``engine.compared``).
+PAIR_CHANNELS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,19 @@ class Block(nn.Module):
 
 
 class Reader(nn.Module):
-    """U-Net from a 128 px picture to 64 px tag planes."""
+    """U-Net from a 128 px picture to 64 px tag planes.
+
+    ``channels`` is 3 for a picture alone; a reader that also knows the picture's source takes ``PAIR_CHANNELS``.
+    """
 
     def __init__(
-        self, widths: tuple[int, ...] = SIZES["cpu"].widths, blocks: tuple[int, ...] = SIZES["cpu"].blocks
+        self,
+        widths: tuple[int, ...] = SIZES["cpu"].widths,
+        blocks: tuple[int, ...] = SIZES["cpu"].blocks,
+        channels: int = 3,
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(4 * channels, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(
             nn.Sequential(*(Block(width) for _ in range(count))) for width, count in zip(widths, blocks, strict=True)
         )
@@ -75,7 +83,7 @@ class Reader(nn.Module):
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Picture (B, 3, 128, 128) in [0, 1] to planes (B, 3, 64, 64)."""
+        """Picture (B, channels, 128, 128) in [0, 1] to planes (B, 3, 64, 64)."""
         features = functional.relu(self.stem(functional.pixel_unshuffle(picture * 4.0 - 2.0, 2)))
         skips: list[Tensor] = []
         for level, encoder in enumerate(self.encoders):
@@ -90,9 +98,9 @@ class Reader(nn.Module):
         return planes
 
 
-def build_reader(size: str) -> Reader:
+def build_reader(size: str, channels: int = 3) -> Reader:
     """An untrained reader of a size of ``SIZES``."""
-    return Reader(SIZES[size].widths, SIZES[size].blocks)
+    return Reader(SIZES[size].widths, SIZES[size].blocks, channels)
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -93,11 +93,28 @@ def _parser() -> argparse.ArgumentParser:
     informed.add_argument("--peak", type=float, default=4e-4, help="highest learning rate")
     informed.add_argument("--decay", type=float, default=0.998, help="of the averaged weights, per step")
     informed.add_argument("--model-id", default="ftf-1")
+    beside = commands.add_parser("beside", help="train the reader of pictures beside their registered sources")
+    beside.add_argument("--images", type=Path, required=True)
+    beside.add_argument("--model", type=Path, required=True, help="model folder whose tags it reads; also its start")
+    beside.add_argument("--out", type=Path, required=True)
+    beside.add_argument(
+        "--simulator", type=Path, nargs="*", default=[], help="checkpoints, or model folders, of simulators"
+    )
+    beside.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
+    beside.add_argument("--steps", type=_positive, default=2000)
+    beside.add_argument("--seed", type=int, default=1)
+    beside.add_argument("--batch", type=_positive, default=32)
+    beside.add_argument("--peak", type=float, default=6e-4, help="highest learning rate")
+    beside.add_argument("--decay", type=float, default=0.995, help="of the averaged weights, per step")
     export = commands.add_parser("export", help="write a model folder from checkpoints")
     export.add_argument("--reader", type=Path, required=True)
     export.add_argument("--simulator", type=Path, required=True)
     export.add_argument("--out", type=Path, required=True, help="model folder, for instance engines/ftf-1")
     export.add_argument("--notes", type=Path, help="JSON file on data, seeds and commands, kept in the card")
+    pairs = commands.add_parser("export-beside", help="add a pair reader to the model folder it was trained for")
+    pairs.add_argument("--checkpoint", type=Path, required=True)
+    pairs.add_argument("--model", type=Path, required=True)
+    pairs.add_argument("--notes", type=Path, help="JSON file on data, seeds and commands, kept in the card")
     measures = commands.add_parser("export-generators", help="write the folder of generators that only measure")
     measures.add_argument("--quantised", type=Path, required=True, help="checkpoint of generator A")
     measures.add_argument("--noised", type=Path, required=True, help="checkpoint of generator B")
@@ -183,19 +200,35 @@ def _informed(arguments: argparse.Namespace) -> None:
     train_informed(simulator=simulator, batch=arguments.batch or 32, **shared)
 
 
+def _beside(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.beside import train_beside
+
+    names = ("images", "out", "model", "steps", "seed", "batch", "peak", "decay", "stop_after_s")
+    settings: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    train_beside(simulators=arguments.simulator, report=_say, **settings)
+
+
 def _export(arguments: argparse.Namespace) -> None:
     from ftforensics.train.export import export_model
 
-    notes = json.loads(arguments.notes.read_text(encoding="utf-8")) if arguments.notes is not None else {}
-    export_model(arguments.reader, arguments.simulator, arguments.out, notes)
+    export_model(arguments.reader, arguments.simulator, arguments.out, _notes(arguments))
+
+
+def _export_beside(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.export import export_pair_reader
+
+    export_pair_reader(arguments.checkpoint, arguments.model, _notes(arguments))
+
+
+def _notes(arguments: argparse.Namespace) -> dict[str, Any]:
+    return json.loads(arguments.notes.read_text(encoding="utf-8")) if arguments.notes is not None else {}
 
 
 def _export_generators(arguments: argparse.Namespace) -> None:
     from ftforensics.train.generator_export import export_generators
 
-    notes = json.loads(arguments.notes.read_text(encoding="utf-8")) if arguments.notes is not None else {}
     checkpoints = {"A": arguments.quantised, "B": arguments.noised}
-    export_generators(checkpoints, arguments.images, arguments.out, notes, report=_say)
+    export_generators(checkpoints, arguments.images, arguments.out, _notes(arguments), report=_say)
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
@@ -212,7 +245,9 @@ def main() -> None:
         "generator": _generator,
         "reader": _reader,
         "informed": _informed,
+        "beside": _beside,
         "export": _export,
+        "export-beside": _export_beside,
         "export-generators": _export_generators,
         "calibrate": _calibrate,
     }

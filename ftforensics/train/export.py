@@ -11,12 +11,15 @@ import onnx
 import torch
 
 from ftforensics.codec.carriers import GRID, MESSAGE_BITS, SYNC_ENERGY, VALUES
+from ftforensics.engine.models import load_card
+from ftforensics.errors import UsageError
 from ftforensics.nets.folded import FoldedReader, ReaderGradient
-from ftforensics.nets.reader import INPUT_PX, build_reader, count_parameters
+from ftforensics.nets.reader import INPUT_PX, PAIR_CHANNELS, build_reader, count_parameters
 from ftforensics.train.simulator import load_simulator
 from ftforensics.train.starting import simulator_graph
 
 FORMAT_VERSION = 1
+PAIR_READER_FILE = "pair_reader.onnx"
 
 
 def save_graph(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[str, Any], path: Path) -> str:
@@ -82,6 +85,40 @@ def _simulator_graph(simulator: Path, path: Path) -> str:
         {"input_names": ["picture"], "output_names": ["regenerated"], "dynamic_shapes": {"picture": sides}},
         path,
     )
+
+
+def export_pair_reader(checkpoint: Path, model: Path, training: dict[str, Any]) -> None:
+    """Add a pair reader to the model folder whose tags it was trained on.
+
+    Args:
+        checkpoint: Of ``train beside``.
+        model: Its card gains the file, its hash, and ``training`` under the name of "pair_reader".
+        training: Data, seed, steps, command.
+
+    Raises:
+        FtfError: The folder is no model's, or the checkpoint is of another model or of no pair reader.
+    """
+    card = load_card(model)
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if state["model_id"] != card.model_id or state["net"]["stem.weight"].shape[1] != 4 * PAIR_CHANNELS:
+        raise UsageError(f"this is no checkpoint of a pair reader of {card.model_id}", subject=str(checkpoint))
+    net = build_reader(state["size"], PAIR_CHANNELS)
+    net.load_state_dict(state["average"])
+    digest = save_graph(
+        FoldedReader(net.eval()).eval(),
+        (torch.rand(2, PAIR_CHANNELS, INPUT_PX, INPUT_PX),),
+        {
+            "input_names": ["pair"],
+            "output_names": ["planes"],
+            "dynamic_shapes": {"picture": {0: torch.export.Dim.AUTO}},
+        },
+        model / PAIR_READER_FILE,
+    )
+    path = model / "model.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known |= {"pair_reader_file": PAIR_READER_FILE, "pair_reader_sha256": digest}
+    known["training"] = known["training"] | {"pair_reader": training}
+    path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from ftforensics.errors import UsageError
 from ftforensics.nets.reader import Reader, update_average
 from ftforensics.train.band import BandTransform, warp
 from ftforensics.train.checkpoint import save_state
+from ftforensics.train.precision import autocast
 
 REGRESSION_WEIGHT = 0.3
 
@@ -28,7 +29,7 @@ def losses(
     net: Reader, to_band: BandTransform, sharpness: Tensor, pictures: Tensor, batch: dict[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy of the bits, regression error and bit accuracy of a batch."""
-    with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
+    with autocast(pictures.device.type):
         estimate = net(pictures).float()
     target = warp(batch["planes"], batch["to_source"]) * batch["present"][:, None]
     regression = functional.mse_loss(estimate, target)
@@ -63,7 +64,7 @@ class Learner:
         self._to_band = BandTransform(place)
 
     def learn(self, pictures: Tensor, batch: dict[str, Tensor], rate: float) -> tuple[Tensor, Tensor, Tensor]:
-        """One step on pictures (B, 3, 128, 128) at a learning rate; what ``losses`` gave."""
+        """One step on pictures (B, channels, 128, 128) at a learning rate; what ``losses`` gave."""
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         bits, regression, accuracy = losses(self.net, self._to_band, self.sharpness, pictures, batch)
@@ -84,9 +85,10 @@ class Learner:
             UsageError: It holds a reader of another size, or one that is trained in another form.
         """
         state = torch.load(path, weights_only=True, map_location=self.sharpness.device)
-        if state.get("size", "cpu") != self.size:
+        same_input = state["net"]["stem.weight"].shape == self.net.stem.weight.shape
+        if state.get("size", "cpu") != self.size or not same_input:
             raise UsageError(
-                f"the checkpoint holds a reader of another size than {self.size}",
+                f"the checkpoint holds a reader of another kind or size than {self.size}",
                 subject=str(path),
                 remedy="give another --out",
             )

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from ftforensics.train.checkpoint import save_state
 from ftforensics.train.data import Pictures, load_pictures, random_view
+from ftforensics.train.precision import autocast
 
 CRITIC_STARTS = 0.7
 SAVE_EVERY_S = 120.0
@@ -76,7 +77,7 @@ class _Run:
     def step(self, batch: Tensor, forward: Forward, loss: Loss, noise: torch.Generator, adversarial: bool) -> float:
         """One step of the network and, if ``adversarial``, of its critic; the network's loss."""
         critic = self.critic if adversarial else None
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast("cpu"):
             fake = forward(batch, noise).float()
             scores = None if critic is None else critic(fake)
         total = loss(fake, batch)
@@ -95,7 +96,7 @@ class _Run:
 
 
 def _hinge(critic: nn.Module, batch: Tensor, fake: Tensor) -> Tensor:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast("cpu"):
         real_scores, fake_scores = critic(batch), critic(fake)
     return functional.relu(1 - real_scores.float()).mean() + functional.relu(1 + fake_scores.float()).mean()
 

@@ -29,9 +29,14 @@ from ftforensics.imaging.resample import Floats, Pixels, resize
 from ftforensics.nets.reader import INPUT_PX
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train.data import Pictures, random_view
+from ftforensics.train.precision import autocast
 
 CARRIER_POOL = 8
 SIDES = (192, 256, 256, 320)
+
+
+# Of the side, at full strength.
+SMALLEST_CROP = 0.52
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Hardness:
 
     psnr_db: tuple[float, float]
     strength: float
+    smallest_crop: float = SMALLEST_CROP
 
 
 def hardness_at(progress: float) -> Hardness:
@@ -61,7 +67,7 @@ class Sample:
 def _regenerate(pixels: Pixels, simulator: Simulator, random: np.random.Generator) -> Pixels:
     height, width = (size - size % 8 for size in pixels.shape[:2])
     picture = torch.from_numpy(pixels[:height, :width].astype(np.float32) / 255.0).permute(2, 0, 1)[None]
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.inference_mode(), autocast("cpu"):
         noise = float(random.choice([0.0, 0.1, 0.2]))
         generator = torch.Generator().manual_seed(int(random.integers(0, 2**31)))
         output = simulator(picture.contiguous(memory_format=torch.channels_last), noise, generator)
@@ -94,7 +100,7 @@ def move(sample: Sample, hard: Hardness, random: np.random.Generator) -> None:
     if random.random() > 0.4:
         return
     reach = hard.strength
-    low = 1.0 - 0.48 * reach
+    low = 1.0 - (1.0 - hard.smallest_crop) * reach
     scale = float(random.uniform(low, 1.15))
     stretch = float(np.exp(random.normal(0, 0.05 * reach)))
     angle = float(random.normal(0, 6.0 * reach)) if random.random() < 0.5 else 0.0
@@ -141,21 +147,32 @@ def _handling_step(pixels: Pixels, strength: float, random: np.random.Generator)
     return handling.resize_long_side(pixels, int(random.integers(128, 257)))
 
 
+def recover_frame(sample: Sample, error: float, random: np.random.Generator) -> geometry.Affine:
+    """The tagged frame as a search finds it, a little off; the sample's maps and presence are then those of its view.
+
+    Args:
+        sample: In the frame of its picture.
+        error: 1 for what the search by the synchronisation carrier leaves.
+        random: Draws the error.
+    """
+    miss = geometry.about_centre(
+        scale_x=1 + float(random.normal(0, 0.004)) * error,
+        scale_y=1 + float(random.normal(0, 0.004)) * error,
+        angle_deg=float(random.normal(0, 0.3)) * error,
+        centre=(0.5 + float(random.normal(0, 0.003)) * error, 0.5 + float(random.normal(0, 0.003)) * error),
+    )
+    frame = geometry.compose(sample.from_source, miss)
+    sample.present = geometry.sample_frame(sample.present, frame, (GRID, GRID), (0.0,))
+    sample.to_source, sample.from_source = miss, geometry.invert(miss)
+    return frame
+
+
 def see(sample: Sample, random: np.random.Generator) -> Pixels:
     """The reader's 128 px view: as found, or through the recovered frame where there is one."""
     moved = sample.to_source is not geometry.IDENTITY
     if moved and random.random() < 0.6:
-        error = geometry.about_centre(
-            scale_x=1 + float(random.normal(0, 0.004)),
-            scale_y=1 + float(random.normal(0, 0.004)),
-            angle_deg=float(random.normal(0, 0.3)),
-            centre=(0.5 + float(random.normal(0, 0.003)), 0.5 + float(random.normal(0, 0.003))),
-        )
-        view = geometry.sample_frame(sample.pixels, geometry.compose(sample.from_source, error), (INPUT_PX, INPUT_PX))
-        frame = geometry.compose(sample.from_source, error)
-        sample.present = geometry.sample_frame(sample.present, frame, (GRID, GRID), (0.0,))
-        sample.to_source, sample.from_source = error, geometry.invert(error)
-        return np.asarray(view)
+        frame = recover_frame(sample, 1.0, random)
+        return np.asarray(geometry.sample_frame(sample.pixels, frame, (INPUT_PX, INPUT_PX)))
     return np.asarray(resize(sample.pixels, INPUT_PX, INPUT_PX))
 
 
@@ -207,19 +224,32 @@ def manipulate(
     tagged: Pixels, pictures: Pictures, simulator: Simulator | None, hard: Hardness, random: np.random.Generator
 ) -> tuple[Sample, Pixels]:
     """A tagged picture after an edit, a move and handling, and the reader's view of it."""
+    sample = change(tagged, pictures, simulator, hard, random)
+    return sample, see(sample, random)
+
+
+def change(
+    tagged: Pixels, pictures: Pictures, simulator: Simulator | None, hard: Hardness, random: np.random.Generator
+) -> Sample:
+    """A tagged picture after an edit, a move and handling."""
     sample = Sample(tagged, np.ones((GRID, GRID), np.float32), geometry.IDENTITY, geometry.IDENTITY)
     edit(sample, pictures, simulator, hard, random)
     move(sample, hard, random)
     handle(sample, hard, random)
-    return sample, see(sample, random)
+    return sample
 
 
 def stack_samples(seen: Sequence[tuple[Sample, Pixels]]) -> dict[str, torch.Tensor]:
     """Views uint8 (B, 128, 128, 3), where tags survive (B, 64, 64), and the maps (B, 2, 3) for ``grid_sample``."""
-    samples = [sample for sample, _ in seen]
+    return stack_maps([sample for sample, _ in seen]) | {
+        "pictures": torch.from_numpy(np.stack([view for _, view in seen]))
+    }
+
+
+def stack_maps(samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
+    """Where tags survive (B, 64, 64) in every view, and the maps (B, 2, 3) for ``grid_sample``."""
     present = np.stack([np.clip(sample.present, 0.0, 1.0) for sample in samples]).astype(np.float32)
     return {
-        "pictures": torch.from_numpy(np.stack([view for _, view in seen])),
         "present": torch.from_numpy(present),
         "to_source": torch.from_numpy(np.stack([_for_grid_sample(sample.to_source) for sample in samples])),
         "from_source": torch.from_numpy(np.stack([_for_grid_sample(sample.from_source) for sample in samples])),

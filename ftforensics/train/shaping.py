@@ -24,6 +24,7 @@ from ftforensics.imaging.resample import Floats, Pixels, resize
 from ftforensics.nets.reader import Reader
 from ftforensics.train.band import BandTransform, warp
 from ftforensics.train.data import Pictures, random_view
+from ftforensics.train.precision import autocast
 from ftforensics.train.samples import SIDES, CarrierDraw
 
 RATE = 0.12
@@ -64,18 +65,26 @@ def host_tensors(hosts: Sequence[Pixels], psnr_db: Sequence[float]) -> tuple[Ten
     return torch.from_numpy(small / FULL), torch.from_numpy(masks), torch.from_numpy(rms)[:, None, None, None]
 
 
-def draw_slot(pictures: Pictures, keys: CarrierDraw, *, batch: int, random: np.random.Generator) -> Slot:
+def draw_slot(
+    pictures: Pictures,
+    keys: CarrierDraw,
+    *,
+    batch: int,
+    random: np.random.Generator,
+    sides: tuple[int, ...] = SIDES,
+    psnr_db: tuple[float, float] = PSNR_DB,
+) -> Slot:
     """Fresh hosts with plain tags under a fresh key; either sign of the synchronisation carrier."""
     tags = keys.draw_tags(batch, random)
-    hosts = [random_view(pictures.draw(random), int(random.choice(SIDES)), random) for _ in range(batch)]
-    psnr_db = [float(value) for value in random.uniform(*PSNR_DB, batch)]
-    small, masks, rms = host_tensors(hosts, psnr_db)
+    hosts = [random_view(pictures.draw(random), int(random.choice(sides)), random) for _ in range(batch)]
+    strengths = [float(value) for value in random.uniform(*psnr_db, batch)]
+    small, masks, rms = host_tensors(hosts, strengths)
     band = torch.from_numpy(tags.rows.astype(np.float32))
     return Slot(
         hosts=hosts,
         host=small,
         mask=masks,
-        psnr_db=psnr_db,
+        psnr_db=strengths,
         rms=rms,
         signs=torch.from_numpy(tags.signs),
         carriers=torch.from_numpy(tags.carriers.astype(np.float32)),
@@ -106,7 +115,7 @@ class Shaper:
         tagged, gain = self.view(slot)
         tagged.requires_grad_(True)
         pictures = look(tagged).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(tagged.device.type, dtype=torch.bfloat16):
+        with autocast(tagged.device.type):
             estimate = net(pictures).float()
         (slope,) = torch.autograd.grad(self._shortfall(slot, self._to_band(estimate)), tagged)
         self.update(slot, slope, gain)
@@ -117,7 +126,7 @@ class Shaper:
         views: list[View] = [draw_view(picture, random) for picture in tagged.numpy()]
         pictures = torch.from_numpy(np.stack([view.pixels for view in views]))
         pictures = pictures.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast("cpu"):
             estimate = net(pictures).float()
         (slope,) = torch.autograd.grad(self._shortfall(slot, self._to_band(estimate)), pictures)
         back = [spread_gradient(view, one) for view, one in zip(views, slope.numpy(), strict=True)]

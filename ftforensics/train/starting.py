@@ -12,7 +12,7 @@ from ftforensics.engine.cuda.torch_weights import load_folded_reader, read_weigh
 from ftforensics.engine.models import load_card, load_graph
 from ftforensics.errors import UsageError
 from ftforensics.nets.folded import FoldedBlock, FoldedReader, Layer, fold
-from ftforensics.nets.reader import SIZES, Block, Reader, build_reader
+from ftforensics.nets.reader import PAIR_CHANNELS, SIZES, Block, Reader, build_reader
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train.simulator import load_simulator
 
@@ -79,6 +79,17 @@ def load_generator(path: Path) -> Simulator:
     net.load_state_dict(weights)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def widen(net: Reader, size: str) -> Reader:
+    """A reader of pairs that computes, in evaluation, what a reader does on what is left of the picture on grey."""
+    pairs = build_reader(size, PAIR_CHANNELS)
+    stem = torch.zeros_like(pairs.stem.weight)
+    # Each channel enters as four, one for every place in its 2 x 2 pixels; what is left comes after the picture.
+    stem[:, 12:24] = net.stem.weight
+    pairs.load_state_dict(net.state_dict() | {"stem.weight": stem})
+    return pairs.eval()
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from ftforensics.imaging.resample import Floats, Pixels, resize
 from ftforensics.nets.reader import INPUT_PX, Reader
 from ftforensics.nets.simulator import Simulator
 from ftforensics.train.data import Pictures, random_view
+from ftforensics.train.precision import autocast
 from ftforensics.train.samples import _regenerate
 
 COUNT = 48
@@ -69,7 +70,7 @@ def validate(net: Reader, pictures: Pictures, simulator: Simulator | None, model
             signs.append(word)
         batch = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255.0
         batch = batch.to(place).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(place.type, dtype=torch.bfloat16):
+        with autocast(place.type):
             estimate = net(batch).float().cpu().numpy()
         soft = project(estimate, carriers)
         parts.append(f"{name} {float(np.mean(soft * np.stack(signs) > 0)):.4f}")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from newsroom import CASE, Newsroom, Scan, cat, load, save
 
+from ftforensics.imaging.resample import resize
 from ftforensics.link.sentences import BESIDE_PREVIEW
 
 TINY = [f"{name}-{at}.png" for name in ("coffee", "portrait") for at in range(3)]
@@ -28,7 +29,18 @@ def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
     fake = part(portrait, 0.1, 0.05, 0.7)
     fake[120:260, 110:260] = np.asarray(cat())[60:200, 140:290]
     save(fake, folder / "portrait.jpg", quality=70)
+    pieces = [part(coffee, 0.25, 0.25, 0.36), part(portrait, 0.3, 0.05, 0.36), cat(), part(cat(), 0.3, 0.3, 0.5)]
+    save(collage(pieces), folder / "collage.png")
     return newsroom.scan([folder], folder.parent / "cases", expect=None)
+
+
+def collage(pieces: list[np.ndarray]) -> np.ndarray:
+    """Four pictures in two rows of two, all squeezed to one shape, with a white gutter."""
+    sheet = np.full((412, 532, 3), 255, np.uint8)
+    for at, piece in enumerate(pieces):
+        top, left = 212 * (at // 2), 272 * (at % 2)
+        sheet[top : top + 200, left : left + 260] = resize(np.ascontiguousarray(piece), 260, 200)
+    return sheet
 
 
 def part(picture: np.ndarray, left: float, top: float, share: float) -> np.ndarray:
@@ -73,6 +85,14 @@ def test_a_part_of_the_untagged_photograph_is_a_lead_only(newsroom: Newsroom, sc
 
 def test_a_part_of_another_photograph_is_nothing(scan: Scan):
     assert scan.rows["stranger.png"]["verdict"] == "NO_TAG_READ"
+
+
+def test_every_part_in_a_collage_is_traced(newsroom: Newsroom, scan: Scan):
+    """Each is a part of its photograph only, half of the sides, so that neither need read without its source."""
+    row = scan.rows["collage.png"]
+    told = {row["tag"]["tag_id"], *(further["tag"]["tag_id"] for further in row["further_tags"])}
+    assert told == {source_of(newsroom, name) for name in ("coffee.png", "portrait.png")}
+    assert {row["verdict"], *(further["verdict"] for further in row["further_tags"])} == {"VERIFIED_MATCH"}
 
 
 def test_a_changed_part_is_a_derivative(newsroom: Newsroom, scan: Scan):

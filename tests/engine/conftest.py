@@ -12,7 +12,7 @@ import pytest
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.codec.channel import encode
 from ftforensics.engine.models import load_card, load_graph
-from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader
+from ftforensics.engine.onnx import OnnxEmbedder, OnnxPairReader, OnnxReader
 from ftforensics.engine.ring import RingKey, build_ring_key
 from ftforensics.imaging.perceptual import add_residual, build_mask
 
@@ -33,6 +33,12 @@ def graph(model_folder: Path) -> bytes:
 @pytest.fixture(scope="session")
 def onnx_reader(model_folder: Path) -> OnnxReader:
     return OnnxReader(model_folder, threads=1)
+
+
+@pytest.fixture(scope="session")
+def pair_reader(model_folder: Path) -> OnnxPairReader:
+    """The shipped reader of pictures beside their sources."""
+    return OnnxPairReader(model_folder, threads=1)
 
 
 @pytest.fixture(scope="session")

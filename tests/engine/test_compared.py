@@ -10,13 +10,14 @@ import pytest
 
 from ftforensics.domain.tag import LINK_E_LIMIT, MatchedTag, TagAbsence
 from ftforensics.engine.compared import KnownSource, read_beside
-from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
 from ftforensics.engine.ring import RingKey, build_book
 from ftforensics.engine.search import NOMINEES
 from ftforensics.engine.tries import Nominee
+from ftforensics.errors import EngineError
 from ftforensics.imaging import geometry
-from ftforensics.imaging.resample import fit_within
+from ftforensics.imaging.resample import fit_within, resize
 
 Pixels = np.ndarray
 Photographs = dict[str, Pixels]
@@ -32,10 +33,13 @@ def blind(onnx_reader: OnnxReader, ring_key: RingKey) -> TagReader:
     return TagReader(onnx_reader, [build_book(ring_key, IDS)])
 
 
-@pytest.fixture(scope="module")
-def content(onnx_reader: OnnxReader, blind: TagReader) -> TagReader:
+@pytest.fixture(scope="module", params=["as shipped", "without a pair reader"])
+def content(
+    onnx_reader: OnnxReader, pair_reader: OnnxPairReader, blind: TagReader, request: pytest.FixtureRequest
+) -> TagReader:
     """Without the blind search, which takes its time and finds nothing in these pictures."""
-    return TagReader(onnx_reader, blind.books, budget=SearchBudget(mode="content"))
+    pairs = pair_reader if request.param == "as shipped" else None
+    return TagReader(onnx_reader, blind.books, pairs=pairs, budget=SearchBudget(mode="content"))
 
 
 def crop(picture: Pixels, left: float, top: float, share: float) -> tuple[Pixels, geometry.Affine]:
@@ -51,7 +55,7 @@ def source_of(picture: Pixels, frame: geometry.Affine, tag_id: str = OURS, key_i
 
 
 def read(tag_reader: TagReader, picture: Pixels, sources: Iterable[KnownSource]) -> Reading:
-    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], None, lambda _: sources)
+    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], None, lambda _, __: sources)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
@@ -105,7 +109,7 @@ def test_it_is_the_own_source_that_helps(content: TagReader, photographs: Photog
 def test_nobody_is_asked_while_the_picture_speaks_for_itself(
     blind: TagReader, photographs: Photographs, tag: Tag
 ) -> None:
-    def unwanted(_: Sequence[Nominee]) -> Sequence[KnownSource]:
+    def unwanted(_: object, __: object) -> Sequence[KnownSource]:
         raise AssertionError("sources were asked for without need")
 
     picture = tag(photographs["coffee"], OURS)
@@ -127,7 +131,9 @@ def test_the_records_that_came_nearest_are_nominated_best_first(
 ) -> None:
     asked: list[Sequence[Nominee]] = []
 
-    def recall(nominees: Sequence[Nominee]) -> Sequence[KnownSource]:
+    def recall(nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]) -> Sequence[KnownSource]:
+        assert nominees is not None
+        assert panels == []
         asked.append(nominees)
         return []
 
@@ -150,7 +156,7 @@ def test_more_pictures_in_a_case_ask_more_of_a_read_beside_a_source_too(
     alone = read(content, picture, sources).outcome
     assert isinstance(alone, MatchedTag)
     pictures = int(2e-6 / alone.e_value)
-    many = TagReader(onnx_reader, content.books, pictures_in_case=pictures, budget=content.budget)
+    many = TagReader(onnx_reader, content.books, pairs=content.pairs, pictures_in_case=pictures, budget=content.budget)
     assert isinstance(read(many, picture, sources).outcome, TagAbsence)
 
 
@@ -184,3 +190,62 @@ def test_what_was_replaced_does_not_count(photographs: Photographs) -> None:
     beside = read_beside(picture, source, lambda views: np.ones((len(views), 3, 64, 64), np.float32), 128)
     assert beside.weight[:, 36:].mean() > 0.95
     assert beside.weight[:, :28].mean() < 0.4
+
+
+def test_a_pair_reader_that_computes_nonsense_stops_the_run(
+    onnx_reader: OnnxReader, blind: TagReader, photographs: Photographs
+) -> None:
+    class Nonsense:
+        sha256 = "0" * 64
+
+        def read(self, pairs: np.ndarray) -> np.ndarray:
+            return np.full((len(pairs), 3, 64, 64), np.nan, np.float32)
+
+    tag_reader = TagReader(onnx_reader, blind.books, pairs=Nonsense(), budget=SearchBudget(mode="content"))
+    picture, frame = crop(photographs["coffee"], 0.1, 0.1, 0.7)
+    with pytest.raises(EngineError, match="values that are no numbers: pair reader"):
+        read(tag_reader, picture, [source_of(photographs["coffee"], frame)])
+
+
+def test_nothing_beyond_its_panel_is_seen_of_a_source(content: TagReader, photographs: Photographs, tag: Tag) -> None:
+    """A crop in a panel: its frame reaches into what lies beside it, which is another picture."""
+    part, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
+    other = photographs["coffee"][: part.shape[0], : part.shape[1]]
+    picture = np.concatenate([part, other], axis=1)
+    panel = (0.0, 0.0, 0.5, 1.0)
+    placed = replace(source_of(photographs["chelsea"], geometry.compose(geometry.upright(panel), frame)), within=panel)
+    alone = content.compare(part, source_of(photographs["chelsea"], frame))[0]
+    there, matches = content.compare(picture, placed)
+    assert np.abs(there.residual - alone.residual).max() < 0.02
+    assert matches[0].tag_id == OURS
+    assert there.region == panel == placed.region
+
+
+def test_panels_in_which_nothing_was_found_are_read_beside_their_sources(
+    blind: TagReader, content: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    """One panel speaks for itself, the other is a small crop: only sources that lie in panels are asked for."""
+    whole = tag(photographs["coffee"], OTHER)
+    part, frame = crop(tag(photographs["chelsea"], OURS, 44.0), 0.18, 0.12, 0.4)
+    height, width = 400, 600
+    sheet = np.full((height, 2 * width + 20, 3), 255, np.uint8)
+    sheet[:, :width] = resize(whole, width, height)
+    sheet[:, width + 20 :] = resize(part, width, height)
+    panel = ((width + 20) / sheet.shape[1], 0.0, 1.0, 1.0)
+    asked: list[object] = []
+
+    def recall(nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]) -> Sequence[KnownSource]:
+        asked.append(nominees)
+        (free,) = panels
+        assert np.allclose(free, panel, atol=0.01)
+        found = geometry.compose(geometry.upright(free), frame)
+        return [replace(source_of(photographs["chelsea"], found), within=free)]
+
+    searched = TagReader(blind.reader, blind.books, pairs=content.pairs)
+    reading = searched.identify(sheet, searched.residuals([sheet])[0], None, recall)
+    assert asked == [None]
+    assert isinstance(reading.outcome, MatchedTag)
+    readings = {one.outcome.tag_id: one for one in (reading, *reading.elsewhere)}  # type: ignore[union-attr]
+    assert readings.keys() == {OURS, OTHER}
+    assert readings[OURS].outcome.geometry.mode == "compared"  # type: ignore[union-attr]
+    assert np.allclose(readings[OURS].region, panel, atol=0.01)

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ftforensics.engine.models import find_model, load_card, load_graph
-from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader, OnnxSimulator
+from ftforensics.engine.onnx import OnnxEmbedder, OnnxPairReader, OnnxReader, OnnxSimulator, open_pair_reader
 from ftforensics.errors import EngineError, ModelMissing
 
 GRAPH = b"not an ONNX graph"
@@ -144,6 +145,26 @@ def test_a_model_without_a_simulator_says_so(tmp_path: Path, card: dict[str, Any
         OnnxSimulator(write(tmp_path, card))
 
 
+def test_a_card_of_before_there_were_pair_readers_is_read(tmp_path: Path, card: dict[str, Any]) -> None:
+    folder = write(tmp_path, card)
+    assert load_card(folder).pair_reader_file is None
+    assert open_pair_reader(folder) is None
+    with pytest.raises(ModelMissing, match="ships no pair reader"):
+        OnnxPairReader(folder)
+
+
+def test_a_changed_pair_reader_is_refused_before_anything_is_read(tmp_path: Path, card: dict[str, Any]) -> None:
+    known = card | {"pair_reader_file": "reader.onnx", "pair_reader_sha256": "0" * 64}
+    with pytest.raises(ModelMissing, match="was changed"):
+        open_pair_reader(write(tmp_path, known))
+    with pytest.raises(ModelMissing, match="outside of the model's folder"):
+        load_card(write(tmp_path, known | {"pair_reader_file": "../reader.onnx"}))
+    with pytest.raises(EngineError, match="cannot load this graph"):
+        OnnxPairReader(write(tmp_path, known | {"pair_reader_sha256": card["reader_sha256"]})).read(
+            np.zeros((1, 7, 128, 128), np.float32)
+        )
+
+
 def test_the_shipped_model_is_whole(model_folder: Path) -> None:
     card = load_card(model_folder)
     assert (card.input_px, card.grid, card.message_bits) == (128, 64, 128)
@@ -151,5 +172,7 @@ def test_the_shipped_model_is_whole(model_folder: Path) -> None:
     files = [(card.reader_file, card.reader_sha256), (card.gradient_file, card.gradient_sha256)]
     if card.simulator_file is not None and card.simulator_sha256 is not None:
         files.append((card.simulator_file, card.simulator_sha256))
+    if card.pair_reader_file is not None and card.pair_reader_sha256 is not None:
+        files.append((card.pair_reader_file, card.pair_reader_sha256))
     for name, sha256 in files:
         assert load_graph(model_folder, name, sha256)

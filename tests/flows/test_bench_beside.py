@@ -28,7 +28,7 @@ def previews(photographs: dict[str, np.ndarray], tmp_path: Path) -> Previews:
 def test_a_source_is_given_once_though_its_content_and_its_tag_suggest_it(
     previews: Previews, photographs: dict[str, np.ndarray]
 ):
-    given = list(previews.recall(photographs["astronaut"])([NOMINEE]))
+    given = list(previews.recall(photographs["astronaut"])([NOMINEE], []))
     assert [(source.tag_id, source.carrier_key_id) for source in given] == [(TAG, KEY)]
     assert np.abs(given[0].frame - geometry.IDENTITY).max() < 0.01
 
@@ -38,8 +38,8 @@ def test_a_source_that_shares_features_but_fits_nowhere_may_still_be_nominated(
 ):
     nothing = register.Attempt(registration=None, reason="no_common_geometry", suspect_features=99, source_features=99)
     monkeypatch.setattr(KeptSource, "attempt", lambda *_: nothing)
-    assert list(previews.recall(photographs["astronaut"])([])) == []
-    (given,) = previews.recall(photographs["astronaut"])([NOMINEE])
+    assert list(previews.recall(photographs["astronaut"])([], [])) == []
+    (given,) = previews.recall(photographs["astronaut"])([NOMINEE], [])
     assert given.tag_id == TAG
     assert np.array_equal(given.frame, geometry.IDENTITY)
 
@@ -49,4 +49,4 @@ def test_records_of_other_pictures_and_keys_are_not_given(previews: Previews, ph
         Nominee(tag_id="00000000000000cc", carrier_key_id=KEY, z=4.0, frame=geometry.IDENTITY),
         Nominee(tag_id=TAG, carrier_key_id="carrier:theirs", z=4.0, frame=geometry.IDENTITY),
     ):
-        assert list(previews.recall(np.full((300, 400, 3), 128, np.uint8))([other])) == []
+        assert list(previews.recall(np.full((300, 400, 3), 128, np.uint8))([other], [])) == []

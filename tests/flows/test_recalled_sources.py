@@ -60,7 +60,7 @@ def linker_of(*rows: RegisteredRecord) -> Linker:
 def recalled(picture: np.ndarray, rows: list[RegisteredRecord], candidates: list[Candidate]) -> list[np.ndarray]:
     """The frames in which the picture is read beside the tag's sources, the tag being nominated."""
     nominee = Nominee(tag_id=TAG, carrier_key_id=KEY, z=4.0, frame=geometry.IDENTITY)
-    sources = linker_of(*rows).recall(picture, LazyFeatures(picture), candidates, [nominee])
+    sources = linker_of(*rows).recall(picture, LazyFeatures(picture), candidates, [nominee], [])
     return [source.frame for source in sources if source.tag_id == TAG]
 
 

@@ -20,6 +20,8 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.record import RecordCore
 from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.models import find_model
+from ftforensics.engine.onnx import open_pair_reader
 from ftforensics.engine.reading import TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.imaging import geometry
@@ -84,14 +86,14 @@ def submit(newsroom: Newsroom, home: Path, preview: bytes, wished: bool) -> str:
 def test_with_an_id_known_beforehand_it_would_work(newsroom: Newsroom, preview: bytes):
     key = load_ring_key(newsroom.home)
     book = build_book(key, np.array([int(WISHED, 16), 5, 6], dtype=np.uint64))
-    reader = TagReader(open_reader(), [book])
+    reader = TagReader(open_reader(), [book], pairs=open_pair_reader(find_model("ftf-1")))
     source = KnownSource(
         tag_id=WISHED,
         carrier_key_id=key.key_id,
         preview=fingerprint.decode_preview(preview),
         frame=geometry.IDENTITY,
     )
-    outcome = reader.identify(cat(), reader.residuals([cat()])[0], None, lambda _: [source]).outcome
+    outcome = reader.identify(cat(), reader.residuals([cat()])[0], None, lambda _, __: [source]).outcome
     assert isinstance(outcome, MatchedTag)
     assert (outcome.tag_id, outcome.geometry.mode) == (WISHED, "compared")
 

@@ -7,22 +7,26 @@ right source has fewer rivals. That a wrong one is not believed does not depend 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.search import Recall
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import follow
 from ftforensics.flows.linking import LEADS
-from ftforensics.flows.recall import find_frame
+from ftforensics.flows.parts import cut_part
+from ftforensics.flows.recall import find_frame, find_panel
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import fingerprint, register
 from ftforensics.link.feature_index import FeatureIndex
 from ftforensics.link.features import Features, detect_features
+from ftforensics.link.homography import Reals
 
 _KEPT = 256
 
@@ -65,31 +69,53 @@ class Previews:
     def _make(self, tag_id: str) -> KeptSource:
         return as_kept(self._paths[tag_id])
 
-    def recall(self, picture: Pixels) -> Callable[[Sequence[Nominee]], Iterable[KnownSource]]:
-        """What ``TagReader.identify`` asks for: sources of nominated records that lie in the picture."""
+    def recall(self, picture: Pixels) -> Recall:
+        """What ``TagReader.identify`` asks for."""
         return partial(self._recall, picture)
 
     @cached_property
     def _index(self) -> FeatureIndex:
         return FeatureIndex([self._source(tag_id).descriptors for tag_id in self._tag_ids])
 
-    def _recall(self, picture: Pixels, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
+    def _recall(
+        self, picture: Pixels, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
+    ) -> Iterator[KnownSource]:
         features = detect_features(picture)
-        led = [self._tag_ids[at] for at in self._index.nearest(features, limit=LEADS)]
-        placed = set()
-        for tag_id in led:
-            matrix = self._source(tag_id).attempt(picture, features).matrix
-            if matrix is not None:
-                placed.add(tag_id)
-                yield self._placed(tag_id, follow(matrix))
+        placed = self._in_panels(picture, panels)
+        if nominees is not None:
+            suggested = (
+                self._placed(tag_id, follow(matrix), find_panel(attempt, panels))
+                for tag_id, attempt, matrix in self._suggested(picture, features)
+            )
+            placed = chain(suggested, placed, self._near(picture, features, nominees))
+        given: set[str] = set()
+        for source in placed:
+            if source.tag_id not in given:
+                given.add(source.tag_id)
+                yield source
+
+    def _suggested(self, picture: Pixels, features: Features) -> Iterator[tuple[str, register.Attempt, Reals]]:
+        for at in self._index.nearest(features, limit=LEADS):
+            attempt = self._source(self._tag_ids[at]).attempt(picture, features)
+            if attempt.matrix is not None:
+                yield self._tag_ids[at], attempt, attempt.matrix
+
+    def _in_panels(self, picture: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[KnownSource]:
+        for panel in panels:
+            part = cut_part(picture, panel)
+            if part.region is not None:
+                for tag_id, _, matrix in self._suggested(part.pixels, detect_features(part.pixels)):
+                    yield self._placed(tag_id, part.outward(follow(matrix)), panel)
+
+    def _near(self, picture: Pixels, features: Features, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
         for nominee in nominees:
-            if nominee.tag_id in placed or nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
+            if nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
             frame = find_frame(picture, source.preview, nominee.frame, partial(source.attempt, picture, features))
             if frame is not None:
-                yield self._placed(nominee.tag_id, frame)
+                yield self._placed(nominee.tag_id, frame, geometry.WHOLE)
 
-    def _placed(self, tag_id: str, frame: geometry.Affine) -> KnownSource:
+    def _placed(self, tag_id: str, frame: geometry.Affine, within: geometry.Rectangle) -> KnownSource:
         preview = self._source(tag_id).preview
-        return KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame)
+        return KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame, within=within)

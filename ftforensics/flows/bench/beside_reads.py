@@ -66,11 +66,11 @@ class BesideWorker:
     def __init__(self, setup: BesideSetup) -> None:
         self._setup, self._bench = setup, Bench(setup.setup)
         own, other = setup.issuer_book.open(self._bench.key), setup.other_book.open(self._bench.other_key)
-        reader = self._bench.reader
+        reader, pairs = self._bench.reader, self._bench.pairs
         self._readers = {
-            UNTAGGED: TagReader(reader, [own]),
-            OTHER_KEY: TagReader(reader, [other]),
-            UNREGISTERED: TagReader(reader, [own]),
+            UNTAGGED: TagReader(reader, [own], pairs=pairs),
+            OTHER_KEY: TagReader(reader, [other], pairs=pairs),
+            UNREGISTERED: TagReader(reader, [own], pairs=pairs),
         }
 
     def __call__(self, task: BenchPicture) -> list[BesideRead]:

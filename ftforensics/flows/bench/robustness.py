@@ -85,7 +85,7 @@ class RobustnessWorker:
     def __init__(self, setup: PairedSetup) -> None:
         self._bench = Bench(setup.setup)
         self._book: Book = setup.book.open(self._bench.key)
-        self._tag_reader = TagReader(self._bench.reader, [self._book])
+        self._tag_reader = TagReader(self._bench.reader, [self._book], pairs=self._bench.pairs)
         self._previews = Previews(self._bench.key.key_id, setup.photographs)
 
     def __call__(self, task: PairedTask) -> PictureReads:

@@ -71,7 +71,8 @@ class SearchWorker:
         self._bench = Bench(setup.setup)
         book = setup.book.open(self._bench.key)
         self._key_id = book.key.key_id
-        self._readers = {mode: TagReader(self._bench.reader, [book], budget=budget_of(mode)) for mode in MODES}
+        reader, pairs = self._bench.reader, self._bench.pairs
+        self._readers = {mode: TagReader(reader, [book], pairs=pairs, budget=budget_of(mode)) for mode in MODES}
 
     def __call__(self, task: PairedTask) -> list[ModeRead] | None:
         """All reads; None where ``ftf tag`` would have refused the picture."""

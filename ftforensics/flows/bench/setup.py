@@ -12,7 +12,7 @@ from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.engine.generators import OnnxGenerator, find_generators, load_generator_cards
 from ftforensics.engine.informed import InformedSettings
-from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader, OnnxSimulator
+from ftforensics.engine.onnx import OnnxEmbedder, OnnxPairReader, OnnxReader, OnnxSimulator, open_pair_reader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import ModelMissing
 from ftforensics.flows.bench.keys import draw_key, draw_tag_id
@@ -70,6 +70,11 @@ class Bench:
     def reader(self) -> OnnxReader:
         """The reader under test."""
         return OnnxReader(self.setup.model, threads=self.setup.threads)
+
+    @cached_property
+    def pairs(self) -> OnnxPairReader | None:
+        """What reads beside a source, if the model under test has that."""
+        return open_pair_reader(self.setup.model, threads=self.setup.threads)
 
     @cached_property
     def key(self) -> RingKey:

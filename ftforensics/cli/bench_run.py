@@ -140,7 +140,12 @@ class Run:
             machine=describe_machine(),
             tool_version=__version__,
             weights_sha256=self._card.reader_sha256,
-            settings={"model": self._card.model_id, "jobs": self.jobs, "psnr_db": shared.setup.psnr_db},
+            settings={
+                "model": self._card.model_id,
+                "jobs": self.jobs,
+                "psnr_db": shared.setup.psnr_db,
+                "pair_reader_sha256": self._card.pair_reader_sha256,
+            },
             notes=shared.notes,
         )
 

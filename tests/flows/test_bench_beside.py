@@ -50,3 +50,13 @@ def test_records_of_other_pictures_and_keys_are_not_given(previews: Previews, ph
         Nominee(tag_id=TAG, carrier_key_id="carrier:theirs", z=4.0, frame=geometry.IDENTITY),
     ):
         assert list(previews.recall(np.full((300, 400, 3), 128, np.uint8))([other], [])) == []
+
+
+def test_sources_of_panels_are_given_in_their_panels(previews: Previews, photographs: dict[str, np.ndarray]):
+    sheet = np.concatenate([photographs["astronaut"][:400, 100:500], photographs["coffee"][:400, :400]], axis=1)
+    panels = [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)]
+    for nominees in (None, []):
+        given = {source.tag_id: source for source in previews.recall(sheet)(nominees, panels)}
+        assert {tag_id: source.within for tag_id, source in given.items()} == dict(zip(given, panels, strict=True))
+        assert list(given) == [TAG, "00000000000000bb"]
+    assert list(previews.recall(sheet)(None, [])) == []

@@ -13,7 +13,7 @@ from ftforensics.attacks import regions
 from ftforensics.cli.opening import warn_about_unsearched_parts
 from ftforensics.cli.output import Output
 from ftforensics.flows import sources
-from ftforensics.flows.recall import find_frame
+from ftforensics.flows.recall import find_frame, find_panel
 from ftforensics.flows.sources import Sources
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import fit_within
@@ -110,3 +110,32 @@ def test_a_registry_is_searched_for_parts_unless_it_is_too_large(
 
 def unwanted_features() -> Features:
     raise AssertionError("features were detected although there is nothing to compare them with")
+
+
+LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
+
+
+def beside_another(photographs: Photographs) -> np.ndarray:
+    """A crop of the astronaut, whose frame reaches far to both sides, and another photograph to the right of it."""
+    part, _ = crop(photographs["astronaut"])
+    return np.concatenate(
+        [part, np.ascontiguousarray(photographs["chelsea"][: part.shape[0], : part.shape[1]])], axis=1
+    )
+
+
+def test_a_source_is_seen_in_the_panel_that_its_features_lie_in(photographs: Photographs) -> None:
+    attempt = attempt_of(photographs["astronaut"], beside_another(photographs))
+    assert attempt.matched is not None
+    assert attempt.matched[2] < 0.52
+    assert find_panel(attempt, [RIGHT, LEFT]) == LEFT
+    assert find_panel(attempt, []) == geometry.WHOLE
+
+
+def test_a_photograph_that_was_cut_into_panels_by_mistake_is_seen_whole(photographs: Photographs) -> None:
+    assert find_panel(attempt_of(photographs["astronaut"], photographs["astronaut"]), [LEFT, RIGHT]) == geometry.WHOLE
+
+
+def test_a_picture_that_fits_nowhere_is_in_no_panel(photographs: Photographs) -> None:
+    attempt = attempt_of(photographs["coffee"], photographs["chelsea"])
+    assert attempt.matched is None
+    assert find_panel(attempt, [LEFT, RIGHT]) == geometry.WHOLE

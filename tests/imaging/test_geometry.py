@@ -132,3 +132,21 @@ def test_a_frame_and_its_inverse_bring_a_smooth_picture_back() -> None:
     frame = geometry.about_centre(scale_x=0.9, scale_y=0.95, angle_deg=7.0, centre=(0.52, 0.49), mirrored=True)
     back = geometry.sample_frame(geometry.sample_frame(smooth, frame, (96, 96)), geometry.invert(frame), (96, 96))
     np.testing.assert_allclose(back[24:72, 24:72], smooth[24:72, 24:72], atol=0.01)
+
+
+spans = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda ends: (min(ends), max(ends)))
+
+
+@given(spans, spans, maps(), numbers, numbers)
+def test_a_frame_in_what_was_cut_out_shows_the_same_place(across, down, frame, x, y) -> None:
+    """Cut, then look through the frame as it lies there: the same pixels as in the whole picture."""
+    image = np.arange(40 * 60).reshape(40, 60)
+    rectangle = (across[0], down[0], across[1], down[1])
+    pixels, kept = geometry.cut(image, rectangle)
+    assert np.abs(np.subtract(kept, rectangle)).max() <= 0.5 / 40 + 1e-9
+    assert pixels.shape == (round((kept[3] - kept[1]) * 40), round((kept[2] - kept[0]) * 60))
+    if pixels.size:
+        assert pixels[0, 0] == image[round(kept[1] * 40), round(kept[0] * 60)]
+        inward = geometry.compose(geometry.invert(geometry.upright(kept)), frame)
+        there = geometry.compose(geometry.upright(kept), inward)
+        np.testing.assert_allclose(apply(there, x, y), apply(frame, x, y), atol=1e-6)

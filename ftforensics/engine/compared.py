@@ -53,10 +53,10 @@ class KnownSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Beside:
-    """A residual map (3, 64, 64) in the frame of a source, and how far each place counts for the message (64, 64)."""
+    """Two maps (3, 64, 64) in the frame of a source: of the picture alone, and what its message is read from."""
 
     residual: Floats
-    weight: Floats
+    message: Floats
 
 
 def stack_pair(as_it_is: Pixels, remainder: cancel.Remainder) -> Floats:
@@ -104,7 +104,5 @@ def read_beside(
         alone, left = read([as_it_is, plain])
     else:
         alone, left = read([as_it_is])[0], read_pair(stack_pair(as_it_is, remainder))
-    return Beside(
-        residual=np.asarray(np.float32(0.5) * (alone + left), dtype=np.float32),
-        weight=cv2.GaussianBlur(resize(remainder.kept, GRID, GRID), (0, 0), _SOFTENED_CELLS).astype(np.float32),
-    )
+    counts = cv2.GaussianBlur(resize(remainder.kept, GRID, GRID), (0, 0), _SOFTENED_CELLS)
+    return Beside(residual=alone, message=(np.float32(0.5) * (alone + left) * counts).astype(np.float32))

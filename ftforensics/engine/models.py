@@ -67,6 +67,12 @@ def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
         raise ModelMissing(
             f"the model card has a wrong type for {', '.join(wrong)}", subject=str(path), remedy="reinstall the model"
         )
+    if (data["pair_reader_file"] is None) != (data["pair_reader_sha256"] is None):
+        raise ModelMissing(
+            "the model card names a pair reader without its hash, or a hash without a pair reader",
+            subject=str(path),
+            remedy="reinstall the model",
+        )
     for field in _FILE_FIELDS:
         if data[field] is not None and not is_plain_name(data[field]):
             raise ModelMissing(

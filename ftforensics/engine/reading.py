@@ -119,7 +119,7 @@ class TagReader:
         """
         read = read_beside(picture, source, self._read, self.reader.card.input_px, self._read_pair)
         tried = Try(
-            residual=read.residual, weight=read.weight, frame=source.frame, within=source.within, mode="compared"
+            residual=read.residual, message=read.message, frame=source.frame, within=source.within, mode="compared"
         )
         return tried, self._matcher.match(tried)
 

@@ -41,9 +41,10 @@ COVERED_SHARE = 0.5
 Suggest = Callable[[], Sequence[geometry.Affine]]
 # Residual maps (B, 3, 64, 64) of the picture seen through frames.
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
-# Sources to read the picture beside, each record once: those whose content fits it, those of the nominated records
-# that lie in it, and those whose content fits a panel. Nominees are None where a tag was found already, and only what
-# lies in the panels is asked for.
+# Sources to read the picture beside, each record once: those whose content fits one of the panels, those whose content
+# fits the picture, and those of the nominated records that lie in it. Nominees are None where a tag was found already,
+# and only what lies in the panels is asked for. Panels are all of the picture's, whatever was found: where a source is
+# placed must not depend on what was read.
 Recall = Callable[[Sequence[Nominee] | None, Sequence[geometry.Rectangle]], Iterable[KnownSource]]
 # The picture read beside a source, and what matches.
 Compare = Callable[[KnownSource], tuple[Try, list[MatchedTag]]]
@@ -108,10 +109,9 @@ class PictureSearch:
             recall: Called only when all else fails, or for panels in which nothing was found.
         """
         hits = self._look(residual, suggest_frames)
-        panels = self._free_panels(hits)
-        if recall is None or not self._budget.compared_reads or (hits and not panels):
+        if recall is None or not self._budget.compared_reads or (hits and not self._free_panels(hits)):
             return hits
-        return self._read_beside(recall(None if hits else self.nominees(), panels), hits)
+        return self._read_beside(recall(None if hits else self.nominees(), self._leaves), hits)
 
     def _look(self, residual: Floats, suggest_frames: Suggest | None) -> list[Hit]:
         """Tags that the picture shows by itself."""
@@ -170,10 +170,14 @@ class PictureSearch:
         return hits
 
     def _free_panels(self, hits: Sequence[Hit]) -> list[geometry.Rectangle]:
-        """Panels in which nothing was found; larger ones, that others were cut from, are not among them."""
+        """Panels in which nothing was found."""
+        return [panel for panel in self._leaves if not any(overlap(panel, hit.tried.region) for hit in hits)]
+
+    @cached_property
+    def _leaves(self) -> list[geometry.Rectangle]:
+        """Panels from which no others were cut."""
         regions = [geometry.bounds(frame) for frame in self._panels]
-        leaves = [region for at, region in enumerate(regions) if not any(_holds(region, one) for one in regions[:at])]
-        return [region for region in leaves if not any(overlap(region, hit.tried.region) for hit in hits)]
+        return [region for at, region in enumerate(regions) if not any(_holds(region, one) for one in regions[:at])]
 
     @cached_property
     def _panels(self) -> list[geometry.Affine]:

@@ -44,8 +44,9 @@ class Try:
     """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched.
 
     ``within`` is the part of the picture that it was looked for in, beyond which its frame may reach but shows nothing.
-    ``weight`` (64, 64) says how far each place counts for the message, None that all do alike. ``soft`` keeps its soft
-    bits by carrier key, since a hypothesis that does not match is decoded blind later.
+    ``message`` (3, 64, 64) is what the message is read from, None for the residual: a map made with a source at hand
+    reads better, but is no evidence of where a tag is left, for content had a part in it. ``soft`` keeps soft bits by
+    carrier key, since a hypothesis that does not match is decoded blind later.
     """
 
     residual: Floats
@@ -55,14 +56,13 @@ class Try:
     peak: float | None = None
     best_z: float | None = None
     nominee: Nominee | None = None
-    weight: Floats | None = None
+    message: Floats | None = None
     soft: dict[str, Floats] = field(default_factory=dict)
 
     def soft_bits(self, book: Book) -> Floats:
-        """As ``soft_bits`` of the residual, weighted, projected once a key."""
+        """As ``soft_bits`` of what the message is read from, projected once a key."""
         if book.key.key_id not in self.soft:
-            counted = self.residual if self.weight is None else self.residual * self.weight
-            self.soft[book.key.key_id] = soft_bits(counted, book)
+            self.soft[book.key.key_id] = soft_bits(self.residual if self.message is None else self.message, book)
         return self.soft[book.key.key_id]
 
     @property

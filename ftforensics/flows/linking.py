@@ -29,7 +29,7 @@ from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import follow, turn_upright
 from ftforensics.flows.parts import Part, cut_part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
-from ftforensics.flows.recall import find_frame, find_panel
+from ftforensics.flows.recall import each_once, find_frame, find_panel, see_within
 from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -39,6 +39,8 @@ from ftforensics.link.features import Features, detect_features
 from ftforensics.link.replaced import find_replaced
 
 LEADS = 4
+# A panel is one picture, and there may be nine.
+PANEL_LEADS = 2
 RIVAL_BITS = 10
 RIVALS_KEPT = 256
 
@@ -85,8 +87,8 @@ class _Mapped:
     overlay: Picture
 
 
-# A record, the frame of its source in a picture, and the part of the picture that shows it.
-_Placed = tuple[RegisteredRecord, geometry.Affine, geometry.Rectangle]
+# A record, its preview, the frame of its source in a picture, and the part of the picture that shows it.
+_Placed = tuple[RegisteredRecord, Pixels, geometry.Affine, geometry.Rectangle]
 _RowCheck = tuple[RegisteredRecord, SignatureCheck, SourceRef | None]
 
 
@@ -109,10 +111,10 @@ class Linker:
         self._source_survival = lru_cache(maxsize=RIVALS_KEPT)(self._measure_source)
         self._sync = build_sync_carrier(tag_reader.reader.card.model_id)
 
-    def look(self, pixels: Pixels, features: LazyFeatures) -> list[Candidate]:
+    def look(self, pixels: Pixels, features: LazyFeatures, *, limit: int = LEADS) -> list[Candidate]:
         """Records whose content fits the picture as a whole, or as a part of theirs; confirmed and best ones first."""
-        near = {row.record.payload: row for row in self._sources.near(pixels, limit=LEADS)}
-        near |= {row.record.payload: row for row in self._sources.near_parts(features.get, limit=LEADS)}
+        near = {row.record.payload: row for row in self._sources.near(pixels, limit=limit)}
+        near |= {row.record.payload: row for row in self._sources.near_parts(features.get, limit=limit)}
         found = []
         for row in near.values():
             attempt = _attempt(pixels, row, features)
@@ -174,49 +176,61 @@ class Linker:
     ) -> Iterator[KnownSource]:
         """Sources to read a picture beside, see ``engine.search.Recall``.
 
-        Those that its content suggests, those that the content of a panel suggests, and those that its tag came near.
+        Those that the content of a panel suggests, those that its own content suggests, and those that its tag came
+        near. Panels come first, found tags or not: where a source is placed never depends on what was read.
 
         Only of records that are what was signed: the bound on chance needs a preview that the tag id follows from. Each
         record is given once, in one frame, for its hypotheses are counted so. What tells records apart is what was
         signed, not the tag id, which a forged row may claim as well: it must not silence the record that it copies.
         """
-        placed: Iterable[_Placed] = self._placed_in_panels(pixels, panels)
+        placed: Iterable[_Placed] = self._in_panels(pixels, panels)
         if nominees is not None:
-            suggested = ((one.row, one.frame, find_panel(one.attempt, panels)) for one in candidates)
-            known = {one.row.record.payload for one in candidates}
-            placed = chain(suggested, placed, self._place(pixels, features, nominees, known))
-        given: set[bytes] = set()
-        for row, frame, within in placed:
-            preview = _preview_of(row)
-            is_new = row.record.payload not in given
-            if is_new and preview is not None and self._checks.of(row)[0].status != "signature_invalid":
-                given.add(row.record.payload)
-                yield KnownSource(
-                    tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame, within=within
-                )
+            suggested = self._in_the_whole(pixels, candidates, panels)
+            placed = chain(placed, suggested, self._near(pixels, features, nominees, panels))
+        signed = (one for one in placed if self._checks.of(one[0])[0].status != "signature_invalid")
+        for row, preview, frame, within in each_once(signed, lambda one: one[0].record.payload):
+            yield KnownSource(
+                tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame, within=within
+            )
 
-    def _place(
-        self, pixels: Pixels, features: LazyFeatures, nominees: Sequence[Nominee], known: set[bytes]
-    ) -> Iterator[_Placed]:
-        """Nominated records but those whose payload is known already, and where their sources lie."""
-        for nominee in nominees:
-            for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
-                if row.record.payload in known:
-                    continue
-                preview = _preview_of(row)
-                if preview is None:
-                    continue
-                frame = find_frame(pixels, preview, nominee.frame, partial(_attempt, pixels, row, features))
-                if frame is not None:
-                    yield row, frame, geometry.WHOLE
-
-    def _placed_in_panels(self, pixels: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[_Placed]:
+    def _in_panels(self, pixels: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[_Placed]:
         """Records whose content fits a panel, and where their sources lie in the picture."""
         for panel in panels:
             part = cut_part(pixels, panel)
-            if part.region is not None:
-                for one in self.look(part.pixels, LazyFeatures(part.pixels)):
-                    yield one.row, part.outward(one.frame), panel
+            if part.region is None:
+                continue
+            for one in self.look(part.pixels, LazyFeatures(part.pixels), limit=PANEL_LEADS):
+                preview, frame = _preview_of(one.row), part.outward(one.frame)
+                if preview is not None:
+                    yield one.row, preview, frame, see_within(pixels, preview, frame, panel)
+
+    def _in_the_whole(
+        self, pixels: Pixels, candidates: Sequence[Candidate], panels: Sequence[geometry.Rectangle]
+    ) -> Iterator[_Placed]:
+        """Candidates, and where their sources lie."""
+        for one in candidates:
+            preview = _preview_of(one.row)
+            if preview is not None:
+                panel = find_panel(one.attempt, panels)
+                yield one.row, preview, one.frame, see_within(pixels, preview, one.frame, panel)
+
+    def _near(
+        self,
+        pixels: Pixels,
+        features: LazyFeatures,
+        nominees: Sequence[Nominee],
+        panels: Sequence[geometry.Rectangle],
+    ) -> Iterator[_Placed]:
+        """Nominated records, and where their sources lie."""
+        for nominee in nominees:
+            for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
+                preview = _preview_of(row)
+                if preview is None:
+                    continue
+                attempt = partial(_attempt, pixels, row, features)
+                found = find_frame(pixels, preview, nominee.frame, attempt, panels)
+                if found is not None:
+                    yield row, preview, *found
 
     def check(self, lead: Lead) -> None:
         """Have a lead's record checked before it is asked for; the result is remembered."""

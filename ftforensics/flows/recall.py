@@ -8,7 +8,9 @@ a hypothesis more. A fit that is not enough to confirm a registration, half of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from ftforensics.flows.frames import follow
 from ftforensics.imaging import geometry
@@ -22,11 +24,19 @@ LIKE_SHARE = 0.12
 _LOOK_PX = 96
 # Of the rectangle around the features that agree.
 _IN_PANEL = 0.95
+# Of the overlap: textured, and another content.
+_OTHER = 0.1
+
+Item = TypeVar("Item")
 
 
 def find_frame(
-    picture: Pixels, preview: Pixels, seen_in: geometry.Affine, attempt: Callable[[], Attempt]
-) -> geometry.Affine | None:
+    picture: Pixels,
+    preview: Pixels,
+    seen_in: geometry.Affine,
+    attempt: Callable[[], Attempt],
+    panels: Sequence[geometry.Rectangle] = (),
+) -> tuple[geometry.Affine, geometry.Rectangle] | None:
     """The frame of a source in a picture: where its features fit, or else the picture as it lies.
 
     Args:
@@ -34,26 +44,57 @@ def find_frame(
         preview: uint8 (h, w, 3) of the source.
         seen_in: The frame in which the tag was seen.
         attempt: Tries to register the picture to the source.
+        panels: Of the picture.
 
     Returns:
-        Tagged frame to picture; None where the two do not look alike.
+        Tagged frame to picture, and the part of the picture that shows it; None where the two do not look alike.
     """
     if not _look_alike(picture, preview, seen_in):
         return None
-    matrix = attempt().matrix
-    if matrix is not None:
-        return follow(matrix)
-    return geometry.IDENTITY if _look_alike(picture, preview, geometry.IDENTITY) else None
+    tried = attempt()
+    if tried.matrix is not None:
+        frame = follow(tried.matrix)
+        return frame, see_within(picture, preview, frame, find_panel(tried, panels))
+    return (geometry.IDENTITY, geometry.WHOLE) if _look_alike(picture, preview, geometry.IDENTITY) else None
 
 
-def find_panel(attempt: Attempt, panels: Sequence[geometry.Rectangle]) -> geometry.Rectangle:
-    """The panel that shows what agrees with a source, whose frame may reach into others; else the whole picture."""
+def find_panel(attempt: Attempt, panels: Sequence[geometry.Rectangle]) -> geometry.Rectangle | None:
+    """The panel in which the features lie that agree with a source, whose frame may reach into others."""
     matched = attempt.matched
-    if matched is not None:
-        for panel in panels:
-            if geometry.covered_share(matched, panel) > _IN_PANEL:
-                return panel
-    return geometry.WHOLE
+    if matched is None:
+        return None
+    return next((panel for panel in panels if geometry.covered_share(matched, panel) > _IN_PANEL), None)
+
+
+def see_within(
+    picture: Pixels, preview: Pixels, frame: geometry.Affine, panel: geometry.Rectangle | None
+) -> geometry.Rectangle:
+    """The part of a picture in which a source is seen that was placed in a panel: the panel, or the whole picture.
+
+    One photograph in seven is cut into panels by mistake, along a shaded sky for instance. So the whole picture counts
+    where hardly anything beyond the panel has another content than the source.
+    """
+    if panel is None:
+        return geometry.WHOLE
+    aligned = align(picture, preview, geometry.homogeneous(frame), long_side_px=_LOOK_PX)
+    beyond = aligned.seen.copy()
+    height, width = beyond.shape
+    left, top, right, bottom = panel
+    beyond[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = False
+    found = measure_agreement(replace(aligned, seen=beyond))
+    other = (
+        (found.textured_fraction - found.agreeing_fraction) * float(beyond.sum()) / max(1.0, float(aligned.seen.sum()))
+    )
+    return panel if other > _OTHER else geometry.WHOLE
+
+
+def each_once(items: Iterable[Item], key: Callable[[Item], Hashable]) -> Iterator[Item]:
+    """The first of all items with one key. A record has one frame in a picture, for its hypotheses are counted so."""
+    given: set[Hashable] = set()
+    for item in items:
+        if key(item) not in given:
+            given.add(key(item))
+            yield item
 
 
 def _look_alike(picture: Pixels, preview: Pixels, frame: geometry.Affine) -> bool:

@@ -134,6 +134,7 @@ def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[st
     # First, so that a folder without one leaves the reader and its card as they were.
     simulator_hash = _simulator_graph(simulator, out / "simulator.onnx")
     hashes, parameters, model_id = _reader_graphs(checkpoint, out)
+    (out / PAIR_READER_FILE).unlink(missing_ok=True)  # it belongs to the tags of the reader that was here
     card = {
         "model_id": model_id,
         "format_version": FORMAT_VERSION,

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ftforensics.codec.carriers import build_tag_planes
+from ftforensics.codec.channel import encode
 from ftforensics.domain.tag import LINK_E_LIMIT, MatchedTag, TagAbsence
 from ftforensics.engine.compared import KnownSource, read_beside
 from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
@@ -160,7 +162,7 @@ def test_more_pictures_in_a_case_ask_more_of_a_read_beside_a_source_too(
     assert isinstance(read(many, picture, sources).outcome, TagAbsence)
 
 
-def test_the_map_is_the_mean_of_both_views(photographs: Photographs) -> None:
+def test_the_message_is_read_from_the_mean_of_both_views(photographs: Photographs) -> None:
     views: list[Pixels] = []
 
     def reads(pictures: Sequence[Pixels]) -> np.ndarray:
@@ -171,15 +173,15 @@ def test_the_map_is_the_mean_of_both_views(photographs: Photographs) -> None:
     source = source_of(picture, geometry.IDENTITY)
     for preview in (source.preview, (source.preview // 2).astype(np.uint8)):
         beside = read_beside(picture, replace(source, preview=preview), reads, 128)
-        assert np.all(beside.residual == 2.0)
+        assert np.all(beside.residual == 1.0), "where the tag is left follows from the picture alone"
         as_it_is, plain = views
         assert as_it_is.shape == plain.shape == (128, 128, 3)
         assert as_it_is.std() > 30.0
         # The picture less its source is plain grey, however dark the source is kept.
         assert abs(float(plain.mean()) - 127.5) < 1.0
         assert plain.std() < 3.0
-        assert beside.weight.shape == (64, 64)
-        assert beside.weight.min() > 0.9
+        assert beside.message.shape == (3, 64, 64)
+        assert 1.8 < beside.message.min() <= beside.message.max() < 2.01
 
 
 def test_what_was_replaced_does_not_count(photographs: Photographs) -> None:
@@ -188,8 +190,8 @@ def test_what_was_replaced_does_not_count(photographs: Photographs) -> None:
     picture[:, :256] = photographs["coffee"][:400, 100:356][:, :, :].repeat(2, axis=0)[: picture.shape[0]]
     source = source_of(photographs["astronaut"], geometry.IDENTITY)
     beside = read_beside(picture, source, lambda views: np.ones((len(views), 3, 64, 64), np.float32), 128)
-    assert beside.weight[:, 36:].mean() > 0.95
-    assert beside.weight[:, :28].mean() < 0.4
+    assert beside.message[:, :, 36:].mean() > 0.95
+    assert beside.message[:, :, :28].mean() < 0.4
 
 
 def test_a_pair_reader_that_computes_nonsense_stops_the_run(
@@ -217,6 +219,9 @@ def test_nothing_beyond_its_panel_is_seen_of_a_source(content: TagReader, photog
     alone = content.compare(part, source_of(photographs["chelsea"], frame))[0]
     there, matches = content.compare(picture, placed)
     assert np.abs(there.residual - alone.residual).max() < 0.02
+    assert there.message is not None
+    assert alone.message is not None
+    assert np.abs(there.message - alone.message).max() < 0.02
     assert matches[0].tag_id == OURS
     assert there.region == panel == placed.region
 
@@ -236,8 +241,7 @@ def test_panels_in_which_nothing_was_found_are_read_beside_their_sources(
 
     def recall(nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]) -> Sequence[KnownSource]:
         asked.append(nominees)
-        (free,) = panels
-        assert np.allclose(free, panel, atol=0.01)
+        (free,) = (one for one in panels if np.allclose(one, panel, atol=0.01))
         found = geometry.compose(geometry.upright(free), frame)
         return [replace(source_of(photographs["chelsea"], found), within=free)]
 
@@ -249,3 +253,23 @@ def test_panels_in_which_nothing_was_found_are_read_beside_their_sources(
     assert readings.keys() == {OURS, OTHER}
     assert readings[OURS].outcome.geometry.mode == "compared"  # type: ignore[union-attr]
     assert np.allclose(readings[OURS].region, panel, atol=0.01)
+
+
+def test_where_a_tag_is_left_is_read_from_the_picture_alone(
+    content: TagReader, ring_key: RingKey, photographs: Photographs, tag: Tag
+) -> None:
+    """A tag that was laid over the picture after a region had been replaced is there too, whatever the source shows."""
+    source, fake = photographs["coffee"], photographs["coffee"].copy()
+    fake[100:300, 200:400] = photographs["chelsea"][50:250, 100:300]
+    tried, _ = content.compare(tag(fake, OURS), source_of(source, geometry.IDENTITY))
+    expected = build_tag_planes(encode(OURS, ring_key.channel), ring_key.carriers, content.sync)
+    inside = (slice(None), slice(20, 44), slice(25, 39))
+
+    def likeness(residual: np.ndarray) -> float:
+        one, other = residual[inside].ravel(), expected[inside].ravel()
+        return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+    assert likeness(tried.residual) > 0.35
+    assert np.array_equal(tried.residual, content.residuals([tag(fake, OURS)])[0])
+    assert tried.message is not None
+    assert np.abs(tried.message[inside]).mean() < 0.7 * np.abs(tried.residual[inside]).mean()

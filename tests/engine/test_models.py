@@ -176,3 +176,9 @@ def test_the_shipped_model_is_whole(model_folder: Path) -> None:
         files.append((card.pair_reader_file, card.pair_reader_sha256))
     for name, sha256 in files:
         assert load_graph(model_folder, name, sha256)
+
+
+@pytest.mark.parametrize("given", [{"pair_reader_file": "reader.onnx"}, {"pair_reader_sha256": "0" * 64}])
+def test_half_a_pair_reader_is_none(given: dict[str, str], tmp_path: Path, card: dict[str, Any]) -> None:
+    with pytest.raises(ModelMissing, match="without its hash, or a hash without"):
+        load_card(write(tmp_path, card | given))

@@ -53,7 +53,7 @@ def test_records_of_other_pictures_and_keys_are_not_given(previews: Previews, ph
 
 
 def test_sources_of_panels_are_given_in_their_panels(previews: Previews, photographs: dict[str, np.ndarray]):
-    sheet = np.concatenate([photographs["astronaut"][:400, 100:500], photographs["coffee"][:400, :400]], axis=1)
+    sheet = np.concatenate([photographs["astronaut"][60:310, 120:370], photographs["coffee"][100:350, 200:450]], axis=1)
     panels = [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)]
     for nominees in (None, []):
         given = {source.tag_id: source for source in previews.recall(sheet)(nominees, panels)}

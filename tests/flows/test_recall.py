@@ -13,7 +13,8 @@ from ftforensics.attacks import regions
 from ftforensics.cli.opening import warn_about_unsearched_parts
 from ftforensics.cli.output import Output
 from ftforensics.flows import sources
-from ftforensics.flows.recall import find_frame, find_panel
+from ftforensics.flows.frames import follow
+from ftforensics.flows.recall import find_frame, find_panel, see_within
 from ftforensics.flows.sources import Sources
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import fit_within
@@ -46,9 +47,10 @@ def test_a_source_that_looks_alike_is_placed_by_its_features(photographs: Photog
     # Where the tag was seen is a little off, as found frames are.
     seen = true + np.array([[0.02, 0.0, -0.01], [0.0, -0.02, 0.01]])
     preview = fit_within(photographs["astronaut"], 512)
-    frame = find_frame(picture, preview, seen, partial(attempt_of, photographs["astronaut"], picture))
-    assert frame is not None
-    assert np.abs(frame - true).max() < 0.01
+    found = find_frame(picture, preview, seen, partial(attempt_of, photographs["astronaut"], picture))
+    assert found is not None
+    assert found[1] == geometry.WHOLE
+    assert np.abs(found[0] - true).max() < 0.01
 
 
 @pytest.mark.parametrize("other", ["chelsea", "coffee", "rocket"])
@@ -70,9 +72,9 @@ def test_what_shows_too_few_features_is_taken_as_it_lies(photographs: Photograph
         registration=None, reason="few_suspect_features", suspect_features=3, source_features=300
     )
     picture, preview = photographs["coffee"], fit_within(photographs["coffee"], 512)
-    frame = find_frame(picture, preview, geometry.IDENTITY, lambda: nothing)
-    assert frame is not None
-    assert np.array_equal(frame, geometry.IDENTITY)
+    found = find_frame(picture, preview, geometry.IDENTITY, lambda: nothing)
+    assert found is not None
+    assert np.array_equal(found[0], geometry.IDENTITY)
     # A crop does not lie so.
     small, true = crop(picture)
     assert find_frame(small, preview, true, lambda: nothing) is None
@@ -86,9 +88,9 @@ def test_a_fit_that_does_not_confirm_places_all_the_same(photographs: Photograph
     attempt = attempt_of(picture, fake)
     assert attempt.registration is None
     assert attempt.reason == "not_confirmed"
-    frame = find_frame(fake, fit_within(picture, 512), geometry.IDENTITY, lambda: attempt)
-    assert frame is not None
-    assert np.abs(frame - geometry.IDENTITY).max() < 0.01
+    found = find_frame(fake, fit_within(picture, 512), geometry.IDENTITY, lambda: attempt)
+    assert found is not None
+    assert np.abs(found[0] - geometry.IDENTITY).max() < 0.01
 
 
 def test_a_registry_is_searched_for_parts_unless_it_is_too_large(
@@ -118,24 +120,47 @@ LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
 def beside_another(photographs: Photographs) -> np.ndarray:
     """A crop of the astronaut, whose frame reaches far to both sides, and another photograph to the right of it."""
     part, _ = crop(photographs["astronaut"])
-    return np.concatenate(
-        [part, np.ascontiguousarray(photographs["chelsea"][: part.shape[0], : part.shape[1]])], axis=1
-    )
+    other = np.ascontiguousarray(photographs["chelsea"][: part.shape[0], : part.shape[1]])
+    return np.concatenate([part, other], axis=1)
+
+
+def seen_within(source: np.ndarray, picture: np.ndarray, panels: list[geometry.Rectangle]) -> geometry.Rectangle:
+    attempt = attempt_of(source, picture)
+    assert attempt.matrix is not None
+    return see_within(picture, fit_within(source, 512), follow(attempt.matrix), find_panel(attempt, panels))
 
 
 def test_a_source_is_seen_in_the_panel_that_its_features_lie_in(photographs: Photographs) -> None:
-    attempt = attempt_of(photographs["astronaut"], beside_another(photographs))
-    assert attempt.matched is not None
-    assert attempt.matched[2] < 0.52
-    assert find_panel(attempt, [RIGHT, LEFT]) == LEFT
-    assert find_panel(attempt, []) == geometry.WHOLE
+    sheet = beside_another(photographs)
+    assert seen_within(photographs["astronaut"], sheet, [RIGHT, LEFT]) == LEFT
+    assert seen_within(photographs["astronaut"], sheet, []) == geometry.WHOLE
 
 
-def test_a_photograph_that_was_cut_into_panels_by_mistake_is_seen_whole(photographs: Photographs) -> None:
-    assert find_panel(attempt_of(photographs["astronaut"], photographs["astronaut"]), [LEFT, RIGHT]) == geometry.WHOLE
+def test_a_nominated_source_is_seen_in_its_panel_too(photographs: Photographs) -> None:
+    sheet, source = beside_another(photographs), photographs["astronaut"]
+    attempt = attempt_of(source, sheet)
+    assert attempt.matrix is not None
+    found = find_frame(sheet, fit_within(source, 512), follow(attempt.matrix), lambda: attempt, [LEFT, RIGHT])
+    assert found is not None
+    assert found[1] == LEFT
+
+
+@pytest.mark.parametrize("part", ["all of it", "most of it"])
+def test_a_photograph_that_was_cut_into_panels_by_mistake_is_seen_whole(part: str, photographs: Photographs) -> None:
+    """A sky without a feature above a picture: all features lie below, where a cut may go."""
+    below = photographs["chelsea"]
+    shade = np.linspace(190, 215, 150)[:, None, None] + np.random.default_rng(1).normal(
+        0, 1.0, (150, below.shape[1], 3)
+    )
+    source = np.concatenate([np.clip(shade, 0, 255).astype(np.uint8), below])
+    picture = source if part == "all of it" else np.ascontiguousarray(source[40:-60, 50:-70])
+    horizon = (150 if part == "all of it" else 110) / picture.shape[0]
+    panels = [(0.0, horizon, 1.0, 1.0), (0.0, 0.0, 1.0, horizon)]
+    assert find_panel(attempt_of(source, picture), panels) == panels[0]
+    assert seen_within(source, picture, panels) == geometry.WHOLE
 
 
 def test_a_picture_that_fits_nowhere_is_in_no_panel(photographs: Photographs) -> None:
     attempt = attempt_of(photographs["coffee"], photographs["chelsea"])
     assert attempt.matched is None
-    assert find_panel(attempt, [LEFT, RIGHT]) == geometry.WHOLE
+    assert find_panel(attempt, [LEFT, RIGHT]) is None

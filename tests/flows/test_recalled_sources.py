@@ -88,3 +88,24 @@ def test_a_forged_row_does_not_silence_the_record_whose_tag_id_it_claims(
     forged = forge(real)
     (frame,) = recalled(photographs["astronaut"], [forged, real], [candidate(forged)])
     assert np.abs(frame - geometry.IDENTITY).max() < 0.01
+
+
+def test_a_record_is_given_once_whatever_suggests_it(real: RegisteredRecord, photographs: dict[str, np.ndarray]):
+    """By two panels, by the whole picture and by its tag: it has one frame, which does not hang on what was read."""
+    half = photographs["astronaut"][:, :256]
+    sheet = np.concatenate([half, np.full((512, 40, 3), 255, np.uint8), half], axis=1)
+    panels = [(0.0, 0.0, 256 / 552, 1.0), (296 / 552, 0.0, 1.0, 1.0)]
+    linker = linker_of(real)
+    near = SimpleNamespace(near=lambda *_, **__: [real], near_parts=lambda *_, **__: [], find=lambda *_: [real])
+    linker._sources = cast(Any, near)
+    nominee = Nominee(tag_id=TAG, carrier_key_id=KEY, z=4.0, frame=geometry.IDENTITY)
+    given = {}
+    for name, nominees in (("searched", [nominee]), ("found already", None)):
+        sources = list(linker.recall(sheet, LazyFeatures(sheet), [candidate(real)], nominees, panels))
+        assert len(sources) == 1, name
+        given[name] = sources[0]
+    assert given["searched"].within == given["found already"].within == panels[0]
+    assert np.array_equal(given["searched"].frame, given["found already"].frame)
+    # As the left half of the photograph lies in the left panel.
+    corner = given["searched"].frame @ np.array([0.5, 1.0, 1.0])
+    assert np.abs(corner - [256 / 552, 1.0]).max() < 0.02

@@ -18,15 +18,14 @@ from ftforensics.engine.search import Recall
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import follow
-from ftforensics.flows.linking import LEADS
+from ftforensics.flows.linking import LEADS, PANEL_LEADS, LazyFeatures
 from ftforensics.flows.parts import cut_part
-from ftforensics.flows.recall import find_frame, find_panel
+from ftforensics.flows.recall import each_once, find_frame, find_panel, see_within
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import fingerprint, register
 from ftforensics.link.feature_index import FeatureIndex
-from ftforensics.link.features import Features, detect_features
-from ftforensics.link.homography import Reals
+from ftforensics.link.features import Features
 
 _KEPT = 256
 
@@ -80,41 +79,57 @@ class Previews:
     def _recall(
         self, picture: Pixels, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
     ) -> Iterator[KnownSource]:
-        features = detect_features(picture)
         placed = self._in_panels(picture, panels)
         if nominees is not None:
-            suggested = (
-                self._placed(tag_id, follow(matrix), find_panel(attempt, panels))
-                for tag_id, attempt, matrix in self._suggested(picture, features)
-            )
-            placed = chain(suggested, placed, self._near(picture, features, nominees))
-        given: set[str] = set()
-        for source in placed:
-            if source.tag_id not in given:
-                given.add(source.tag_id)
-                yield source
+            features = LazyFeatures(picture)
+            suggested = self._in_the_whole(picture, features, panels)
+            placed = chain(placed, suggested, self._near(picture, features, nominees, panels))
+        return each_once(placed, lambda source: source.tag_id)
 
-    def _suggested(self, picture: Pixels, features: Features) -> Iterator[tuple[str, register.Attempt, Reals]]:
-        for at in self._index.nearest(features, limit=LEADS):
-            attempt = self._source(self._tag_ids[at]).attempt(picture, features)
+    def _suggested(
+        self, picture: Pixels, features: LazyFeatures, limit: int
+    ) -> Iterator[tuple[str, register.Attempt, geometry.Affine]]:
+        for at in self._index.nearest(features.get(), limit=limit):
+            attempt = self._source(self._tag_ids[at]).attempt(picture, features.get())
             if attempt.matrix is not None:
-                yield self._tag_ids[at], attempt, attempt.matrix
+                yield self._tag_ids[at], attempt, follow(attempt.matrix)
 
     def _in_panels(self, picture: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[KnownSource]:
         for panel in panels:
             part = cut_part(picture, panel)
             if part.region is not None:
-                for tag_id, _, matrix in self._suggested(part.pixels, detect_features(part.pixels)):
-                    yield self._placed(tag_id, part.outward(follow(matrix)), panel)
+                features = LazyFeatures(part.pixels)
+                for tag_id, _, inner in self._suggested(part.pixels, features, PANEL_LEADS):
+                    frame = part.outward(inner)
+                    yield self._placed(tag_id, frame, self._see_within(picture, tag_id, frame, panel))
 
-    def _near(self, picture: Pixels, features: Features, nominees: Sequence[Nominee]) -> Iterator[KnownSource]:
+    def _in_the_whole(
+        self, picture: Pixels, features: LazyFeatures, panels: Sequence[geometry.Rectangle]
+    ) -> Iterator[KnownSource]:
+        for tag_id, attempt, frame in self._suggested(picture, features, LEADS):
+            within = self._see_within(picture, tag_id, frame, find_panel(attempt, panels))
+            yield self._placed(tag_id, frame, within)
+
+    def _near(
+        self,
+        picture: Pixels,
+        features: LazyFeatures,
+        nominees: Sequence[Nominee],
+        panels: Sequence[geometry.Rectangle],
+    ) -> Iterator[KnownSource]:
         for nominee in nominees:
             if nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
                 continue
             source = self._source(nominee.tag_id)
-            frame = find_frame(picture, source.preview, nominee.frame, partial(source.attempt, picture, features))
-            if frame is not None:
-                yield self._placed(nominee.tag_id, frame, geometry.WHOLE)
+            attempt = partial(source.attempt, picture, features.get())
+            found = find_frame(picture, source.preview, nominee.frame, attempt, panels)
+            if found is not None:
+                yield self._placed(nominee.tag_id, *found)
+
+    def _see_within(
+        self, picture: Pixels, tag_id: str, frame: geometry.Affine, panel: geometry.Rectangle | None
+    ) -> geometry.Rectangle:
+        return see_within(picture, self._source(tag_id).preview, frame, panel)
 
     def _placed(self, tag_id: str, frame: geometry.Affine, within: geometry.Rectangle) -> KnownSource:
         preview = self._source(tag_id).preview

@@ -108,7 +108,7 @@ def test_a_run_in_slices_of_time_is_the_same_run(tmp_path: Path, train_reader: T
 
 def test_a_checkpoint_of_another_size_is_refused(tmp_path: Path, train_reader: Trainer) -> None:
     train_reader(tmp_path / "reader.pt", [], stop_after_s=0.0)
-    with pytest.raises(UsageError, match="another size than gpu"):
+    with pytest.raises(UsageError, match="another kind or size than gpu"):
         train_reader(tmp_path / "reader.pt", [], size="gpu")
 
 

@@ -134,7 +134,9 @@ def _as_is(frames: Sequence[geometry.Affine]) -> Sequence[geometry.Affine]:
     return frames
 
 
-def _these(sources: Sequence[KnownSource], _: Sequence[Nominee]) -> Sequence[KnownSource]:
+def _these(
+    sources: Sequence[KnownSource], _: Sequence[Nominee] | None, __: Sequence[geometry.Rectangle]
+) -> Sequence[KnownSource]:
     return sources
 
 

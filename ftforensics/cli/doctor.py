@@ -162,16 +162,11 @@ def _check_model(folder: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": folder.name, "folder": str(folder), "holds": False, "reason": None}
     try:
         card = load_card(folder)
-        files = [(card.reader_file, card.reader_sha256), (card.gradient_file, card.gradient_sha256)]
-        if card.simulator_file is not None and card.simulator_sha256 is not None:
-            files.append((card.simulator_file, card.simulator_sha256))
-        if card.pair_reader_file is not None and card.pair_reader_sha256 is not None:
-            files.append((card.pair_reader_file, card.pair_reader_sha256))
-        for file, sha256 in files:
+        for file, sha256 in card.graphs:
             load_graph(folder, file, sha256)
     except FtfError as exc:
         return facts | {"reason": exc.sentence}
-    return facts | {"holds": True, "reader_sha256": card.reader_sha256, "files": dict(files)}
+    return facts | {"holds": True, "reader_sha256": card.reader_sha256, "files": dict(card.graphs)}
 
 
 def _check_plans(settings: Settings, engines: Path) -> Iterator[dict[str, Any]]:

@@ -32,6 +32,17 @@ class ModelCard:
     pair_reader_file: str | None = None
     pair_reader_sha256: str | None = None
 
+    @property
+    def graphs(self) -> tuple[tuple[str, str], ...]:
+        """File name and SHA-256 of every graph that the model has."""
+        named = (
+            (self.reader_file, self.reader_sha256),
+            (self.gradient_file, self.gradient_sha256),
+            (self.simulator_file, self.simulator_sha256),
+            (self.pair_reader_file, self.pair_reader_sha256),
+        )
+        return tuple((file, sha256) for file, sha256 in named if file is not None and sha256 is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorCard:

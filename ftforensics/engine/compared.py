@@ -59,6 +59,15 @@ class Beside:
     message: Floats
 
 
+def line_up(picture: Pixels, preview: Pixels, frame: geometry.Affine, side_px: int) -> tuple[Pixels, cancel.Remainder]:
+    """A picture in the frame of its source, uint8 (side_px, side_px, 3), and what is left of it without that source."""
+    large = (cancel.VIEW_PX, cancel.VIEW_PX)
+    suspect = np.asarray(geometry.sample_frame(picture, frame, large))
+    seen = geometry.seen_cells(frame, cancel.VIEW_PX)
+    as_it_is = np.asarray(geometry.sample_frame(picture, frame, (side_px, side_px)))
+    return as_it_is, cancel.cancel_source(suspect, resize(preview, *large), seen)
+
+
 def stack_pair(as_it_is: Pixels, remainder: cancel.Remainder) -> Floats:
     """What a reader that knows the source takes: float32 (7, 128, 128) in [0, 1].
 
@@ -90,15 +99,9 @@ def read_beside(
         read_pair: Map (3, 64, 64) of a pair (7, 128, 128), from a reader that was trained for it. Without one, ``read``
             sees what is left by itself.
     """
-    large = (cancel.VIEW_PX, cancel.VIEW_PX)
     inside, rectangle = geometry.cut(picture, source.within)
     frame = geometry.compose(geometry.invert(geometry.upright(rectangle)), source.frame)
-    remainder = cancel.cancel_source(
-        np.asarray(geometry.sample_frame(inside, frame, large)),
-        resize(source.preview, *large),
-        geometry.seen_cells(frame, cancel.VIEW_PX),
-    )
-    as_it_is = np.asarray(geometry.sample_frame(inside, frame, (side_px, side_px)))
+    as_it_is, remainder = line_up(inside, source.preview, frame, side_px)
     if read_pair is None:
         plain = resize(round_pixels((remainder.left + _GREY) * np.float32(255.0)), side_px, side_px)
         alone, left = read([as_it_is, plain])

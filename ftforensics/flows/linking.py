@@ -29,7 +29,7 @@ from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import follow, turn_upright
 from ftforensics.flows.parts import Part, cut_part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
-from ftforensics.flows.recall import each_once, find_frame, find_panel, see_within
+from ftforensics.flows.recall import find_frame, find_panel, see_within
 from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -183,12 +183,15 @@ class Linker:
         record is given once, in one frame, for its hypotheses are counted so. What tells records apart is what was
         signed, not the tag id, which a forged row may claim as well: it must not silence the record that it copies.
         """
+        given: set[bytes] = set()
         placed: Iterable[_Placed] = self._in_panels(pixels, panels)
         if nominees is not None:
             suggested = self._in_the_whole(pixels, candidates, panels)
-            placed = chain(placed, suggested, self._near(pixels, features, nominees, panels))
-        signed = (one for one in placed if self._checks.of(one[0])[0].status != "signature_invalid")
-        for row, preview, frame, within in each_once(signed, lambda one: one[0].record.payload):
+            placed = chain(placed, suggested, self._near(pixels, features, nominees, panels, given))
+        for row, preview, frame, within in placed:
+            if row.record.payload in given or self._checks.of(row)[0].status == "signature_invalid":
+                continue
+            given.add(row.record.payload)
             yield KnownSource(
                 tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame, within=within
             )
@@ -220,10 +223,13 @@ class Linker:
         features: LazyFeatures,
         nominees: Sequence[Nominee],
         panels: Sequence[geometry.Rectangle],
+        given: set[bytes],
     ) -> Iterator[_Placed]:
-        """Nominated records, and where their sources lie."""
+        """Nominated records but those whose payload was given already, and where their sources lie."""
         for nominee in nominees:
             for row in self._sources.find(nominee.tag_id, nominee.carrier_key_id):
+                if row.record.payload in given:
+                    continue
                 preview = _preview_of(row)
                 if preview is None:
                     continue

@@ -8,9 +8,8 @@ a hypothesis more. A fit that is not enough to confirm a registration, half of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from ftforensics.flows.frames import follow
 from ftforensics.imaging import geometry
@@ -26,8 +25,6 @@ _LOOK_PX = 96
 _IN_PANEL = 0.95
 # Of the overlap: textured, and another content.
 _OTHER = 0.1
-
-Item = TypeVar("Item")
 
 
 def find_frame(
@@ -86,15 +83,6 @@ def see_within(
         (found.textured_fraction - found.agreeing_fraction) * float(beyond.sum()) / max(1.0, float(aligned.seen.sum()))
     )
     return panel if other > _OTHER else geometry.WHOLE
-
-
-def each_once(items: Iterable[Item], key: Callable[[Item], Hashable]) -> Iterator[Item]:
-    """The first of all items with one key. A record has one frame in a picture, for its hypotheses are counted so."""
-    given: set[Hashable] = set()
-    for item in items:
-        if key(item) not in given:
-            given.add(key(item))
-            yield item
 
 
 def _look_alike(picture: Pixels, preview: Pixels, frame: geometry.Affine) -> bool:

@@ -96,7 +96,7 @@ def train_beside(
         save=lambda step: learner.save(out, step=step, seed=seed, model_id=model_id),
         report=report,
     )
-    held_out = open_maker(images, "validation", model, simulators, batch, model_id).held_out(HELD_OUT_BATCHES, seed=7)
+    held_out = open_maker(images, "validation", model, simulators, batch).held_out(HELD_OUT_BATCHES, seed=7)
     to_band = BandTransform(torch.device("cpu"))
 
     def measure() -> None:
@@ -106,7 +106,7 @@ def train_beside(
     measure()
     running = np.zeros(3)
     context = multiprocessing.get_context("spawn")
-    settings = (images, model, tuple(simulators), batch, model_id)
+    settings = (images, model, tuple(simulators), batch)
     waiting: deque[Future[Arrays]] = deque()
     with ExitStack() as stack:
         makers = [

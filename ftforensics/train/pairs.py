@@ -16,9 +16,10 @@ import torch
 
 from ftforensics.attacks import handling
 from ftforensics.codec.carriers import GRID
-from ftforensics.engine.compared import stack_pair
-from ftforensics.imaging import cancel, geometry, perceptual
-from ftforensics.imaging.resample import Floats, Pixels, resize
+from ftforensics.engine.compared import line_up, stack_pair
+from ftforensics.engine.models import load_card
+from ftforensics.imaging import geometry, perceptual
+from ftforensics.imaging.resample import Floats, Pixels
 from ftforensics.link.fingerprint import PREVIEW_QUALITY
 from ftforensics.nets.reader import INPUT_PX, Reader
 from ftforensics.nets.simulator import Simulator
@@ -40,13 +41,8 @@ FRAME_ERROR = 0.5
 def see_pair(sample: Sample, preview: Pixels, random: np.random.Generator) -> Floats:
     """A manipulated picture beside its source, in a frame as content tells it: float32 (7, 128, 128)."""
     frame = recover_frame(sample, FRAME_ERROR, random)
-    large = (cancel.VIEW_PX, cancel.VIEW_PX)
-    suspect = np.asarray(geometry.sample_frame(sample.pixels, frame, large))
-    seen = geometry.seen_cells(frame, cancel.VIEW_PX)
-    remainder = cancel.cancel_source(suspect, resize(preview, *large), seen)
-    as_it_is = np.asarray(geometry.sample_frame(sample.pixels, frame, (INPUT_PX, INPUT_PX)))
     sample.present = sample.present * geometry.seen_cells(frame, GRID)
-    return stack_pair(as_it_is, remainder)
+    return stack_pair(*line_up(sample.pixels, preview, frame, INPUT_PX))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -104,11 +100,9 @@ class PairMaker:
         ]
 
 
-def open_maker(
-    images: Path, part: str, model: Path, simulators: Sequence[Path], batch: int, model_id: str
-) -> PairMaker:
+def open_maker(images: Path, part: str, model: Path, simulators: Sequence[Path], batch: int) -> PairMaker:
     """A maker of pairs of a part of the training photographs, with tags shaped through a model folder's reader."""
-    keys, to_band = CarrierDraw(model_id), BandTransform(torch.device("cpu"))
+    keys, to_band = CarrierDraw(load_card(model).model_id), BandTransform(torch.device("cpu"))
     net, _ = load_start(model)
     net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return PairMaker(
@@ -124,10 +118,10 @@ def open_maker(
 _maker: list[PairMaker] = []
 
 
-def start_process(images: Path, model: Path, simulators: Sequence[Path], batch: int, model_id: str) -> None:
+def start_process(images: Path, model: Path, simulators: Sequence[Path], batch: int) -> None:
     """Make this process one that makes pairs."""
     torch.set_num_threads(1)
-    _maker.append(open_maker(images, "train", model, simulators, batch, model_id))
+    _maker.append(open_maker(images, "train", model, simulators, batch))
 
 
 def make_pairs(step: int, seed: int) -> Arrays:

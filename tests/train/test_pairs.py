@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def maker(images: Path, batch: int = 2) -> pairs.PairMaker:
-    return pairs.open_maker(images, "train", MODEL, (), batch, "ftf-1")
+    return pairs.open_maker(images, "train", MODEL, (), batch)
 
 
 def test_a_reader_of_pairs_starts_as_one_of_what_is_left() -> None:

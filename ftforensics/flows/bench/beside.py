@@ -7,7 +7,7 @@ right source has fewer rivals. That a wrong one is not believed does not depend 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import chain
@@ -20,7 +20,7 @@ from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import follow
 from ftforensics.flows.linking import LEADS, PANEL_LEADS, LazyFeatures
 from ftforensics.flows.parts import cut_part
-from ftforensics.flows.recall import each_once, find_frame, find_panel, see_within
+from ftforensics.flows.recall import find_frame, find_panel, see_within
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import fingerprint, register
@@ -79,12 +79,16 @@ class Previews:
     def _recall(
         self, picture: Pixels, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
     ) -> Iterator[KnownSource]:
-        placed = self._in_panels(picture, panels)
+        given: set[str] = set()
+        placed: Iterable[KnownSource] = self._in_panels(picture, panels)
         if nominees is not None:
             features = LazyFeatures(picture)
             suggested = self._in_the_whole(picture, features, panels)
-            placed = chain(placed, suggested, self._near(picture, features, nominees, panels))
-        return each_once(placed, lambda source: source.tag_id)
+            placed = chain(placed, suggested, self._near(picture, features, nominees, panels, given))
+        for source in placed:
+            if source.tag_id not in given:
+                given.add(source.tag_id)
+                yield source
 
     def _suggested(
         self, picture: Pixels, features: LazyFeatures, limit: int
@@ -116,9 +120,11 @@ class Previews:
         features: LazyFeatures,
         nominees: Sequence[Nominee],
         panels: Sequence[geometry.Rectangle],
+        given: set[str],
     ) -> Iterator[KnownSource]:
         for nominee in nominees:
-            if nominee.tag_id not in self._paths or nominee.carrier_key_id != self._key_id:
+            is_kept = nominee.tag_id in self._paths and nominee.carrier_key_id == self._key_id
+            if nominee.tag_id in given or not is_kept:
                 continue
             source = self._source(nominee.tag_id)
             attempt = partial(source.attempt, picture, features.get())

@@ -31,7 +31,6 @@ from ftforensics.cli.commands import command
 from ftforensics.cli.options import JobsOption
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
-from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 READS = 100_000
 BLIND_READS = 2_000
@@ -48,7 +47,7 @@ def robustness(
     images: ImagesOption,
     limit: LimitOption = None,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    psnr: PsnrOption = None,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -121,7 +120,7 @@ def false_positives(
         int, typer.Option("--blind-limit", min=0, metavar="N", help="How many of them are searched blind as well.")
     ] = BLIND_READS,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    psnr: PsnrOption = None,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -181,7 +180,7 @@ def quality(
     output: Output,
     images: ImagesOption,
     limit: LimitOption = None,
-    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    psnr: PsnrOption = None,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -245,7 +244,7 @@ def scan(
 
     run = Run(settings, output, "scan", images, limit=limit, seed=seed, jobs=jobs, work=None, out=out)
     with (
-        run.prepare(psnr=DEFAULT_PSNR_DB, fast=True) as (pictures, setup),
+        run.prepare(psnr=None, fast=True) as (pictures, setup),
         run.progress(3 * len(pictures.pictures)) as advance,
     ):
         timings = time_scans(pictures, setup, records=records, jobs=run.jobs, now=settings.now_utc, advance=advance)

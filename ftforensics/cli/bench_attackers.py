@@ -28,7 +28,6 @@ from ftforensics.cli.bench_run import (
 from ftforensics.cli.commands import command
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
-from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 if TYPE_CHECKING:
     from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
@@ -54,7 +53,7 @@ def attackers(
         int, typer.Option("--victims", min=1, metavar="N", help="Registered pictures that are attacked.")
     ] = VICTIMS,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = DEFAULT_PSNR_DB,
+    psnr: PsnrOption = None,
     fast: FastOption = False,
     seed: SeedOption = 1,
     out: OutOption = RESULTS_FILE,

@@ -1,19 +1,19 @@
-"""What tagging for real and tagging for measurements share: the planes to add, and reading a written file back."""
+"""What tagging for real and tagging for measurements share: the tag to add, and reading a written file back."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ftforensics.codec.carriers import build_tag_planes
-from ftforensics.domain.tag import MatchedTag
-from ftforensics.engine.informed import InformedSettings, shape_tag
+from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
+from ftforensics.engine.informed import InformedSettings, ShapedTag, shape_tag
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.engine.ring import RingKey, build_book
 from ftforensics.imaging.resample import Floats, Pixels
 
 
-def make_planes(
+def make_tag(
     pixels: Pixels,
     signs: Floats,
     tag_id: str,
@@ -22,14 +22,16 @@ def make_planes(
     sync: Floats,
     embedder: Embedder | None,
     informed: InformedSettings | None,
-    psnr_db: float,
-) -> Floats:
-    """Tag planes (3, 64, 64) of mean square 1 for a picture.
+    psnr_db: float | None,
+) -> ShapedTag:
+    """The planes to add to a picture, and how strongly.
 
-    They are shaped to it unless ``embedder`` or ``informed`` is None; the tag id seeds what the shaping draws.
+    They are shaped to it unless ``embedder`` or ``informed`` is None; the tag id seeds what the shaping draws. Without
+    a ``psnr_db`` the shaping chooses one for the picture, and a plain tag gets the default.
     """
     if embedder is None or informed is None:
-        return build_tag_planes(signs, key.carriers, sync)
+        planes = build_tag_planes(signs, key.carriers, sync)
+        return ShapedTag(planes=planes, psnr_db=DEFAULT_PSNR_DB if psnr_db is None else psnr_db)
     return shape_tag(
         pixels,
         signs,

@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.record import BindingStatement, RecordCore, SignedEnvelope
-from ftforensics.domain.tag import DEFAULT_PSNR_DB
-from ftforensics.engine.informed import InformedSettings
+from ftforensics.engine.informed import InformedSettings, ShapedTag
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import AlreadyExists, EvidenceError, EvidenceUnreadable, ModeUnsupported, WriteFailed
-from ftforensics.flows.embedding import make_planes, read_back
+from ftforensics.flows.embedding import make_tag, read_back
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import Quality, compare
 from ftforensics.imaging.resample import Pixels, fit_within
@@ -59,9 +58,9 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagSettings:
-    """``psnr_db`` is aimed at; a picture whose tag cannot be read back is tried again up to 3 dB stronger."""
+    """``psnr_db`` is aimed at, None for what each picture needs; up to 3 dB stronger where a tag does not read back."""
 
-    psnr_db: float = DEFAULT_PSNR_DB
+    psnr_db: float | None = None
     informed: InformedSettings | None = field(default_factory=InformedSettings)
     clobber: bool = False
 
@@ -211,16 +210,17 @@ class Tagger:
         """Add the tag, write the file, read it back from disk; stronger where it does not read."""
         signs = channel.encode(tag_id, self._key.channel)
         mask = build_mask(photo.pixels)
-        z = 0.0
+        z, wanted_db = 0.0, self._settings.psnr_db
         for step_db in PSNR_STEPS_DB:
-            psnr_db = self._settings.psnr_db + step_db
-            tagged = add_residual(photo.pixels, self._planes(photo.pixels, signs, tag_id, psnr_db), mask, psnr_db)
+            tag = self._shape(photo.pixels, signs, tag_id, None if wanted_db is None else wanted_db + step_db)
+            wanted_db = tag.psnr_db - step_db
+            tagged = add_residual(photo.pixels, tag.planes, mask, tag.psnr_db)
             saved = save_like(photo, tagged, temporary, clobber=True)
             again = load_photo(temporary)
             z = read_back(fit_within(again.srgb, READ_PX), tag_id, self._key, self._reader)
             if z >= KEEP_Z:
                 if step_db:
-                    warnings.append(f"embedded {-step_db:.1f} dB stronger than asked, or the tag would not read back")
+                    warnings.append(f"embedded {-step_db:.1f} dB stronger than meant, or the tag would not read back")
                 return saved, again, z, compare(photo.pixels, tagged)
         raise EvidenceUnreadable(
             f"The tag could not be read back from the written file (z {z:.1f}, needed {KEEP_Z})",
@@ -228,8 +228,8 @@ class Tagger:
             remedy="the file was not kept; tag a larger or less compressed version",
         )
 
-    def _planes(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float) -> NDArray[np.float32]:
-        return make_planes(
+    def _shape(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float | None) -> ShapedTag:
+        return make_tag(
             pixels,
             signs,
             tag_id,

@@ -214,7 +214,7 @@ def quality(
     notes = (
         "SSIM of lumas, Gaussian window; CIEDE2000 about 1 is just noticeable side by side",
         f"pictures that 'ftf tag' would refuse, left out here: {sum(not result.stages for result in results)}; "
-        f"embedded 1.5 or 3 dB stronger than asked: {sum(result.stronger_db > 0 for result in results)}",
+        f"made stronger, or they would not have read back: {sum(result.stronger_db > 0 for result in results)}",
     )
     options = tagging_options(psnr, fast)
     table = run.table(

@@ -226,7 +226,7 @@ class Newsroom:
 
     def remove(self, victim: Victim) -> list[flow.Removal]:
         """Subtract what is read, so many times, and see whether the tag still identifies the picture."""
-        reader, strength = self._bench.reader, self._setup.usual_psnr_db
+        reader, strength = self._bench.reader, psnr_db(victim.tagged, victim.untagged)
         made = {"nothing": victim.tagged}
         for times in flow.TIMES:
             made[f"{times:g} times what is read"] = flow.subtract(victim.tagged, reader, strength, times)

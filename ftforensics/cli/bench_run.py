@@ -146,7 +146,7 @@ class Run:
             settings={
                 "model": self._card.model_id,
                 "jobs": self.jobs,
-                "psnr_db": shared.setup.psnr_db or "each picture's own",
+                "psnr_db": describe_strength(shared.setup),
                 "pair_reader_sha256": self._card.pair_reader_sha256,
             },
             notes=shared.notes,
@@ -161,6 +161,11 @@ class Run:
             self._output.raw(render_markdown(table) + "\n")
         self._output.note(f"Results are in {self._out}.")
         return COMPLETE
+
+
+def describe_strength(setup: Setup) -> float | str:
+    """At what PSNR pictures were tagged, in dB, if it was one for all."""
+    return "each picture's own" if setup.psnr_db is None and setup.informed is not None else setup.usual_psnr_db
 
 
 def describe_machine() -> dict[str, str]:

@@ -59,13 +59,23 @@ class Beside:
     message: Floats
 
 
-def line_up(picture: Pixels, preview: Pixels, frame: geometry.Affine, side_px: int) -> tuple[Pixels, cancel.Remainder]:
-    """A picture in the frame of its source, uint8 (side_px, side_px, 3), and what is left of it without that source."""
+def line_up(
+    picture: Pixels,
+    preview: Pixels,
+    frame: geometry.Affine,
+    side_px: int,
+    regenerate: Callable[[Pixels], Pixels] | None = None,
+) -> tuple[Pixels, cancel.Remainder]:
+    """A picture in the frame of its source, uint8 (side_px, side_px, 3), and what is left of it without that source.
+
+    With ``regenerate``, the picture may have gone through that generator.
+    """
     large = (cancel.VIEW_PX, cancel.VIEW_PX)
     suspect = np.asarray(geometry.sample_frame(picture, frame, large))
     seen = geometry.seen_cells(frame, cancel.VIEW_PX)
     as_it_is = np.asarray(geometry.sample_frame(picture, frame, (side_px, side_px)))
-    return as_it_is, cancel.cancel_source(suspect, resize(preview, *large), seen)
+    regenerated = None if regenerate is None else lambda: resize(regenerate(preview), *large)
+    return as_it_is, cancel.cancel_source(suspect, resize(preview, *large), seen, regenerated)
 
 
 def stack_pair(as_it_is: Pixels, remainder: cancel.Remainder) -> Floats:
@@ -88,6 +98,7 @@ def read_beside(
     read: Callable[[Sequence[Pixels]], Floats],
     side_px: int,
     read_pair: Callable[[Floats], Floats] | None = None,
+    regenerate: Callable[[Pixels], Pixels] | None = None,
 ) -> Beside:
     """Read a picture in the frame of a source, the source being known.
 
@@ -98,10 +109,11 @@ def read_beside(
         side_px: P, of the reader's views.
         read_pair: Map (3, 64, 64) of a pair (7, 128, 128), from a reader that was trained for it. Without one, ``read``
             sees what is left by itself.
+        regenerate: A generator that the picture may have gone through.
     """
     inside, rectangle = geometry.cut(picture, source.within)
     frame = geometry.compose(geometry.invert(geometry.upright(rectangle)), source.frame)
-    as_it_is, remainder = line_up(inside, source.preview, frame, side_px)
+    as_it_is, remainder = line_up(inside, source.preview, frame, side_px, regenerate)
     if read_pair is None:
         plain = resize(round_pixels((remainder.left + _GREY) * np.float32(255.0)), side_px, side_px)
         alone, left = read([as_it_is, plain])

@@ -157,7 +157,7 @@ def shape_tag(
         shaped = to_view(planes) * mask
         shaped = shaped / np.sqrt(np.mean(shaped * shaped))
         if target_psnr_db is None and step == settings.steps // 2:
-            psnr_db = choose_strength(host, shaped, rows, embedder, random)
+            psnr_db = choose_strength(host, shaped, mask[0], rows, embedder, random)
         scale = np.float32(residual_rms(psnr_db))
         views = draw_views(np.clip(host + shaped * scale, 0, 1), settings.views, step, kinds, random)
         batch = np.ascontiguousarray(np.stack([view.pixels for view in views]), dtype=np.float32)

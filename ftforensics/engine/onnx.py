@@ -125,11 +125,17 @@ class OnnxPairReader:
             raise ModelMissing("this model ships no pair reader", subject=str(folder), remedy="choose another model")
         self.sha256 = card.pair_reader_sha256
         self._data = load_graph(folder, card.pair_reader_file, self.sha256)
-        self._subject, self._threads = str(folder / card.pair_reader_file), threads
+        self._folder, self._threads = folder, threads
+        self._subject = str(folder / card.pair_reader_file)
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
         return build_session(self._data, self._subject, self._threads)
+
+    @cached_property
+    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
+        """See ``engine.reader.PairReader``."""
+        return _open_generator(self._folder, self._threads)
 
     def read(self, pairs: Floats) -> Floats:
         """See ``engine.reader.PairReader``.
@@ -176,9 +182,7 @@ class OnnxEmbedder:
     @cached_property
     def regenerate(self) -> Callable[[Pixels], Pixels] | None:
         """See ``engine.reader.Embedder.regenerate``."""
-        if self.card.simulator_file is None:
-            return None
-        return OnnxSimulator(self._folder, threads=self._threads).regenerate
+        return _open_generator(self._folder, self._threads)
 
 
 class OnnxSimulator:
@@ -194,6 +198,13 @@ class OnnxSimulator:
     def regenerate(self, picture: Pixels) -> Pixels:
         """The picture through the simulator's latent, same size; sides are padded by reflection to multiples of 8."""
         return run_padded(picture, lambda batch: np.asarray(self._session.run(None, {"picture": batch})[0]))
+
+
+def _open_generator(folder: Path, threads: int) -> Callable[[Pixels], Pixels] | None:
+    """What the model's generator does to a picture; None where it has none."""
+    if load_card(folder).simulator_file is None:
+        return None
+    return OnnxSimulator(folder, threads=threads).regenerate
 
 
 def run_padded(picture: Pixels, run: Callable[[Floats], Floats]) -> Pixels:

@@ -43,9 +43,17 @@ class Reader(Protocol):
 
 
 class PairReader(Protocol):
-    """Reads pictures beside the sources that their records register. ``sha256`` is that of its graph."""
+    """Reads pictures beside the sources that their records register. ``sha256`` is that of its graph.
+
+    ``regenerate`` is the model's generator, as ``Embedder`` has it; pictures may have gone through the like.
+    """
 
     sha256: str
+
+    @property
+    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
+        """A picture through the model's generator, same size; None where there is none."""
+        ...
 
     def read(self, pairs: Floats) -> Floats:
         """Residual maps (B, 3, 64, 64) of pairs (B, 7, 128, 128) in [0, 1], see ``engine.compared.stack_pair``."""

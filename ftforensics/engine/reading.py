@@ -117,7 +117,8 @@ class TagReader:
 
         ``identify`` believes a match only with the source's own record.
         """
-        read = read_beside(picture, source, self._read, self.reader.card.input_px, self._read_pair)
+        regenerate = None if self.pairs is None else self.pairs.regenerate
+        read = read_beside(picture, source, self._read, self.reader.card.input_px, self._read_pair, regenerate)
         tried = Try(
             residual=read.residual, message=read.message, frame=source.frame, within=source.within, mode="compared"
         )

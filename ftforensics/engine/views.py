@@ -149,16 +149,15 @@ def draw_views(
     return views
 
 
-def draw_trials(picture: Floats, regenerate: Regenerate | None, random: np.random.Generator) -> Floats:
-    """A tagged picture (3, 128, 128) after what a tag must stand, always as strongly: float32 (B, 3, 128, 128).
+def draw_trials(picture: Floats, regenerate: Regenerate, random: np.random.Generator) -> Floats:
+    """A tagged picture (3, 128, 128) blurred, compressed, made noisy and regenerated: float32 (4, 3, 128, 128).
 
-    It is blurred, compressed, made noisy and, where there is a generator, regenerated.
+    Always as strongly, so that pictures can be compared.
     """
     trials = [
         _add_noise(_blurred(picture, _TRIAL_BLUR_PX), np.float32(0.01), random),
         _recompress(picture, _TRIAL_QUALITY),
         _add_noise(picture, _TRIAL_NOISE, random),
+        _at_twice_the_size(picture, regenerate),
     ]
-    if regenerate is not None:
-        trials.append(_at_twice_the_size(picture, regenerate))
     return np.ascontiguousarray(np.stack(trials), dtype=np.float32)

@@ -23,7 +23,7 @@ from ftforensics.engine.informed import InformedSettings, ShapedTag
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import AlreadyExists, EvidenceError, EvidenceUnreadable, ModeUnsupported, WriteFailed
-from ftforensics.flows.embedding import make_tag, read_back
+from ftforensics.flows.embedding import KEEP_Z, attempt_tags, make_tag, read_back
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import Quality, compare
 from ftforensics.imaging.resample import Pixels, fit_within
@@ -38,9 +38,6 @@ from ftforensics.trust.keys import Signer
 
 READ_PX = 1024
 SMALLEST_PX = 128
-# Registered only if reading back is this clear; sqrt(128) = 11.3 is the most there is.
-KEEP_Z = 8.5
-PSNR_STEPS_DB = (0.0, -1.5, -3.0)
 NEAR_DUPLICATE_BITS = 10
 
 
@@ -58,7 +55,7 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagSettings:
-    """``psnr_db`` is aimed at, None for what each picture needs; up to 3 dB stronger where a tag does not read back."""
+    """``psnr_db`` is aimed at, None for what each picture needs; a tag that does not read back is made stronger."""
 
     psnr_db: float | None = None
     informed: InformedSettings | None = field(default_factory=InformedSettings)
@@ -210,17 +207,16 @@ class Tagger:
         """Add the tag, write the file, read it back from disk; stronger where it does not read."""
         signs = channel.encode(tag_id, self._key.channel)
         mask = build_mask(photo.pixels)
-        z, wanted_db = 0.0, self._settings.psnr_db
-        for step_db in PSNR_STEPS_DB:
-            tag = self._shape(photo.pixels, signs, tag_id, None if wanted_db is None else wanted_db + step_db)
-            wanted_db = tag.psnr_db - step_db
+        z = 0.0
+        tags = attempt_tags(lambda psnr_db: self._shape(photo.pixels, signs, tag_id, psnr_db), self._settings.psnr_db)
+        for tag, more_db in tags:
             tagged = add_residual(photo.pixels, tag.planes, mask, tag.psnr_db)
             saved = save_like(photo, tagged, temporary, clobber=True)
             again = load_photo(temporary)
             z = read_back(fit_within(again.srgb, READ_PX), tag_id, self._key, self._reader)
             if z >= KEEP_Z:
-                if step_db:
-                    warnings.append(f"embedded {-step_db:.1f} dB stronger than meant, or the tag would not read back")
+                if more_db:
+                    warnings.append(f"embedded {more_db:.1f} dB stronger than meant, or the tag would not read back")
                 return saved, again, z, compare(photo.pixels, tagged)
         raise EvidenceUnreadable(
             f"The tag could not be read back from the written file (z {z:.1f}, needed {KEEP_Z})",

@@ -1,19 +1,22 @@
 """Taking a picture's own source out of it, so that what was added is left.
 
 In: a suspect and the photograph that it shows, both seen in one frame. Out: their difference, after the photograph was
-moved onto the suspect by fractions of a pixel and given its light, contrast and colour place by place. The moving
-follows only what both show alike, so that a replaced region does not pull it along (enhanced correlation coefficient,
-Evangelidis and Psarakis, 2008). Nothing here knows of tags: the result depends on the two pictures alone.
+moved onto the suspect by fractions of a pixel, put through what the suspect seems to have gone through, if enough of
+it is there to tell by, and given its light, contrast and colour place by place. The moving follows only what both show
+alike, so that a replaced region does not pull it along (enhanced correlation coefficient, Evangelidis and Psarakis,
+2008). Nothing here knows of tags: the result depends on the two pictures alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ftforensics.imaging.explain import explain
 from ftforensics.imaging.resample import Floats, Pixels
 
 VIEW_PX = 256
@@ -30,7 +33,10 @@ _STEPS, _PRECISION = 40, 1e-5
 
 # Below the first likeness a place is another content, from the second on it is the source's own.
 _OTHER, _OWN = 0.1, 0.5
+# Of the frame: with less of the source in sight, what the whole went through is not estimated.
+_MOSTLY = 0.75
 
+Regenerate = Callable[[Pixels], Pixels]
 Mask = NDArray[np.bool_]
 
 
@@ -46,19 +52,33 @@ class Remainder:
     kept: Floats
 
 
-def cancel_source(suspect: Pixels, source: Pixels, seen: Mask) -> Remainder:
+def cancel_source(
+    suspect: Pixels, source: Pixels, seen: Mask, regenerated: Callable[[], Pixels] | None = None
+) -> Remainder:
     """Take a source out of a suspect.
 
     Args:
         suspect: uint8 (256, 256, 3), the suspect in the tagged frame.
         source: uint8 (256, 256, 3), the source.
         seen: bool (256, 256), where the suspect shows the frame at all.
+        regenerated: Makes, if it is needed, what a generator makes of the source, uint8 (256, 256, 3).
     """
     shown = seen.astype(np.float32)
-    moved = _move_onto(source, suspect, seen)
+    motion = _find_motion(source, suspect, seen)
+    moved = _move(source, motion)
     likeness = np.where(seen, _likeness(_grey(suspect), _grey(moved), shown), np.float32(1.0))
-    kept = np.clip((_halved(likeness) - _OTHER) / (_OWN - _OTHER), 0.0, 1.0)
-    return Remainder(left=_halved(_fitted_difference(suspect, moved, shown)), kept=kept.astype(np.float32))
+    kept = np.clip((_halved(likeness) - _OTHER) / (_OWN - _OTHER), 0.0, 1.0).astype(np.float32)
+    first, second = _unit(suspect), _unit(moved)
+    weight = kept * _halved(shown)
+    if float(weight.mean()) < _MOSTLY:
+        return Remainder(left=_halved(_fitted_difference(first, second, shown)), kept=kept)
+    others = [] if regenerated is None else [_halved(_unit(_move(regenerated(), motion)))]
+    explained = explain(_halved(first), _halved(second), weight, others)
+    return Remainder(left=_fitted_difference(_halved(first), explained, _halved(shown)), kept=kept)
+
+
+def _unit(picture: Pixels) -> Floats:
+    return picture.astype(np.float32) / np.float32(255.0)
 
 
 def _halved(values: Floats) -> Floats:
@@ -66,8 +86,8 @@ def _halved(values: Floats) -> Floats:
     return np.asarray(cv2.resize(values, half, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
-def _move_onto(source: Pixels, suspect: Pixels, seen: Mask) -> Pixels:
-    """The source moved by the small affine map under which what both show alike agrees best; as it is if none does."""
+def _find_motion(source: Pixels, suspect: Pixels, seen: Mask) -> NDArray[np.float32] | None:
+    """The small affine map (2, 3) of the source under which what both show alike agrees best; None if none does."""
     first, second = _grey(suspect), _grey(source)
     alike = seen & (_likeness(first, second, seen.astype(np.float32)) > _ALIKE)
     still = np.eye(2, 3, dtype=np.float32)
@@ -77,9 +97,15 @@ def _move_onto(source: Pixels, suspect: Pixels, seen: Mask) -> Pixels:
             first, second, still, cv2.MOTION_AFFINE, criteria, alike.astype(np.uint8) * np.uint8(255), 1
         )
     except cv2.error:  # nothing alike, or nothing that it could follow
+        return None
+    return np.asarray(matrix, dtype=np.float32)
+
+
+def _move(source: Pixels, motion: NDArray[np.float32] | None) -> Pixels:
+    if motion is None:
         return source
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(source, matrix, (VIEW_PX, VIEW_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    moved = cv2.warpAffine(source, motion, (VIEW_PX, VIEW_PX), flags=flags, borderMode=cv2.BORDER_REFLECT)
     return np.asarray(moved, dtype=np.uint8)
 
 
@@ -88,10 +114,10 @@ def _grey(picture: Pixels) -> Floats:
 
 
 def _blur(values: Floats, sigma_px: float) -> Floats:
-    """A wide blur of a view; made of a quarter of it, for it is smooth and eight times as fast."""
+    """A wide blur of a view or of half of one, sigma in the view's pixels; made of a quarter, smooth and as good."""
     small = cv2.resize(values, (VIEW_PX // _COARSER, VIEW_PX // _COARSER), interpolation=cv2.INTER_AREA)
     wide = cv2.GaussianBlur(small, (0, 0), sigma_px / _COARSER)
-    return np.asarray(cv2.resize(wide, (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    return np.asarray(cv2.resize(wide, values.shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _likeness(first: Floats, second: Floats, seen: Floats) -> Floats:
@@ -106,9 +132,8 @@ def _likeness(first: Floats, second: Floats, seen: Floats) -> Floats:
     return np.asarray((mean(one * other) + np.float32(_NOISE_VARIANCE)) / spread, dtype=np.float32)
 
 
-def _fitted_difference(suspect: Pixels, source: Pixels, seen: Floats) -> Floats:
-    """Suspect less source (256, 256, 3), each channel's offset and gain fitted in every window."""
-    first, second = suspect.astype(np.float32) / np.float32(255.0), source.astype(np.float32) / np.float32(255.0)
+def _fitted_difference(first: Floats, second: Floats, seen: Floats) -> Floats:
+    """The first less the second (H, W, 3), each channel's offset and gain fitted in every window."""
     share = (_blur(seen, _FIT_SIGMA_PX) + np.float32(1e-6))[:, :, None]
     weight = seen[:, :, None]
 

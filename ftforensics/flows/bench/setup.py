@@ -44,7 +44,7 @@ class Setup:
 
     @property
     def usual_psnr_db(self) -> float:
-        """How faint tags are as far as an outsider can tell, and where nothing is shaped."""
+        """How faint tags are where nothing is shaped to a picture."""
         return DEFAULT_PSNR_DB if self.psnr_db is None else self.psnr_db
 
     @property

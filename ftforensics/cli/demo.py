@@ -18,6 +18,7 @@ from ftforensics.cli.errors import COMPLETE, INTEGRITY
 from ftforensics.cli.opening import (
     build_books,
     build_ring,
+    describe_pair_reader,
     find_model_folder,
     machine_facts,
     open_pair_reader,
@@ -192,7 +193,7 @@ class _Story:
                     "backend": self._reader.backend,
                     "precision": self._reader.precision,
                 }
-                | ({} if self._pairs is None else {"pair_reader_sha256": self._pairs.sha256}),
+                | describe_pair_reader(self._pairs),
                 examiner="Demo Examiner",
                 trust_list_sha256=self._trust.sha256,
                 registry_checkpoint=registry.checkpoint().root,

@@ -16,7 +16,7 @@ from ftforensics.trust.keys import CarrierKey
 if TYPE_CHECKING:
     from ftforensics.engine.backends import BackendStatus
     from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
-    from ftforensics.engine.reader import Reader
+    from ftforensics.engine.reader import PairReader, Reader
     from ftforensics.engine.ring import Book, RingKey
     from ftforensics.store.registry import Registry
 
@@ -42,6 +42,14 @@ def open_pair_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxPair
     from ftforensics.engine.onnx import open_pair_reader
 
     return open_pair_reader(find_model_folder(settings, model))
+
+
+def describe_pair_reader(pairs: PairReader | None) -> dict[str, str]:
+    """What reads beside sources, for the facts of a run; nothing where nothing does."""
+    if pairs is None:
+        return {}
+    simulator = {} if pairs.simulator_sha256 is None else {"simulator_sha256": pairs.simulator_sha256}
+    return {"pair_reader_sha256": pairs.sha256} | simulator
 
 
 def choose_reader(

@@ -21,6 +21,7 @@ from ftforensics.cli.opening import (
     build_ring,
     check_engine,
     choose_reader,
+    describe_pair_reader,
     machine_facts,
     open_pair_reader,
     open_registries,
@@ -287,7 +288,7 @@ class _Job:
         from ftforensics.flows.scan import RunFacts
 
         card = self._reader.card
-        pairs = None if tag_reader.pairs is None else tag_reader.pairs.sha256
+        beside = describe_pair_reader(tag_reader.pairs)
         checkpoints = [f"{r.log_name}:{r.count()}:{r.checkpoint().root}" for r in self._registries]
         return RunFacts(
             run_id=secrets.token_hex(8),
@@ -302,7 +303,7 @@ class _Job:
                 "precision": self._reader.precision,
             }
             | ({} if self._reader.engine_sha256 is None else {"engine_sha256": self._reader.engine_sha256})
-            | ({} if pairs is None else {"pair_reader_sha256": pairs}),
+            | beside,
             examiner=self._signer.name,
             trust_list_sha256=self._trust.sha256,
             registry_checkpoint="; ".join(checkpoints) or None,
@@ -312,10 +313,11 @@ class _Job:
                 "carrier_keys": sorted(key.key_id for key in self._ring),
                 "checkpoints": checkpoints,
                 "engine_sha256": self._reader.engine_sha256,
-                "pair_reader_sha256": pairs,
+                "pair_reader_sha256": beside.get("pair_reader_sha256"),
                 "pictures": tag_reader.pictures,
                 "precision": self._reader.precision,
                 "search": search,
+                "simulator_sha256": beside.get("simulator_sha256"),
                 "tool_version": __version__,
                 "trust_list_sha256": self._trust.sha256,
                 "weights_sha256": card.reader_sha256,

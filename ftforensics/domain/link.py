@@ -110,7 +110,8 @@ class ReadingInfo:
 
     ``engine_sha256`` is that of the built engine that was run, None where it was the model's own graph.
     ``pair_reader_sha256`` is that of the graph that read the picture, or a part of it, beside the source that it is
-    linked to; None where all was read by itself.
+    linked to, ``simulator_sha256`` that of the generator that the source was then taken through, in case the picture
+    had gone through the like; None where all was read by itself, or where the model has none.
     """
 
     model: str
@@ -122,6 +123,7 @@ class ReadingInfo:
     search: str
     engine_sha256: str | None = None
     pair_reader_sha256: str | None = None
+    simulator_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

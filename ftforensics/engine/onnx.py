@@ -123,7 +123,7 @@ class OnnxPairReader:
         card = load_card(folder)
         if card.pair_reader_file is None or card.pair_reader_sha256 is None:
             raise ModelMissing("this model ships no pair reader", subject=str(folder), remedy="choose another model")
-        self.sha256 = card.pair_reader_sha256
+        self.sha256, self.simulator_sha256 = card.pair_reader_sha256, card.simulator_sha256
         self._data = load_graph(folder, card.pair_reader_file, self.sha256)
         self._folder, self._threads = folder, threads
         self._subject = str(folder / card.pair_reader_file)

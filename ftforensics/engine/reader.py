@@ -43,16 +43,17 @@ class Reader(Protocol):
 
 
 class PairReader(Protocol):
-    """Reads pictures beside the sources that their records register. ``sha256`` is that of its graph.
+    """Reads pictures beside the sources that their records register.
 
-    ``regenerate`` is the model's generator, as ``Embedder`` has it; pictures may have gone through the like.
+    ``sha256`` is that of its graph, ``simulator_sha256`` that of the model's generator, None where there is none.
     """
 
     sha256: str
+    simulator_sha256: str | None
 
     @property
     def regenerate(self) -> Callable[[Pixels], Pixels] | None:
-        """A picture through the model's generator, same size; None where there is none."""
+        """A picture through the model's generator, same size, for others may have gone through the like."""
         ...
 
     def read(self, pairs: Floats) -> Floats:

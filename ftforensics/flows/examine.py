@@ -205,7 +205,7 @@ class Examiner:
 
     def _info(self, reading: Reading) -> ReadingInfo:
         backend, pairs = self._reader.reader, self._reader.pairs
-        is_beside = any(_is_compared(one) for one in (reading, *reading.elsewhere))
+        beside = pairs if any(_is_compared(one) for one in (reading, *reading.elsewhere)) else None
         return ReadingInfo(
             model=backend.card.model_id,
             weights_sha256=backend.card.reader_sha256,
@@ -215,7 +215,8 @@ class Examiner:
             sync_peak=reading.sync_peak,
             search=self._reader.budget.mode,
             engine_sha256=backend.engine_sha256,
-            pair_reader_sha256=pairs.sha256 if pairs is not None and is_beside else None,
+            pair_reader_sha256=None if beside is None else beside.sha256,
+            simulator_sha256=None if beside is None else beside.simulator_sha256,
         )
 
 

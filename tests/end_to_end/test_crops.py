@@ -72,6 +72,8 @@ def test_tiny_parts_are_read_beside_their_source_or_told_as_leads(newsroom: News
     assert beside
     for row in rows.values():
         assert (BESIDE_PREVIEW in row["limitations"]) == is_beside(row)
+        for graph in ("pair_reader_sha256", "simulator_sha256"):
+            assert (row["reading"][graph] is not None) == is_beside(row)
 
 
 def is_beside(row: dict[str, Any]) -> bool:

@@ -199,7 +199,7 @@ def test_a_pair_reader_that_computes_nonsense_stops_the_run(
 ) -> None:
     class Nonsense:
         sha256 = "0" * 64
-        regenerate = None
+        simulator_sha256 = regenerate = None
 
         def read(self, pairs: np.ndarray) -> np.ndarray:
             return np.full((len(pairs), 3, 64, 64), np.nan, np.float32)

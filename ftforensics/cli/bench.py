@@ -31,6 +31,7 @@ from ftforensics.cli.commands import command
 from ftforensics.cli.options import JobsOption
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 READS = 100_000
 BLIND_READS = 2_000
@@ -47,7 +48,7 @@ def robustness(
     images: ImagesOption,
     limit: LimitOption = None,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -120,7 +121,7 @@ def false_positives(
         int, typer.Option("--blind-limit", min=0, metavar="N", help="How many of them are searched blind as well.")
     ] = BLIND_READS,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -180,7 +181,7 @@ def quality(
     output: Output,
     images: ImagesOption,
     limit: LimitOption = None,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -214,7 +215,7 @@ def quality(
     notes = (
         "SSIM of lumas, Gaussian window; CIEDE2000 about 1 is just noticeable side by side",
         f"pictures that 'ftf tag' would refuse, left out here: {sum(not result.stages for result in results)}; "
-        f"made stronger, or they would not have read back: {sum(result.stronger_db > 0 for result in results)}",
+        f"embedded 1.5 or 3 dB stronger than asked: {sum(result.stronger_db > 0 for result in results)}",
     )
     options = tagging_options(psnr, fast)
     table = run.table(
@@ -244,7 +245,7 @@ def scan(
 
     run = Run(settings, output, "scan", images, limit=limit, seed=seed, jobs=jobs, work=None, out=out)
     with (
-        run.prepare(psnr=None, fast=True) as (pictures, setup),
+        run.prepare(psnr=DEFAULT_PSNR_DB, fast=True) as (pictures, setup),
         run.progress(3 * len(pictures.pictures)) as advance,
     ):
         timings = time_scans(pictures, setup, records=records, jobs=run.jobs, now=settings.now_utc, advance=advance)

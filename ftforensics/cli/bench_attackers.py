@@ -28,6 +28,7 @@ from ftforensics.cli.bench_run import (
 from ftforensics.cli.commands import command
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 if TYPE_CHECKING:
     from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
@@ -53,7 +54,7 @@ def attackers(
         int, typer.Option("--victims", min=1, metavar="N", help="Registered pictures that are attacked.")
     ] = VICTIMS,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     out: OutOption = RESULTS_FILE,
@@ -129,13 +130,13 @@ _FORGERY_NOTES = (
     "tag read: matched to the record whose tag was forged or copied, at E <= 1e-6; upper bounds are exact, one-sided",
 )
 _RETAG_NOTES = (
-    "the second issuer tags the first one's tagged file as 'ftf tag' does, as strongly as that needs, and registers it",
+    "the second issuer tags the first one's tagged file as 'ftf tag' does, at the same strength, and registers it",
     "read with both carrier keys, blind search included; both count where a scan names both; which tag is gone is "
     "known from what is read",
 )
 _REMOVAL_NOTES = (
-    "the attacker subtracts a multiple of what the public reader reads from the tagged picture, at the strength by "
-    "which this very file differs from its source, as if he knew, and through the perceptual mask; no gradient is used",
+    "the attacker subtracts a multiple of what the public reader reads from the tagged picture, at the strength that "
+    "tags have by default and through the perceptual mask; no gradient is used",
     "read as a scan reads, blind search included",
 )
 

@@ -28,6 +28,7 @@ from ftforensics.cli.commands import command
 from ftforensics.cli.options import JobsOption
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 READS = 2_000
 
@@ -42,7 +43,7 @@ def beside(
         int, typer.Option("--reads", min=1, metavar="N", help="Views of untagged pictures, and as many of others.")
     ] = READS,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,

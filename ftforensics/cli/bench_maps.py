@@ -25,6 +25,7 @@ from ftforensics.cli.commands import command
 from ftforensics.cli.options import JobsOption
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 
 
 @command(
@@ -38,7 +39,7 @@ def survival(
     images: ImagesOption,
     limit: LimitOption = None,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,
@@ -83,7 +84,7 @@ def search(
     images: ImagesOption,
     limit: LimitOption = None,
     records: RecordsOption = RECORDS,
-    psnr: PsnrOption = None,
+    psnr: PsnrOption = DEFAULT_PSNR_DB,
     fast: FastOption = False,
     seed: SeedOption = 1,
     jobs: JobsOption = None,

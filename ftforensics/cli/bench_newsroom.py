@@ -166,7 +166,7 @@ class Newsroom:
         random = np.random.default_rng([setup.seed, 77])
         sources = [load_exhibit(picture.path) for picture in pictures]
         loot = carrier_attack.gather(
-            sources, held, self._bench.key, self._sync, self._bench.reader, psnr_db=setup.usual_psnr_db, random=random
+            sources, held, self._bench.key, self._sync, self._bench.reader, psnr_db=setup.psnr_db, random=random
         )
         true = rows_from_planes(self._bench.key.carriers)
         found = []
@@ -226,7 +226,7 @@ class Newsroom:
 
     def remove(self, victim: Victim) -> list[flow.Removal]:
         """Subtract what is read, so many times, and see whether the tag still identifies the picture."""
-        reader, strength = self._bench.reader, psnr_db(victim.tagged, victim.untagged)
+        reader, strength = self._bench.reader, self._setup.psnr_db
         made = {"nothing": victim.tagged}
         for times in flow.TIMES:
             made[f"{times:g} times what is read"] = flow.subtract(victim.tagged, reader, strength, times)

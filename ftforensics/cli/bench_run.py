@@ -43,10 +43,7 @@ WorkOption = Annotated[
     typer.Option("--work", metavar="DIR", help="Keep tagged pictures here, so that a stopped run goes on."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="What everything is drawn from.")]
-PsnrOption = Annotated[
-    float | None,
-    typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="As of 'ftf tag'.", show_default=False),
-]
+PsnrOption = Annotated[float, typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="As of 'ftf tag'.")]
 FastOption = Annotated[bool, typer.Option("--fast", help="Plain tags, as 'ftf tag --fast' makes them.")]
 RecordsOption = Annotated[
     int, typer.Option("--records", min=1000, metavar="N", help="Records of the registry that is searched.")
@@ -87,7 +84,7 @@ class Run:
         self.jobs = jobs or os.cpu_count() or 1
 
     @contextmanager
-    def prepare(self, *, psnr: float | None, fast: bool) -> Iterator[tuple[PictureSet, Setup]]:
+    def prepare(self, *, psnr: float, fast: bool) -> Iterator[tuple[PictureSet, Setup]]:
         """The pictures and what workers need; the folder for work is there as long as the block."""
         from ftforensics.engine.informed import InformedSettings
         from ftforensics.engine.models import load_card
@@ -146,7 +143,7 @@ class Run:
             settings={
                 "model": self._card.model_id,
                 "jobs": self.jobs,
-                "psnr_db": describe_strength(shared.setup),
+                "psnr_db": shared.setup.psnr_db,
                 "pair_reader_sha256": self._card.pair_reader_sha256,
             },
             notes=shared.notes,
@@ -161,11 +158,6 @@ class Run:
             self._output.raw(render_markdown(table) + "\n")
         self._output.note(f"Results are in {self._out}.")
         return COMPLETE
-
-
-def describe_strength(setup: Setup) -> float | str:
-    """At what PSNR pictures were tagged, in dB, if it was one for all."""
-    return "each picture's own" if setup.psnr_db is None and setup.informed is not None else setup.usual_psnr_db
 
 
 def describe_machine() -> dict[str, str]:
@@ -198,9 +190,9 @@ def changed(value: Any, default: Any) -> Any:
     return None if value == default else value
 
 
-def tagging_options(psnr: float | None, fast: bool) -> dict[str, Any]:
+def tagging_options(psnr: float, fast: bool) -> dict[str, Any]:
     """How pictures were tagged, for the command line of the table."""
-    return {"--psnr": psnr, "--fast": fast}
+    return {"--psnr": changed(psnr, DEFAULT_PSNR_DB), "--fast": fast}
 
 
 def name_of(table: str, fast: bool) -> str:
@@ -208,8 +200,6 @@ def name_of(table: str, fast: bool) -> str:
     return table + ("-fast" if fast else "")
 
 
-def at_strength(title: str, psnr: float | None, fast: bool) -> str:
+def at_strength(title: str, psnr: float, fast: bool) -> str:
     """A title that says how pictures were tagged."""
-    if psnr is None and not fast:
-        return f"{title} at the strength that each picture needs"
-    return f"{title} at {DEFAULT_PSNR_DB if psnr is None else psnr:g} dB{', plain tags' if fast else ''}"
+    return f"{title} at {psnr:g} dB{', plain tags' if fast else ''}"

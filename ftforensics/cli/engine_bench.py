@@ -48,7 +48,7 @@ OutOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="What everything is drawn from.")]
 ReadsOption = Annotated[int, typer.Option("--reads", min=8, metavar="N", help="Reads to compare; 200 make a proof.")]
-PsnrOption = Annotated[float, typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="How faint all tags are.")]
+PsnrOption = Annotated[float, typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="As of 'ftf tag'.")]
 FastOption = Annotated[bool, typer.Option("--fast", help="Plain tags, as 'ftf tag --fast' makes them.")]
 WorkOption = Annotated[
     Path | None,

@@ -24,7 +24,7 @@ from ftforensics.cli.output import Format, Output
 from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import resolve_carrier, resolve_signer
-from ftforensics.domain.tag import DEFAULT_PSNR_DB, FAINTEST_PSNR_DB, STRONGEST_PSNR_DB
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.errors import FtfError, UsageError
 from ftforensics.trust.record import MAX_ISSUER_CHARS, MAX_TEXT_CHARS
 
@@ -72,17 +72,9 @@ def tag(
         typer.Option("--issuer", metavar="NAME", help="The issuer's name in records; the key's if left out."),
     ] = None,
     psnr: Annotated[
-        float | None,
-        typer.Option(
-            "--psnr",
-            min=36.0,
-            max=60.0,
-            metavar="DB",
-            help="How faint, the same for all: higher is fainter and frailer. Left out, each picture gets what it "
-            f"needs between {STRONGEST_PSNR_DB:g} and {FAINTEST_PSNR_DB:g}; with --fast, {DEFAULT_PSNR_DB:g}.",
-            show_default=False,
-        ),
-    ] = None,
+        float,
+        typer.Option("--psnr", min=36.0, max=60.0, metavar="DB", help="How faint: higher is fainter and frailer."),
+    ] = DEFAULT_PSNR_DB,
     fast: Annotated[
         bool, typer.Option("--fast", help="Do not shape the tag to each picture: quicker, and survives less.")
     ] = False,
@@ -101,8 +93,7 @@ def tag(
 ) -> int:
     """Tag photographs invisibly, in their own file format, and register their signed records.
 
-    The tag is shaped to each picture so that it survives more at the same faintness, and as strong as that picture
-    needs: busy ones hide more and need more. A file is kept only if its tag can
+    The tag is shaped to each picture so that it survives more at the same faintness. A file is kept only if its tag can
     be read back from disk; PSNR, SSIM and CIEDE2000 are printed for what was added and for the written file.
     """
     from ftforensics.engine.informed import InformedSettings

@@ -8,11 +8,15 @@ versions of what pictures go through. The idea is Costa's dirty-paper coding (19
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ftforensics.attacks import handling, regions
 from ftforensics.codec.carriers import (
     GRID,
     MESSAGE_BITS,
@@ -22,13 +26,12 @@ from ftforensics.codec.carriers import (
     planes_from_rows,
     rows_from_planes,
 )
-from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.engine.reader import Embedder
-from ftforensics.engine.strength import choose_strength
-from ftforensics.engine.views import VIEW_PX, draw_views, from_view, list_kinds, spread_gradient, to_view
 from ftforensics.imaging import geometry
-from ftforensics.imaging.perceptual import build_mask, residual_rms
+from ftforensics.imaging.perceptual import build_mask, residual_rms, round_pixels
 from ftforensics.imaging.resample import Floats, Pixels, resize
+
+VIEW_PX = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,129 @@ class InformedSettings:
     sharpness: float = 6.0
     sync_weight: float = 15.0
     moved_weight: float = 16.0
+
+
+@dataclass(slots=True)
+class View:
+    """A manipulated view and what its manipulation did to a small change of the picture, to first order."""
+
+    pixels: Floats
+    gain: Floats
+    blur_px: float = 0.0
+
+
+Draw = Callable[[Floats, np.random.Generator], View]
+Regenerate = Callable[[Pixels], Pixels]
+
+
+@lru_cache(maxsize=1)
+def enlarge_matrix() -> Floats:
+    """The matrix (128, 64) of cubic enlargement along one side."""
+    eye = np.eye(GRID, dtype=np.float32)
+    return np.asarray(cv2.resize(eye, (GRID, VIEW_PX), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+
+
+def _to_view(planes: Floats) -> Floats:
+    """Planes (3, 64, 64) enlarged to (3, 128, 128)."""
+    return np.asarray(enlarge_matrix() @ planes @ enlarge_matrix().T)
+
+
+def _from_view(gradient: Floats) -> Floats:
+    """Adjoint of ``_to_view``."""
+    return np.asarray(enlarge_matrix().T @ gradient @ enlarge_matrix())
+
+
+def _replaced(picture: Floats, random: np.random.Generator) -> View:
+    """A region of up to six tenths of the width replaced by another, mirrored part of the picture itself."""
+    mask = regions.random_mask(VIEW_PX, VIEW_PX, 0.6, random)
+    shift = tuple(int(value) for value in random.integers(16, VIEW_PX - 16, 2))
+    donor = np.roll(picture[:, ::-1, ::-1], shift, axis=(1, 2))
+    donor = donor * np.float32(random.uniform(0.7, 1.3))
+    return View(picture * (1 - mask) + donor * mask, np.broadcast_to(1 - mask, picture.shape))
+
+
+def _cropped(picture: Floats, random: np.random.Generator) -> View:
+    """Only a rectangle of 65 to 90 % of each side left, the rest unknown, as after the frame of a crop was found."""
+    share = float(random.uniform(0.65, 0.9))
+    left, top = (float(value) for value in random.uniform(0, 1 - share, 2))
+    mask = regions.box_mask(VIEW_PX, VIEW_PX, (left, top, left + share, top + share), 0.0)
+    fill = picture.mean(axis=(1, 2), keepdims=True)
+    return View(picture * mask + fill * (1 - mask), np.broadcast_to(mask, picture.shape))
+
+
+def _recoloured(picture: Floats, random: np.random.Generator) -> View:
+    gains = np.exp(random.normal(0, 0.12, (3, 1, 1))).astype(np.float32) * np.float32(np.exp(random.normal(0, 0.15)))
+    light = np.exp(handling.smooth_field(VIEW_PX, VIEW_PX, 2, random) * np.float32(0.2))[None]
+    gain = np.broadcast_to(gains * light, picture.shape)
+    return View(np.clip(picture * gain, 0, 1), gain)
+
+
+def _noisy(picture: Floats, random: np.random.Generator) -> View:
+    noise = random.standard_normal(picture.shape, dtype=np.float32) * np.float32(random.uniform(0.01, 0.05))
+    return View(picture + noise, np.ones_like(picture))
+
+
+def _squeezed(picture: Floats, random: np.random.Generator) -> View:
+    """Blurred and a little noisy: what a generator's bottleneck leaves."""
+    sigma = float(random.uniform(0.6, 1.6))
+    soft = _blurred(picture, sigma)
+    soft = soft + random.standard_normal(picture.shape, dtype=np.float32) * np.float32(0.01)
+    return View(soft, np.ones_like(picture), sigma)
+
+
+def _recompressed(picture: Floats, random: np.random.Generator) -> View:
+    """Real JPEG at twice the size, differentiated as if it were the identity."""
+    quality = int(random.integers(30, 80))
+    return View(_at_twice_the_size(picture, lambda large: handling.jpeg(large, quality)), np.ones_like(picture))
+
+
+def _regenerated(picture: Floats, regenerate: Regenerate) -> View:
+    """Through the model's generator at twice the size; what that does to a small change is taken for a blur."""
+    return View(_at_twice_the_size(picture, regenerate), np.ones_like(picture), 1.0)
+
+
+def _at_twice_the_size(picture: Floats, change: Callable[[Pixels], Pixels]) -> Floats:
+    """A view after a change of its 8-bit pixels at twice its size."""
+    pixels = round_pixels(picture.transpose(1, 2, 0) * np.float32(255.0))
+    small = resize(change(resize(pixels, 2 * VIEW_PX, 2 * VIEW_PX)), VIEW_PX, VIEW_PX)
+    return np.asarray(small.astype(np.float32).transpose(2, 0, 1) / np.float32(255.0))
+
+
+def _blurred(planes: Floats, sigma_px: float) -> Floats:
+    blurred = cv2.GaussianBlur(np.ascontiguousarray(planes.transpose(1, 2, 0)), (0, 0), sigma_px)
+    return np.asarray(blurred.transpose(2, 0, 1), dtype=np.float32)
+
+
+_VIEWS: tuple[Draw, ...] = (_replaced, _cropped, _squeezed, _recompressed, _recoloured, _noisy, _replaced)
+
+
+def _kinds(regenerate: Regenerate | None) -> tuple[Draw, ...]:
+    """The manipulations that are taken in turn."""
+    if regenerate is None:
+        return _VIEWS
+    return (*_VIEWS, lambda picture, _: _regenerated(picture, regenerate))
+
+
+def draw_view(picture: Floats, random: np.random.Generator) -> View:
+    """One light manipulation of a picture (3, 128, 128), or now and then none."""
+    kind = int(random.integers(0, len(_VIEWS) + 1))
+    return _VIEWS[kind](picture, random) if kind < len(_VIEWS) else View(picture, np.ones_like(picture))
+
+
+def spread_gradient(view: View, gradient: Floats) -> Floats:
+    """A gradient (3, 128, 128) with respect to a view as one with respect to what was manipulated."""
+    passed = gradient if view.blur_px == 0.0 else _blurred(gradient, view.blur_px)
+    return np.asarray(passed * view.gain)
+
+
+def _draw_views(
+    picture: Floats, count: int, step: int, kinds: tuple[Draw, ...], random: np.random.Generator
+) -> list[View]:
+    """The untouched view and ``count - 1`` manipulations in turn."""
+    views = [View(picture, np.ones_like(picture))]
+    for offset in range(count - 1):
+        views.append(kinds[(step * (count - 1) + offset) % len(kinds)](picture, random))
+    return views
 
 
 def _draw_frame(random: np.random.Generator) -> geometry.Affine:
@@ -111,14 +237,6 @@ def signed_carriers(signs: Floats, carriers: Floats, sync: Floats) -> Floats:
     return np.concatenate([message, sync.reshape(1, -1) / np.sqrt(VALUES * SYNC_ENERGY)]).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShapedTag:
-    """Tag planes (3, 64, 64) of mean square 1, and the PSNR at which they are to be added."""
-
-    planes: Floats = field(repr=False)
-    psnr_db: float
-
-
 def shape_tag(
     image: Pixels,
     signs: Floats,
@@ -126,11 +244,11 @@ def shape_tag(
     sync: Floats,
     embedder: Embedder,
     *,
-    target_psnr_db: float | None,
+    target_psnr_db: float,
     random: np.random.Generator,
     settings: InformedSettings | None = None,
-) -> ShapedTag:
-    """A tag shaped to this picture.
+) -> Floats:
+    """Tag planes (3, 64, 64) of mean square 1, shaped to this picture.
 
     Args:
         image: The picture to be tagged, any size.
@@ -138,7 +256,7 @@ def shape_tag(
         carriers: Message carriers (128, 3, 64, 64).
         sync: Synchronisation carrier (3, 64, 64).
         embedder: The reader's gradient.
-        target_psnr_db: PSNR at which the tag will be added; None chooses it halfway, see ``choose_strength``.
+        target_psnr_db: PSNR at which the tag will be added.
         random: Draws the manipulations; the result is a function of it.
         settings: How hard to try.
     """
@@ -149,17 +267,13 @@ def shape_tag(
     weights = np.ones(MESSAGE_BITS + 1, dtype=np.float32)
     weights[-1] = settings.sync_weight
     band: NDArray[np.float64] = rows_from_planes(build_tag_planes(signs, carriers, sync)[None])[0]
-    kinds = list_kinds(embedder.regenerate)
+    kinds = _kinds(embedder.regenerate)
     optimiser = _Adam(band.shape, settings.rate * float(np.sqrt(np.mean(band * band))))
-    psnr_db = DEFAULT_PSNR_DB if target_psnr_db is None else target_psnr_db
     for step in range(settings.steps):
         planes = planes_from_rows(band[None])[0]
-        shaped = to_view(planes) * mask
-        shaped = shaped / np.sqrt(np.mean(shaped * shaped))
-        if target_psnr_db is None and step == settings.steps // 2:
-            psnr_db = choose_strength(host, shaped, mask[0], rows, embedder, random)
-        scale = np.float32(residual_rms(psnr_db))
-        views = draw_views(np.clip(host + shaped * scale, 0, 1), settings.views, step, kinds, random)
+        shaped = _to_view(planes) * mask
+        scale = np.float32(residual_rms(target_psnr_db) / np.sqrt(np.mean(shaped * shaped)))
+        views = _draw_views(np.clip(host + shaped * scale, 0, 1), settings.views, step, kinds, random)
         batch = np.ascontiguousarray(np.stack([view.pixels for view in views]), dtype=np.float32)
         _, gradients = embedder.gradient(batch, rows, weights, settings.margin, settings.sharpness)
         total = np.zeros_like(host)
@@ -168,8 +282,7 @@ def shape_tag(
         for _ in range(settings.moved_views):
             frame = _draw_frame(random)
             total += _moved_gradient(image, shaped * scale, sync, embedder, frame, settings.moved_weight)
-        slope = rows_from_planes(from_view(total * mask * scale)[None])[0].astype(np.float32)
+        slope = rows_from_planes(_from_view(total * mask * scale)[None])[0].astype(np.float32)
         band = band + optimiser.step(slope, 1.0 - 0.8 * step / settings.steps)
         band = band * np.sqrt(VALUES / np.sum(band * band))
-    planes = np.asarray(planes_from_rows(band[None])[0], dtype=np.float32)
-    return ShapedTag(planes=planes, psnr_db=psnr_db)
+    return np.asarray(planes_from_rows(band[None])[0], dtype=np.float32)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.record import BindingStatement, RecordCore, SignedEnvelope
-from ftforensics.engine.informed import InformedSettings, ShapedTag
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
+from ftforensics.engine.informed import InformedSettings
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import AlreadyExists, EvidenceError, EvidenceUnreadable, ModeUnsupported, WriteFailed
-from ftforensics.flows.embedding import KEEP_Z, attempt_tags, make_tag, read_back
+from ftforensics.flows.embedding import make_planes, read_back
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import Quality, compare
 from ftforensics.imaging.resample import Pixels, fit_within
@@ -38,6 +39,9 @@ from ftforensics.trust.keys import Signer
 
 READ_PX = 1024
 SMALLEST_PX = 128
+# Registered only if reading back is this clear; sqrt(128) = 11.3 is the most there is.
+KEEP_Z = 8.5
+PSNR_STEPS_DB = (0.0, -1.5, -3.0)
 NEAR_DUPLICATE_BITS = 10
 
 
@@ -55,9 +59,9 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TagSettings:
-    """``psnr_db`` is aimed at, None for what each picture needs; a tag that does not read back is made stronger."""
+    """``psnr_db`` is aimed at; a picture whose tag cannot be read back is tried again up to 3 dB stronger."""
 
-    psnr_db: float | None = None
+    psnr_db: float = DEFAULT_PSNR_DB
     informed: InformedSettings | None = field(default_factory=InformedSettings)
     clobber: bool = False
 
@@ -208,15 +212,15 @@ class Tagger:
         signs = channel.encode(tag_id, self._key.channel)
         mask = build_mask(photo.pixels)
         z = 0.0
-        tags = attempt_tags(lambda psnr_db: self._shape(photo.pixels, signs, tag_id, psnr_db), self._settings.psnr_db)
-        for tag, more_db in tags:
-            tagged = add_residual(photo.pixels, tag.planes, mask, tag.psnr_db)
+        for step_db in PSNR_STEPS_DB:
+            psnr_db = self._settings.psnr_db + step_db
+            tagged = add_residual(photo.pixels, self._planes(photo.pixels, signs, tag_id, psnr_db), mask, psnr_db)
             saved = save_like(photo, tagged, temporary, clobber=True)
             again = load_photo(temporary)
             z = read_back(fit_within(again.srgb, READ_PX), tag_id, self._key, self._reader)
             if z >= KEEP_Z:
-                if more_db:
-                    warnings.append(f"embedded {more_db:.1f} dB stronger than meant, or the tag would not read back")
+                if step_db:
+                    warnings.append(f"embedded {-step_db:.1f} dB stronger than asked, or the tag would not read back")
                 return saved, again, z, compare(photo.pixels, tagged)
         raise EvidenceUnreadable(
             f"The tag could not be read back from the written file (z {z:.1f}, needed {KEEP_Z})",
@@ -224,8 +228,8 @@ class Tagger:
             remedy="the file was not kept; tag a larger or less compressed version",
         )
 
-    def _shape(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float | None) -> ShapedTag:
-        return make_tag(
+    def _planes(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float) -> NDArray[np.float32]:
+        return make_planes(
             pixels,
             signs,
             tag_id,

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES, planes_from_rows
-from ftforensics.engine.views import VIEW_PX, View, draw_view, enlarge_matrix, spread_gradient
+from ftforensics.engine.informed import VIEW_PX, View, draw_view, enlarge_matrix, spread_gradient
 from ftforensics.imaging import perceptual
 from ftforensics.imaging.resample import Floats, Pixels, resize
 from ftforensics.nets.reader import Reader

@@ -36,7 +36,7 @@ def shape(
         target_psnr_db=PSNR_DB,
         random=np.random.default_rng(seed),
         settings=FEW,
-    ).planes
+    )
 
 
 @pytest.fixture(scope="module")

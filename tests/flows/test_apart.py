@@ -9,6 +9,7 @@ from newsroom import SKIMAGE, embed, load, open_reader, replace_face
 
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
+from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.engine.informed import InformedSettings, shape_tag
 from ftforensics.engine.models import find_model
 from ftforensics.engine.onnx import OnnxEmbedder
@@ -40,11 +41,11 @@ def swapped() -> np.ndarray:
         KEY.carriers,
         build_sync_carrier(MODEL),
         OnnxEmbedder(find_model()),
-        target_psnr_db=None,
+        target_psnr_db=DEFAULT_PSNR_DB,
         random=np.random.default_rng(1),
         settings=InformedSettings(),
     )
-    return replace_face(add_residual(portrait, shaped.planes, build_mask(portrait), shaped.psnr_db))[0]
+    return replace_face(add_residual(portrait, shaped, build_mask(portrait), DEFAULT_PSNR_DB))[0]
 
 
 @pytest.fixture(scope="module")

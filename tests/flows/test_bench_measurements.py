@@ -66,7 +66,7 @@ def test_pictures_are_tagged_byte_for_byte_as_ftf_tag_does(
     signer = SigningKey.from_seed("issuer", "issuer", b"i" * 32)
     reader = OnnxReader(model_folder)
     key = draw_key(1, "issuer", reader.card.model_id)
-    settings = TagSettings(psnr_db=42.0 if informed is None else None, informed=informed)
+    settings = TagSettings(psnr_db=42.0, informed=informed)
     embedder = None if informed is None else OnnxEmbedder(model_folder)
     with Registry.create(tmp_path / "registry.sqlite", "log", signer=signer, at=NOW) as registry:
         tagger = Tagger(

@@ -236,7 +236,7 @@ def describe_tagging(results: Sequence[PictureReads]) -> str:
     refused = sum(result.refused for result in results)
     stronger = sum(result.stronger_db > 0.0 for result in results)
     return (
-        f"{len(results) - refused} of {len(results)} pictures were tagged, {stronger} of them stronger "
+        f"{len(results) - refused} of {len(results)} pictures were tagged, {stronger} of them 1.5 or 3 dB stronger "
         "than asked, as 'ftf tag' does where a tag does not read back; pictures that it would refuse, left out here: "
         f"{refused}"
     )

@@ -30,22 +30,17 @@ OTHER_KEY = "other issuer"
 class Setup:
     """How a measurement was asked for.
 
-    ``psnr_db`` None is what each picture needs; ``informed`` None tags plainly; ``threads`` are of one process;
-    ``generators`` is the folder of those that only measure, None for the one that came with the program.
+    ``informed`` None tags plainly; ``threads`` are of one process; ``generators`` is the folder of those that only
+    measure, None for the one that came with the program.
     """
 
     model: Path
     work: Path
     seed: int
-    psnr_db: float | None = None
+    psnr_db: float = DEFAULT_PSNR_DB
     informed: InformedSettings | None = None
     threads: int = 1
     generators: Path | None = None
-
-    @property
-    def usual_psnr_db(self) -> float:
-        """How faint tags are where nothing is shaped to a picture."""
-        return DEFAULT_PSNR_DB if self.psnr_db is None else self.psnr_db
 
     @property
     def generators_folder(self) -> Path:

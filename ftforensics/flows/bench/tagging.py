@@ -17,20 +17,17 @@ from PIL import Image
 
 from ftforensics.attacks import handling, regions
 from ftforensics.codec import carriers, channel
-from ftforensics.domain import tag
-from ftforensics.engine import informed, strength, views
-from ftforensics.engine.informed import ShapedTag
+from ftforensics.engine import informed
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows import embedding
-from ftforensics.flows.embedding import KEEP_Z, attempt_tags, make_tag, read_back
-from ftforensics.flows.tag import READ_PX, TagSettings
+from ftforensics.flows.embedding import make_planes, read_back
+from ftforensics.flows.tag import KEEP_Z, PSNR_STEPS_DB, READ_PX, TagSettings
 from ftforensics.imaging import perceptual, resample
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 from ftforensics.media.container import Photo, load_photo, save_like
 
-_SHAPED_BY = (tag, embedding, informed, strength, views, perceptual, resample, carriers, channel, handling, regions)
+_SHAPED_BY = (informed, perceptual, resample, carriers, channel, handling, regions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +35,7 @@ class TaggedPicture:
     """A tagged picture.
 
     ``added`` are the pixels before the file's coding, uint8 (H, W, 3); ``written`` is the file. ``stronger_db`` says by
-    how much the PSNR that was meant was missed on purpose, ``z`` how clearly the file reads back.
+    how much the wanted PSNR was missed on purpose, ``z`` how clearly the file reads back.
     """
 
     tag_id: str
@@ -124,19 +121,19 @@ class BenchTagger:
         mask = perceptual.build_mask(photo.pixels)
         file = self._work / f"{name}.file"
         self._work.mkdir(parents=True, exist_ok=True)
-        more_db, z = 0.0, 0.0
-        tags = attempt_tags(lambda psnr_db: self._shape(photo.pixels, signs, tag_id, psnr_db), self._settings.psnr_db)
-        for made, more_db in tags:
-            added = perceptual.add_residual(photo.pixels, made.planes, mask, made.psnr_db)
+        for step_db in PSNR_STEPS_DB:
+            psnr_db = self._settings.psnr_db + step_db
+            planes = self._planes(photo.pixels, signs, tag_id, psnr_db)
+            added = perceptual.add_residual(photo.pixels, planes, mask, psnr_db)
             save_like(photo, added, file, clobber=True)
             z = read_back(fit_within(load_photo(file).srgb, READ_PX), tag_id, self._key, self._reader)
             if z >= KEEP_Z:
                 Image.fromarray(added).save(self._work / f"{name}.png", compress_level=1)
-                return {"refused": False, "stronger_db": more_db, "z": z}
-        return {"refused": True, "stronger_db": more_db, "z": z}
+                return {"refused": False, "stronger_db": -step_db, "z": z}
+        return {"refused": True, "stronger_db": -PSNR_STEPS_DB[-1], "z": z}
 
-    def _shape(self, pixels: Pixels, signs: Floats, tag_id: str, psnr_db: float | None) -> ShapedTag:
-        return make_tag(
+    def _planes(self, pixels: Pixels, signs: Floats, tag_id: str, psnr_db: float) -> Floats:
+        return make_planes(
             pixels,
             signs,
             tag_id,

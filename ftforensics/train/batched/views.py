@@ -1,4 +1,4 @@
-"""Light manipulations under which tags are shaped, on batches, with gradients; those of ``engine.views``."""
+"""Light manipulations under which tags are shaped, on batches, with gradients; those of ``engine.informed``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ftforensics.engine.views import VIEW_PX
+from ftforensics.engine.informed import VIEW_PX
 from ftforensics.train.batched import codecs, filters, regions
 from ftforensics.train.batched.linear import along_both, gaussian_matrices, resized, rounded
 

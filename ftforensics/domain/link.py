@@ -110,8 +110,8 @@ class ReadingInfo:
 
     ``engine_sha256`` is that of the built engine that was run, None where it was the model's own graph.
     ``pair_reader_sha256`` is that of the graph that read the picture, or a part of it, beside the source that it is
-    linked to, ``simulator_sha256`` that of the generator that the source was then taken through, in case the picture
-    had gone through the like; None where all was read by itself, or where the model has none.
+    linked to, ``simulator_sha256`` that of the generator at hand then: where most of the frame shows the source, what
+    it makes of the source was taken out as well. None where all was read by itself, or where the model has none.
     """
 
     model: str

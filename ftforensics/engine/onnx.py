@@ -116,7 +116,7 @@ class OnnxPairReader:
         threads: Processor threads for one run; 0 lets the runtime choose.
 
     Raises:
-        ModelMissing: The model has none, or its file does not fit the card.
+        ModelMissing: The model has none, or its file or the simulator's does not fit the card.
     """
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
@@ -125,17 +125,12 @@ class OnnxPairReader:
             raise ModelMissing("this model ships no pair reader", subject=str(folder), remedy="choose another model")
         self.sha256, self.simulator_sha256 = card.pair_reader_sha256, card.simulator_sha256
         self._data = load_graph(folder, card.pair_reader_file, self.sha256)
-        self._folder, self._threads = folder, threads
-        self._subject = str(folder / card.pair_reader_file)
+        self._subject, self._threads = str(folder / card.pair_reader_file), threads
+        self.regenerate = _open_generator(folder, threads)
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
         return build_session(self._data, self._subject, self._threads)
-
-    @cached_property
-    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
-        """See ``engine.reader.PairReader``."""
-        return _open_generator(self._folder, self._threads)
 
     def read(self, pairs: Floats) -> Floats:
         """See ``engine.reader.PairReader``.
@@ -186,17 +181,31 @@ class OnnxEmbedder:
 
 
 class OnnxSimulator:
-    """The GAN simulator in ONNX Runtime: regenerates pictures, for the demo and the bench."""
+    """The GAN simulator in ONNX Runtime: regenerates pictures, for tagging, reading beside sources, demo and bench.
+
+    Its bytes are checked at once; the session is built when it is first needed.
+
+    Raises:
+        ModelMissing: The model has none, or its file does not fit the card.
+    """
 
     def __init__(self, folder: Path, *, threads: int = 0) -> None:
         card = load_card(folder)
         if card.simulator_file is None or card.simulator_sha256 is None:
             raise ModelMissing("this model ships no simulator", subject=str(folder), remedy="choose another model")
-        data = load_graph(folder, card.simulator_file, card.simulator_sha256)
-        self._session = build_session(data, str(folder / card.simulator_file), threads)
+        self._data = load_graph(folder, card.simulator_file, card.simulator_sha256)
+        self._subject, self._threads = str(folder / card.simulator_file), threads
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return build_session(self._data, self._subject, self._threads)
 
     def regenerate(self, picture: Pixels) -> Pixels:
-        """The picture through the simulator's latent, same size; sides are padded by reflection to multiples of 8."""
+        """The picture through the simulator's latent, same size; sides are padded by reflection to multiples of 8.
+
+        Raises:
+            EngineError: ONNX Runtime does not take the graph, or it gives values that are no numbers.
+        """
         return run_padded(picture, lambda batch: np.asarray(self._session.run(None, {"picture": batch})[0]))
 
 
@@ -208,9 +217,19 @@ def _open_generator(folder: Path, threads: int) -> Callable[[Pixels], Pixels] | 
 
 
 def run_padded(picture: Pixels, run: Callable[[Floats], Floats]) -> Pixels:
-    """A picture (H, W, 3) through ``run``, float32 (1, 3, H', W') in [0, 1] to the same, sides multiples of 8."""
+    """A picture (H, W, 3) through ``run``, float32 (1, 3, H', W') in [0, 1] to the same, sides multiples of 8.
+
+    Raises:
+        EngineError: ``run`` gives values that are no numbers.
+    """
     height, width = picture.shape[:2]
     padded = np.pad(picture, ((0, -height % FOLD), (0, -width % FOLD), (0, 0)), mode="reflect")
     batch = padded.astype(np.float32).transpose(2, 0, 1)[None] / np.float32(255.0)
     output = run(np.ascontiguousarray(batch))[0].transpose(1, 2, 0)
+    if not np.isfinite(output).all():
+        raise EngineError(
+            "a generator gave values that are no numbers",
+            subject="ONNX Runtime",
+            remedy="look at this machine with ftf doctor",
+        )
     return np.asarray(np.clip(np.rint(output * 255.0), 0, 255), dtype=np.uint8)[:height, :width]

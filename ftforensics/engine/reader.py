@@ -50,11 +50,8 @@ class PairReader(Protocol):
 
     sha256: str
     simulator_sha256: str | None
-
-    @property
-    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
-        """A picture through the model's generator, same size, for others may have gone through the like."""
-        ...
+    # A picture through the model's generator, same size, for others may have gone through the like.
+    regenerate: Callable[[Pixels], Pixels] | None
 
     def read(self, pairs: Floats) -> Floats:
         """Residual maps (B, 3, 64, 64) of pairs (B, 7, 128, 128) in [0, 1], see ``engine.compared.stack_pair``."""

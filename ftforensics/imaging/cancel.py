@@ -36,7 +36,6 @@ _OTHER, _OWN = 0.1, 0.5
 # Of the frame: with less of the source in sight, what the whole went through is not estimated.
 _MOSTLY = 0.75
 
-Regenerate = Callable[[Pixels], Pixels]
 Mask = NDArray[np.bool_]
 
 
@@ -121,7 +120,7 @@ def _blur(values: Floats, sigma_px: float) -> Floats:
 
 
 def _likeness(first: Floats, second: Floats, seen: Floats) -> Floats:
-    """Local correlation (256, 256) of two grey pictures over what is seen; 1 where neither has any structure."""
+    """Local correlation (256, 256) of two grey pictures over what is seen; 1 where either has no structure."""
     share = _blur(seen, _LIKENESS_SIGMA_PX) + np.float32(1e-6)
 
     def mean(values: Floats) -> Floats:

@@ -35,12 +35,11 @@ def explain(suspect: Floats, source: Floats, weight: Floats, others: Sequence[Fl
     """
     basis = _list_terms(source, others).reshape(suspect.shape[0] * suspect.shape[1], -1)
     wanted = suspect.reshape(len(basis), 3).astype(np.float64)
-    counted = weight
-    fitted = wanted
-    for _ in range(_ROUNDS):
-        fitted = basis @ _solve(basis, wanted, counted.reshape(-1, 1).astype(np.float64))
-        counted = weight * _trust((wanted - fitted).reshape(suspect.shape), weight)
-    return fitted.reshape(suspect.shape).astype(np.float32)
+    fitted = basis @ _solve(basis, wanted, weight)
+    for _ in range(_ROUNDS - 1):
+        trusted = weight * _trust((wanted - fitted).reshape(suspect.shape), weight)
+        fitted = basis @ _solve(basis, wanted, trusted)
+    return np.asarray(fitted.reshape(suspect.shape), dtype=np.float32)
 
 
 def _list_terms(source: Floats, others: Sequence[Floats]) -> np.ndarray:
@@ -60,9 +59,9 @@ def _neighbours(picture: Floats, reach_px: int) -> Floats:
     return np.concatenate([wide[y : y + height, x : x + width] for y in offsets for x in offsets], axis=2)
 
 
-def _solve(basis: np.ndarray, wanted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _solve(basis: np.ndarray, wanted: np.ndarray, weight: Floats) -> np.ndarray:
     """Coefficients (N, 3) of the weighted ridge regression."""
-    weighted = basis * weight
+    weighted = basis * weight.reshape(-1, 1).astype(np.float64)
     products = weighted.T @ basis
     products[np.diag_indices_from(products)] += _RIDGE * np.trace(products) / len(products) + 1e-12
     return np.asarray(np.linalg.solve(products, weighted.T @ wanted))

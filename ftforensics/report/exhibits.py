@@ -230,7 +230,7 @@ def _reading_facts(finding: Finding) -> tuple[Fact, ...]:
         fact("Model", reading.model),
         fact("Weights SHA-256", reading.weights_sha256, "hash"),
         fact("Pair reader SHA-256", reading.pair_reader_sha256, "hash"),
-        fact("Generator SHA-256", reading.simulator_sha256, "hash"),
+        fact("Simulator SHA-256", reading.simulator_sha256, "hash"),
         fact("Run by", f"{reading.backend}, {reading.precision}"),
         fact("Search allowed", reading.search),
         fact("Carrier key", getattr(finding.tag, "carrier_key_id", None), "hash"),

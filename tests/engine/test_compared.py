@@ -12,7 +12,7 @@ from ftforensics.codec.carriers import build_tag_planes
 from ftforensics.codec.channel import encode
 from ftforensics.domain.tag import LINK_E_LIMIT, MatchedTag, TagAbsence
 from ftforensics.engine.compared import KnownSource, read_beside
-from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
+from ftforensics.engine.onnx import OnnxPairReader, OnnxReader, run_padded
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
 from ftforensics.engine.ring import RingKey, build_book
 from ftforensics.engine.search import NOMINEES
@@ -208,6 +208,33 @@ def test_a_pair_reader_that_computes_nonsense_stops_the_run(
     picture, frame = crop(photographs["coffee"], 0.1, 0.1, 0.7)
     with pytest.raises(EngineError, match="values that are no numbers: pair reader"):
         read(tag_reader, picture, [source_of(photographs["coffee"], frame)])
+
+
+class Without:
+    """The pair reader, its model having no generator."""
+
+    simulator_sha256 = regenerate = None
+
+    def __init__(self, pairs: OnnxPairReader) -> None:
+        self.sha256, self.read = pairs.sha256, pairs.read
+
+
+def test_a_regenerated_picture_reads_better_where_the_generator_is_at_hand(
+    onnx_reader: OnnxReader, blind: TagReader, pair_reader: OnnxPairReader, photographs: Photographs, tag: Tag
+) -> None:
+    assert pair_reader.regenerate is not None
+    picture = pair_reader.regenerate(tag(fit_within(photographs["astronaut"], 512), OURS, 47.0))
+    source = source_of(photographs["astronaut"], geometry.IDENTITY)
+    read = {}
+    for name, pairs in (("with", pair_reader), ("without", Without(pair_reader))):
+        _, found = TagReader(onnx_reader, blind.books, pairs=pairs).compare(picture, source)
+        read[name] = max((match.z for match in found if match.tag_id == OURS), default=0.0)
+    assert read["with"] > read["without"] + 0.5
+
+
+def test_a_generator_that_computes_nonsense_is_not_read_on() -> None:
+    with pytest.raises(EngineError, match="a generator gave values that are no numbers"):
+        run_padded(np.zeros((20, 30, 3), np.uint8), lambda batch: batch * np.float32(np.nan))
 
 
 def test_nothing_beyond_its_panel_is_seen_of_a_source(content: TagReader, photographs: Photographs, tag: Tag) -> None:

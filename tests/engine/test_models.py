@@ -165,6 +165,15 @@ def test_a_changed_pair_reader_is_refused_before_anything_is_read(tmp_path: Path
         )
 
 
+def test_a_changed_simulator_is_told_when_the_pair_reader_opens_not_hours_later(
+    tmp_path: Path, card: dict[str, Any]
+) -> None:
+    known = {"pair_reader_file": "reader.onnx", "pair_reader_sha256": card["reader_sha256"]}
+    simulator = {"simulator_file": "reader.onnx", "simulator_sha256": "0" * 64}
+    with pytest.raises(ModelMissing, match="was changed"):
+        open_pair_reader(write(tmp_path, card | known | simulator))
+
+
 def test_the_shipped_model_is_whole(model_folder: Path) -> None:
     card = load_card(model_folder)
     assert (card.input_px, card.grid, card.message_bits) == (128, 64, 128)

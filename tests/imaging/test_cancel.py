@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftforensics.attacks.handling import jpeg
 from ftforensics.imaging.cancel import VIEW_PX, cancel_source
 
 WHOLE = np.ones((VIEW_PX, VIEW_PX), dtype=bool)
@@ -116,3 +117,36 @@ def test_any_two_pictures_give_finite_values(first: str, second: str, level: int
     assert np.abs(remainder.left).max() <= 4.0
     assert remainder.kept.min() >= 0.0
     assert remainder.kept.max() <= 1.0
+
+
+class Generator:
+    """Makes one and the same picture of a source, and counts how often it was asked."""
+
+    def __init__(self, picture: np.ndarray) -> None:
+        self.picture, self.asked = picture, 0
+
+    def __call__(self) -> np.ndarray:
+        self.asked += 1
+        return self.picture
+
+
+def test_what_a_generator_made_of_the_source_is_taken_out_too(photographs: dict[str, np.ndarray]) -> None:
+    """The suspect went through a generator and was moved; the generator's version is moved as the source is."""
+    source, strange = seen_at(photographs["astronaut"]), seen_at(jpeg(photographs["astronaut"], 4))
+    shift = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.4]])
+    moved = cv2.warpAffine(strange, shift, (VIEW_PX, VIEW_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    suspect, generator = added_to(moved, pattern(0.012)), Generator(strange)
+    without = correlation(cancel_source(suspect, source, WHOLE).left, pattern(0.012))
+    having = correlation(cancel_source(suspect, source, WHOLE, generator).left, pattern(0.012))
+    assert having > without + 0.1
+    assert generator.asked == 1
+
+
+def test_no_generator_runs_where_little_of_the_source_is_seen(photographs: dict[str, np.ndarray]) -> None:
+    source, generator = seen_at(photographs["astronaut"]), Generator(seen_at(photographs["coffee"]))
+    part = np.zeros((VIEW_PX, VIEW_PX), dtype=bool)
+    part[:, : VIEW_PX // 2] = True
+    suspect = added_to(source, pattern(0.012))
+    having, without = cancel_source(suspect, source, part, generator), cancel_source(suspect, source, part)
+    assert generator.asked == 0
+    assert np.array_equal(having.left, without.left)

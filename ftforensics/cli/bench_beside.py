@@ -57,8 +57,10 @@ def beside(
     with run.prepare(psnr=psnr, fast=fast) as (pictures, setup), run.progress(len(pictures.pictures)) as advance:
         results = flow.measure_beside(pictures, setup, reads=reads, records=records, jobs=run.jobs, advance=advance)
     notes = (
-        "views are drawn as for false positives: crops, mirrored, turned, shrunk and compressed; each is lined up with "
-        "the preview of the very photograph that it was made from, and read beside it where that fits",
+        "half of the views are as for false positives: crops, mirrored, turned, shrunk and compressed; the others "
+        f"are whole pictures with another tone and then, in turn, through: {', '.join(flow.REWORKED)}",
+        "each is lined up with the preview of the very photograph that it was made from, and read beside it where that "
+        "fits; where most of it is seen, the source is first explained as it went through the same",
         f"each read is matched with {records:,} random records of one carrier key, where a scan would compare it with "
         "the photograph's own record alone; a record that matches at E <= 1e-6 is wrong",
         "upper bounds are exact (Clopper-Pearson, one-sided, 95 %) and take reads as independent, which views of one "

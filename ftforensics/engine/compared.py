@@ -55,10 +55,14 @@ class KnownSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Beside:
-    """Two maps (3, 64, 64) in the frame of a source: of the picture alone, and what its message is read from."""
+    """Two maps (3, 64, 64) in the frame of a source: of the picture alone, and what its message is read from.
+
+    ``explained`` is that of ``cancel.Remainder``.
+    """
 
     residual: Floats
     message: Floats
+    explained: bool
 
 
 def line_up(
@@ -122,4 +126,5 @@ def read_beside(
     else:
         alone, left = read([as_it_is])[0], read_pair(stack_pair(as_it_is, remainder))
     counts = cv2.GaussianBlur(resize(remainder.kept, GRID, GRID), (0, 0), _SOFTENED_CELLS)
-    return Beside(residual=alone, message=(np.float32(0.5) * (alone + left) * counts).astype(np.float32))
+    message = (np.float32(0.5) * (alone + left) * counts).astype(np.float32)
+    return Beside(residual=alone, message=message, explained=remainder.explained)

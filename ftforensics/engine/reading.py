@@ -120,7 +120,12 @@ class TagReader:
         regenerate = None if self.pairs is None else self.pairs.regenerate
         read = read_beside(picture, source, self._read, self.reader.card.input_px, self._read_pair, regenerate)
         tried = Try(
-            residual=read.residual, message=read.message, frame=source.frame, within=source.within, mode="compared"
+            residual=read.residual,
+            message=read.message,
+            explained=read.explained,
+            frame=source.frame,
+            within=source.within,
+            mode="compared",
         )
         return tried, self._matcher.match(tried)
 

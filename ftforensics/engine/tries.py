@@ -45,7 +45,8 @@ class Try:
 
     ``within`` is the part of the picture that it was looked for in, beyond which its frame may reach but shows nothing.
     ``message`` (3, 64, 64) is what the message is read from, None for the residual: a map made with a source at hand
-    reads better, but is no evidence of where a tag is left, for content had a part in it. ``soft`` keeps soft bits by
+    reads better, but is no evidence of where a tag is left, for content had a part in it. ``explained`` says whether
+    that source was put through what the picture went through, see ``imaging.cancel``. ``soft`` keeps soft bits by
     carrier key, since a hypothesis that does not match is decoded blind later.
     """
 
@@ -57,6 +58,7 @@ class Try:
     best_z: float | None = None
     nominee: Nominee | None = None
     message: Floats | None = None
+    explained: bool = False
     soft: dict[str, Floats] = field(default_factory=dict)
 
     def soft_bits(self, book: Book) -> Floats:

@@ -45,10 +45,12 @@ class Remainder:
 
     ``left`` is float32 (128, 128, 3) in [0, 1] units about 0; 0 where nothing is seen. ``kept`` is float32 (128, 128):
     1 where the suspect still shows the source's content, or shows nothing at all, 0 where it shows another.
+    ``explained`` says whether enough was seen to put the source through what the suspect went through.
     """
 
     left: Floats
     kept: Floats
+    explained: bool
 
 
 def cancel_source(
@@ -70,10 +72,11 @@ def cancel_source(
     first, second = _unit(suspect), _unit(moved)
     weight = kept * _halved(shown)
     if float(weight.mean()) < _MOSTLY:
-        return Remainder(left=_halved(_fitted_difference(first, second, shown)), kept=kept)
+        return Remainder(left=_halved(_fitted_difference(first, second, shown)), kept=kept, explained=False)
     others = [] if regenerated is None else [_halved(_unit(_move(regenerated(), motion)))]
-    explained = explain(_halved(first), _halved(second), weight, others)
-    return Remainder(left=_fitted_difference(_halved(first), explained, _halved(shown)), kept=kept)
+    as_shown = explain(_halved(first), _halved(second), weight, others)
+    left = _fitted_difference(_halved(first), as_shown, _halved(shown))
+    return Remainder(left=left, kept=kept, explained=True)
 
 
 def _unit(picture: Pixels) -> Floats:

@@ -42,6 +42,7 @@ def test_every_kind_is_read_beside_its_source_and_nothing_is_found(bench: Bench,
     for row in rows:
         assert (row["pictures"], row["views"], row["wrong"]) == (2, 4, 0)
         assert 0 < row["reads"] <= 4
+        assert 0 < row["explained"] <= row["reads"]
         assert 2.0 < row["largest_z"] < row["needed_z"]
         assert row["median_ms"] > 0
 

@@ -2,15 +2,17 @@
 
 Every view of a picture is read beside the preview of the very photograph that it was made from, where that fits, and
 matched with all records of a registry that holds no record of it. A scan would compare it with the photograph's own
-record alone; this gives chance as many opportunities as there are records. Views and kinds of pictures are those of
-``false_positives``.
+record alone; this gives chance as many opportunities as there are records. Half of the views, and the kinds of
+pictures, are those of ``false_positives``, most of which are parts. The other half are whole pictures that went through
+something, for those are what ``imaging.explain`` works on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from ftforensics.flows.bench.false_positives import (
     needed_z,
 )
 from ftforensics.flows.bench.keys import BookFile, draw_ids, save_book
+from ftforensics.flows.bench.manipulations import BATTERY, Means, apply_manipulation, draw_random
 from ftforensics.flows.bench.pictures import BenchPicture, PictureSet
 from ftforensics.flows.bench.results import Column, Row
 from ftforensics.flows.bench.setup import Bench, Setup
@@ -33,7 +36,12 @@ from ftforensics.flows.bench.statistics import upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.bench.workers import collect
 from ftforensics.flows.frames import follow
-from ftforensics.imaging.resample import Pixels
+from ftforensics.flows.tag import READ_PX
+from ftforensics.imaging.resample import Pixels, fit_within
+
+# What whole pictures go through, by the names of ``manipulations``.
+REWORKED = ("GAN simulator", "generator B (black box)", "JPEG 30", "noise 5 %")
+_BY_NAME = {one.name: one for one in BATTERY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,7 @@ class BesideRead:
     """One view: ``placed`` where the photograph fits it; only then the others mean anything.
 
     ``wrong`` means that a record matched; ``z`` is the largest of any. ``ms`` is the time of lining up and reading.
+    ``explained`` is that of ``Try``.
     """
 
     population: str
@@ -48,6 +57,7 @@ class BesideRead:
     wrong: bool
     z: float
     ms: float
+    explained: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +93,20 @@ class BesideWorker:
         return reads
 
     def _read(self, kind: str, task: BenchPicture, pixels: Pixels, source: KeptSource) -> list[BesideRead]:
-        views = draw_views(pixels, self._setup.views, self._setup.setup.seed, task.sha256)
-        return [read_view(self._readers[kind], view, source, kind) for view in views]
+        whole = self._setup.views // 2
+        views = draw_views(pixels, self._setup.views - whole, self._setup.setup.seed, task.sha256)
+        reworked = rework(pixels, whole, self._bench, task.sha256)
+        return [read_view(self._readers[kind], view, source, kind) for view in chain(views, reworked)]
+
+
+def rework(pixels: Pixels, count: int, bench: Bench, sha256: str) -> Iterator[Pixels]:
+    """A picture in drawn tones, then in turn through each of what whole pictures go through."""
+    for at in range(count):
+        random = draw_random(bench.setup.seed, sha256, "reworked", at)
+        means = Means(donor=pixels, regenerate=bench.regenerate, random=random)
+        toned = apply_manipulation(_BY_NAME["tone"], pixels, means)
+        view = apply_manipulation(_BY_NAME[REWORKED[at % len(REWORKED)]], toned, means)
+        yield np.ascontiguousarray(fit_within(view, READ_PX))
 
 
 def read_view(tag_reader: TagReader, view: Pixels, source: KeptSource, population: str) -> BesideRead:
@@ -96,7 +118,14 @@ def read_view(tag_reader: TagReader, view: Pixels, source: KeptSource, populatio
     known = KnownSource(tag_id="", carrier_key_id="", preview=source.preview, frame=follow(matrix))
     tried, tags = tag_reader.compare(view, known)
     ms = 1000.0 * (time.perf_counter() - started)
-    return BesideRead(population=population, placed=True, wrong=bool(tags), z=tried.best_z or 0.0, ms=ms)
+    return BesideRead(
+        population=population,
+        placed=True,
+        wrong=bool(tags),
+        z=tried.best_z or 0.0,
+        ms=ms,
+        explained=tried.explained,
+    )
 
 
 def measure_beside(
@@ -122,6 +151,7 @@ BESIDE_COLUMNS: tuple[Column, ...] = (
     Column(key="pictures", label="pictures", kind="count"),
     Column(key="views", label="views", kind="count"),
     Column(key="reads", label="read beside their source", kind="count"),
+    Column(key="explained", label="of them explained as a whole", kind="count"),
     Column(key="wrong", label="wrong identities", kind="count"),
     Column(key="wrong_upper", label="at most, 95 %", kind="rate", digits=3),
     Column(key="largest_z", label="largest z", kind="number", digits=2),
@@ -146,6 +176,7 @@ def summarise_beside(results: Sequence[Sequence[BesideRead]], records: int) -> t
                 "pictures": sum(any(read.placed for read in part) for part in by_picture),
                 "views": len(views),
                 "reads": len(reads),
+                "explained": sum(read.explained for read in reads),
                 "wrong": wrong,
                 "wrong_upper": upper_bound(wrong, len(reads)),
                 "largest_z": max(read.z for read in reads),

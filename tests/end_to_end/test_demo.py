@@ -39,9 +39,7 @@ def test_every_fake_is_traced_and_the_stranger_is_not(demo: tuple[Run, Path]):
     lines = (folder / "ftf-demo" / "cases" / "demo" / "scan.jsonl").read_text("ascii").splitlines()
     verdicts = {row["path"]: row["verdict"] for row in map(json.loads, lines)}
     assert verdicts["face-swap.jpg"] == "VERIFIED_DERIVATIVE"
-    # Keys are new in every run. In so small a crop a few are unlucky: the tag around the pasted face spills into it as
-    # far as an overlay's might, and then the scan suspects a transplant and attributes nothing.
-    assert verdicts["swap-crop-480px.jpg"] in {"VERIFIED_DERIVATIVE", "TAG_TRANSPLANT_SUSPECTED"}
+    assert verdicts["swap-crop-480px.jpg"] == "VERIFIED_DERIVATIVE"
     assert verdicts["honest-copy.jpg"] == "VERIFIED_MATCH"
     assert verdicts["mirrored.jpg"] == "VERIFIED_MATCH"
     assert verdicts["close-up.jpg"] == "VERIFIED_MATCH"

@@ -8,6 +8,8 @@ and a tag that was laid over it afterwards still shows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from ftforensics.engine.reader import Reader
 from ftforensics.imaging.perceptual import round_pixels
 from ftforensics.imaging.resample import Pixels
-from ftforensics.link.survival import build_survival
+from ftforensics.link.survival import measure_level
 
 BLUR_SHARE = 0.09
 SEAM_PX = 1.0
@@ -25,9 +27,19 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def read_apart(
-    view: Pixels, changed: Mask, seen: Mask | None, expected: Floats, reader: Reader
-) -> tuple[float | None, float | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """Mean local correlation with a tag in and out of a region, each read without the other.
+
+    ``error`` is the root mean square of ``inside`` over displaced copies of the tag, which are not there.
+    """
+
+    inside: float
+    outside: float
+    error: float
+
+
+def read_apart(view: Pixels, changed: Mask, seen: Mask | None, expected: Floats, reader: Reader) -> Apart | None:
     """Mean local correlation with a tag in and out of a changed region, each read without the other.
 
     Args:
@@ -38,18 +50,16 @@ def read_apart(
         reader: Reads two pictures.
 
     Returns:
-        Inside and outside; both None where either has fewer than 64 cells, too few to judge by.
+        The levels; None where either part has fewer than 64 cells, too few to judge by.
     """
     frame = np.ones_like(changed) if seen is None else seen
     parts = (changed & frame, ~changed & frame)
     if min(int(part.sum()) for part in parts) < FEWEST_CELLS:
-        return None, None
-    residuals = reader.read(np.stack([isolate(view, changed), isolate(view, ~changed)]))
-    inside, outside = (
-        float(build_survival(residual, expected).correlation[part].mean())
-        for residual, part in zip(residuals, parts, strict=True)
-    )
-    return inside, outside
+        return None
+    within, around = reader.read(np.stack([isolate(view, changed), isolate(view, ~changed)]))
+    inside, error = measure_level(within, expected, parts[0])
+    outside, _ = measure_level(around, expected, parts[1])
+    return Apart(inside=inside, outside=outside, error=error)
 
 
 def isolate(view: Pixels, kept: Mask) -> Pixels:

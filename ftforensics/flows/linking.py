@@ -291,8 +291,9 @@ class Linker:
         summary = survival.summarise(mapped.local, changed, mapped.seen, mapped.holes)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, None if tag.geometry.mode == "direct" else frame)
-            inside, outside = read_apart(view, changed, mapped.seen, mapped.expected, self._reader.reader)
-            summary = replace(summary, inside=inside, outside=outside)
+            apart = read_apart(view, changed, mapped.seen, mapped.expected, self._reader.reader)
+            inside, outside, error = (None,) * 3 if apart is None else (apart.inside, apart.outside, apart.error)
+            summary = replace(summary, inside=inside, outside=outside, inside_error=error)
         return _Linked(
             registration=None if registration is None else part.place(registration),
             survival=summary,

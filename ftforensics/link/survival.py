@@ -15,6 +15,7 @@ being read at all. It holds together over places in which neither can be told, s
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -49,6 +50,8 @@ _ENERGY_FLOOR = 0.05
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
+# A level over a region is one number, so its scatter takes more copies than that of a map.
+_DISPLACEMENTS_OF_LEVELS = (*_DISPLACEMENTS, *((13 + 9 * k, 50 - 23 * k) for k in range(14)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,20 +86,42 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
     if first.shape != second.shape:
         raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
     correlation = _correlate(first, second, sigma_cells)
-    grid = first.shape[1]
-    chance = np.concatenate(
-        [
-            _correlate(first, np.roll(second, (dy % grid, dx % grid), axis=(1, 2)), sigma_cells).ravel()
-            for dy, dx in _DISPLACEMENTS
-        ]
-    )
-    noise = float(np.sqrt(np.mean(chance**2)))
+    noise = float(np.sqrt(np.mean(np.stack(list(_displaced(first, second, sigma_cells, _DISPLACEMENTS))) ** 2)))
     return SurvivalMap(
         correlation=correlation,
         present_from=max(MIN_PRESENT_CORRELATION, PRESENT_NOISE_MULTIPLE * noise),
         fine=_correlate(first, second, FINE_SIGMA_CELLS, least=0.1),
         energy=_pool(first * first, FINE_SIGMA_CELLS),
     )
+
+
+def measure_level(residual: F32, expected: F32, region: Mask) -> tuple[float, float]:
+    """How well a tag shows in a region on the whole, and how well tags do that are not there.
+
+    Args:
+        residual: float32 (3, G, G), what the reader says was added, in the tagged frame.
+        expected: float32 (3, G, G), the re-encoded tag.
+        region: bool (G, G), at least one cell of it True.
+
+    Returns:
+        The mean local correlation over the region, and the root mean square of the same for displaced copies of the tag.
+
+    Raises:
+        LinkError: As in ``build_survival``, or an empty region.
+    """
+    first, second = _checked(residual), _checked(expected)
+    if first.shape != second.shape or region.shape != first.shape[1:] or not region.any():
+        raise LinkError(f"A region of shape {region.shape} cannot be measured in a residual map {residual.shape}")
+    level = float(_correlate(first, second, WINDOW_SIGMA_CELLS)[region].mean())
+    copies = _displaced(first, second, WINDOW_SIGMA_CELLS, _DISPLACEMENTS_OF_LEVELS)
+    return level, float(np.sqrt(np.mean([float(copy[region].mean()) ** 2 for copy in copies])))
+
+
+def _displaced(first: F32, second: F32, sigma: float, by: Sequence[tuple[int, int]]) -> Iterator[F32]:
+    """Correlation maps with copies of the tag that lie elsewhere, which are as good as other tags."""
+    grid = first.shape[1]
+    for dy, dx in by:
+        yield _correlate(first, np.roll(second, (dy % grid, dx % grid), axis=(1, 2)), sigma)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

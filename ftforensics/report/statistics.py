@@ -239,6 +239,10 @@ def _survival_meaning(survival: Survival) -> str:
     )
 
 
+def _scatter(survival: Survival) -> str:
+    return "" if survival.inside_error is None else f" ± {decimal(survival.inside_error)}"
+
+
 def _survival_rows(survival: Survival) -> list[Statistic]:
     rows = [
         Statistic(
@@ -251,9 +255,10 @@ def _survival_rows(survival: Survival) -> list[Statistic]:
         rows.append(
             Statistic(
                 name="Tag inside / outside",
-                value=f"{decimal(survival.inside)} / {decimal(survival.outside)}",
+                value=f"{decimal(survival.inside)}{_scatter(survival)} / {decimal(survival.outside)}",
                 meaning="Correlation with the tag inside and outside the changed region. Replaced pixels should carry "
-                "none; equal strength speaks for a copied tag.",
+                "none; equal strength speaks for a copied tag. What stands behind ± is how far tags that are not there "
+                "reach inside.",
             )
         )
     return rows

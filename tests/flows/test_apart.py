@@ -17,7 +17,7 @@ from ftforensics.engine.ring import build_ring_key
 from ftforensics.flows.apart import isolate, read_apart
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import resize
-from ftforensics.link.verdict import TRANSPLANT_RATIO
+from ftforensics.link.verdict import TRANSPLANT_ERRORS, TRANSPLANT_RATIO
 from ftforensics.trust.keys import CarrierKey
 
 READER = open_reader()
@@ -56,36 +56,42 @@ def changed() -> np.ndarray:
 
 
 def test_a_pasted_face_shows_no_tag_by_itself(swapped: np.ndarray, changed: np.ndarray):
-    inside, outside = read_apart(resize(swapped, 128, 128), changed, None, planes(), READER)
-    assert inside is not None
-    assert outside is not None
-    assert outside > 0.3
-    assert inside < TRANSPLANT_RATIO * outside
+    apart = read_apart(resize(swapped, 128, 128), changed, None, planes(), READER)
+    assert apart is not None
+    assert apart.outside > 0.3
+    assert apart.inside - TRANSPLANT_ERRORS * apart.error < TRANSPLANT_RATIO * apart.outside
 
 
 def test_a_strong_tag_laid_over_the_face_shows(swapped: np.ndarray, changed: np.ndarray):
     laid = embed(swapped, TAG_ID, KEY, 24.0)
-    inside, outside = read_apart(resize(laid, 128, 128), changed, None, planes(), READER)
-    assert inside is not None
-    assert outside is not None
-    assert inside > TRANSPLANT_RATIO * outside
+    apart = read_apart(resize(laid, 128, 128), changed, None, planes(), READER)
+    assert apart is not None
+    assert apart.inside - TRANSPLANT_ERRORS * apart.error > TRANSPLANT_RATIO * apart.outside
 
 
 def test_another_tag_shows_nowhere(swapped: np.ndarray, changed: np.ndarray):
-    inside, outside = read_apart(resize(swapped, 128, 128), changed, None, planes("1" * 16), READER)
-    assert inside is not None
-    assert outside is not None
-    assert abs(outside) < 0.15
-    assert abs(inside) < 0.3
+    apart = read_apart(resize(swapped, 128, 128), changed, None, planes("1" * 16), READER)
+    assert apart is not None
+    assert abs(apart.outside) < 0.15
+    assert abs(apart.inside) < 3.0 * apart.error
+
+
+def test_the_smaller_a_region_the_larger_its_error(swapped: np.ndarray, changed: np.ndarray):
+    view = resize(swapped, 128, 128)
+    small = cv2.erode(changed.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    large = cv2.dilate(changed.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    apart = [read_apart(view, part, None, planes(), READER) for part in (small, large)]
+    assert all(part is not None and part.error > 0.0 for part in apart)
+    assert apart[0].error > 1.5 * apart[1].error
 
 
 def test_too_few_cells_are_not_judged_by(swapped: np.ndarray, changed: np.ndarray):
     view = resize(swapped, 128, 128)
     few = np.zeros((64, 64), np.bool_)
     few[:7, :9] = True
-    assert read_apart(view, few, None, planes(), READER) == (None, None)
-    assert read_apart(view, ~few, None, planes(), READER) == (None, None)
-    assert read_apart(view, changed, few, planes(), READER) == (None, None)
+    assert read_apart(view, few, None, planes(), READER) is None
+    assert read_apart(view, ~few, None, planes(), READER) is None
+    assert read_apart(view, changed, few, planes(), READER) is None
 
 
 def test_what_is_kept_stays_and_the_rest_loses_its_detail(swapped: np.ndarray, changed: np.ndarray):

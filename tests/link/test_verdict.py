@@ -123,12 +123,19 @@ def test_a_tag_as_strong_inside_the_replacement_is_a_suspected_transplant():
     assert any("embedded afterwards" in text for text in judgement.reasons)
 
 
+@pytest.mark.parametrize("error", [None, 0.02])
+def test_what_shows_in_the_replacement_beyond_accident_is_a_suspected_transplant(error):
+    survival = Survival(surviving_fraction=1.0, inside=0.168, outside=0.379, inside_error=error)
+    assert judge(replace(FAKE, survival=survival)).verdict == Verdict.TAG_TRANSPLANT_SUSPECTED
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"change_similarity": 0.9, "survival": Survival(surviving_fraction=1.0, inside=0.58, outside=0.6)},
         {"survival": Survival(surviving_fraction=1.0, inside=None, outside=0.6)},
         {"survival": Survival(surviving_fraction=0.1, inside=0.05, outside=0.05)},
+        {"survival": Survival(surviving_fraction=1.0, inside=0.168, outside=0.379, inside_error=0.06)},
         {"survival": None},
     ],
 )

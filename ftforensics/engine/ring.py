@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.codec.carriers import VALUES, build_carriers
+from ftforensics.codec.carriers import VALUES, build_carriers, build_sync_carrier
 from ftforensics.codec.channel import ChannelKey, build_channel_key
+from ftforensics.codec.separation import Separator
 from ftforensics.codec.words import PackedWords, build_words
 
 SECRET_BYTES = 32
@@ -17,18 +19,27 @@ SECRET_BYTES = 32
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RingKey:
-    """One carrier key made ready to read with: carriers (128, 3, 64, 64), mask and interleaver."""
+    """One carrier key made ready to read with: carriers (128, 3, 64, 64), mask and interleaver.
+
+    ``sync`` (3, 64, 64) is the synchronisation carrier of the model, which is laid under every message.
+    """
 
     key_id: str
     carriers: Floats
     channel: ChannelKey
+    sync: Floats
 
     @property
     def rows(self) -> Floats:
         """Carriers as (128, 12288)."""
         return self.carriers.reshape(-1, VALUES)
+
+    @cached_property
+    def separator(self) -> Separator:
+        """Reads soft bits; made when first needed."""
+        return Separator(self.carriers, self.sync)
 
 
 def build_ring_key(key_id: str, derive: Callable[[str, int], bytes], model_id: str) -> RingKey:
@@ -37,6 +48,7 @@ def build_ring_key(key_id: str, derive: Callable[[str, int], bytes], model_id: s
         key_id=key_id,
         carriers=build_carriers(derive("carriers", SECRET_BYTES), model_id),
         channel=build_channel_key(derive("channel", SECRET_BYTES)),
+        sync=build_sync_carrier(model_id),
     )
 
 

@@ -12,7 +12,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.codec.carriers import MESSAGE_BITS, SYNC_ENERGY, VALUES
 from ftforensics.domain.tag import Geometry, Placement
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync import correlate_frame, see_map
@@ -62,7 +61,7 @@ class Try:
     soft: dict[str, Floats] = field(default_factory=dict)
 
     def soft_bits(self, book: Book) -> Floats:
-        """As ``soft_bits`` of what the message is read from, projected once a key."""
+        """As ``soft_bits`` of what the message is read from, made once a key."""
         if book.key.key_id not in self.soft:
             self.soft[book.key.key_id] = soft_bits(self.residual if self.message is None else self.message, book)
         return self.soft[book.key.key_id]
@@ -110,9 +109,8 @@ class Candidate:
 
 
 def soft_bits(residual: Floats, book: Book) -> Floats:
-    """Soft bits (128,) of a residual map under a book's key; about +-1 for a perfect map."""
-    weight = np.float32(np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS))
-    return np.asarray(book.key.rows @ residual.reshape(-1) / weight, dtype=np.float32)
+    """Soft bits (128,) of a residual map under a book's key, see ``codec.separation``."""
+    return book.key.separator.soft_bits(residual)
 
 
 def is_silent(residual: Floats) -> bool:

@@ -3,7 +3,7 @@
 In: a residual map (3, 64, 64) as a reader makes it. Out: 128 soft bits. Carriers are orthonormal over a whole frame
 that is read equally well all over. Of a crop, or where a part is plain or replaced, they are not: every bit, and the
 synchronisation carrier, is heard in all others, the louder the less of the frame is left. How well each place was read
-shows in the map itself: a reader that answers with what it expects to have been added gives little where it cannot tell.
+shows in the map itself: a reader that gives what it expects to have been added gives little where it cannot tell.
 
 So the map is taken for the tag times a gain of its own in every block, in noise whose variance goes with that gain, and
 all signals are estimated together, with a ridge (linear multi-user detection: Verdú, *Multiuser Detection*, 1998,
@@ -62,7 +62,7 @@ class Separator:
 
 
 def _overlap_in_blocks(signals: Floats) -> Floats:
-    """Inner products of all signals in each block, float32 (256, 129, 129); over all blocks they sum to the identity."""
+    """Inner products of all signals in each block, float32 (256, 129, 129); together they are the identity."""
     cut = signals.reshape(_SIGNALS, PLANES, _BLOCKS, _CELLS, _BLOCKS, _CELLS).transpose(2, 4, 0, 1, 3, 5)
     flat = np.ascontiguousarray(cut).reshape(_BLOCKS * _BLOCKS, _SIGNALS, PLANES * _CELLS * _CELLS)
     return np.asarray(np.matmul(flat, flat.transpose(0, 2, 1)))

@@ -64,9 +64,10 @@ class Survival:
 
     ``inside`` and ``outside`` are mean correlations in and out of the changed region, None where there is no such
     region; ``inside_error`` is the root mean square of what ``inside`` would be for tags that are not there, larger the
-    smaller the region, None where that was not measured. ``surviving_fraction`` is the share of the part of the frame in which a tag can be seen where this one is;
-    ``visible_fraction`` says how much of the frame that part is, None where the source is not known well enough to
-    tell (then ``surviving_fraction`` is of the whole frame, and a hole in it shows nothing).
+    smaller the region, None where that was not measured. ``surviving_fraction`` is the share of the part of the frame
+    in which a tag can be seen where this one is; ``visible_fraction`` says how much of the frame that part is, None
+    where the source is not known well enough to tell (then ``surviving_fraction`` is of the whole frame, and a hole in
+    it shows nothing).
     """
 
     surviving_fraction: float

@@ -8,6 +8,9 @@ from typing import Literal
 RECORD_PAYLOAD_TYPE = "application/vnd.ftforensics.record-core.v1+json"
 BINDING_PAYLOAD_TYPE = "application/vnd.ftforensics.binding.v1+json"
 
+# Long side of the preview that ``ftf tag`` keeps of a source; a stranger's may be larger.
+PREVIEW_PX = 512
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCore:

@@ -20,14 +20,13 @@ import cv2
 import numpy as np
 
 from ftforensics.codec.carriers import GRID
+from ftforensics.domain.record import PREVIEW_PX
 from ftforensics.engine.tries import Floats
 from ftforensics.imaging import cancel, geometry
 from ftforensics.imaging.perceptual import round_pixels
 from ftforensics.imaging.resample import Pixels, fit_within, resize
 
 _GREY = np.float32(0.5)
-# No larger is a preview as ``ftf tag`` makes it; a stranger's may be, and a generator takes its time.
-_LARGEST_PX = 512
 # Of the weights' edges.
 _SOFTENED_CELLS = 1.0
 
@@ -80,7 +79,7 @@ def line_up(
     suspect = np.asarray(geometry.sample_frame(picture, frame, large))
     seen = geometry.seen_cells(frame, cancel.VIEW_PX)
     as_it_is = np.asarray(geometry.sample_frame(picture, frame, (side_px, side_px)))
-    regenerated = None if regenerate is None else lambda: resize(regenerate(fit_within(preview, _LARGEST_PX)), *large)
+    regenerated = None if regenerate is None else lambda: resize(regenerate(fit_within(preview, PREVIEW_PX)), *large)
     return as_it_is, cancel.cancel_source(suspect, resize(preview, *large), seen, regenerated)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ftforensics.domain.record import PREVIEW_PX
 from ftforensics.errors import LinkError
 from ftforensics.link.features import Features, build_descriptors, detect_features, parse_descriptors, to_grey
 
-PREVIEW_PX = 512
 PREVIEW_QUALITY = 85
 MAX_PREVIEW_BYTES = 512 * 1024
 MAX_PREVIEW_SIDE_PX = 1024
@@ -29,7 +29,6 @@ _SIDE = 32
 _LOW = 8
 
 __all__ = [
-    "PREVIEW_PX",
     "Features",
     "Fingerprint",
     "build",

@@ -104,7 +104,7 @@ def measure_level(residual: F32, expected: F32, region: Mask) -> tuple[float, fl
         region: bool (G, G), at least one cell of it True.
 
     Returns:
-        The mean local correlation over the region, and the root mean square of the same for displaced copies of the tag.
+        The mean local correlation over the region, and the root mean square of the same for displaced copies.
 
     Raises:
         LinkError: As in ``build_survival``, or an empty region.

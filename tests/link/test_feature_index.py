@@ -52,7 +52,7 @@ def test_the_source_of_a_crop_is_among_the_first(
 
 
 def test_what_is_in_no_record_has_few_candidates(blobs: list[bytes]) -> None:
-    index = FeatureIndex(blobs)
+    index = FeatureIndex([*blobs, *[build_descriptors(random_features(seed)) for seed in range(1000, 1000 + FEW)]])
     found = [index.nearest(random_features(seed)) for seed in range(100, 120)]
     # The best is always one.
     assert sum(len(candidates) - 1 for candidates in found) <= 10

@@ -27,9 +27,9 @@ from ftforensics.engine.tries import Nominee
 from ftforensics.errors import LinkError
 from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import follow, turn_upright
-from ftforensics.flows.parts import Part, cut_part
+from ftforensics.flows.parts import Part, cut_panels
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
-from ftforensics.flows.recall import find_frame, find_panel, see_within
+from ftforensics.flows.recall import find_frame, find_panel, keep_best, see_within
 from ftforensics.flows.sources import RecordChecks, Sources, source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -198,14 +198,15 @@ class Linker:
 
     def _in_panels(self, pixels: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[_Placed]:
         """Records whose content fits a panel, and where their sources lie in the picture."""
-        for panel in panels:
-            part = cut_part(pixels, panel)
-            if part.region is None:
-                continue
-            for one in self.look(part.pixels, LazyFeatures(part.pixels), limit=PANEL_LEADS):
-                preview, frame = _preview_of(one.row), part.outward(one.frame)
-                if preview is not None:
-                    yield one.row, preview, frame, see_within(pixels, preview, frame, panel)
+        found = [
+            (one, part.outward(one.frame), panel)
+            for panel, part in cut_panels(pixels, panels)
+            for one in self.look(part.pixels, LazyFeatures(part.pixels), limit=PANEL_LEADS)
+        ]
+        for one, frame, panel in keep_best(found, lambda it: it[0].row.record.payload, lambda it: it[0].attempt):
+            preview = _preview_of(one.row)
+            if preview is not None:
+                yield one.row, preview, frame, see_within(pixels, preview, frame, panel)
 
     def _in_the_whole(
         self, pixels: Pixels, candidates: Sequence[Candidate], panels: Sequence[geometry.Rectangle]

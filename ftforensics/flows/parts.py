@@ -6,6 +6,7 @@ coordinates of the part and of the whole picture.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +57,14 @@ def cut_part(pixels: Pixels, rectangle: geometry.Rectangle) -> Part:
     if min(inside.shape[:2]) < LEAST_PX:
         return Part(pixels=pixels)
     return Part(pixels=inside, region=Box(left=left, top=top, right=right, bottom=bottom))
+
+
+def cut_panels(pixels: Pixels, panels: Iterable[geometry.Rectangle]) -> Iterator[tuple[geometry.Rectangle, Part]]:
+    """The panels of a picture and their parts; none that is the whole picture."""
+    for panel in panels:
+        part = cut_part(pixels, panel)
+        if part.region is not None:
+            yield panel, part
 
 
 def _frame(box: Box) -> geometry.Affine:

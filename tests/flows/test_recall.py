@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ from ftforensics.cli.opening import warn_about_unsearched_parts
 from ftforensics.cli.output import Output
 from ftforensics.flows import sources
 from ftforensics.flows.frames import follow
-from ftforensics.flows.recall import find_frame, find_panel, see_within
+from ftforensics.flows.recall import find_frame, find_panel, keep_best, see_within
 from ftforensics.flows.sources import Sources
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import fit_within
@@ -158,6 +159,34 @@ def test_a_photograph_that_was_cut_into_panels_by_mistake_is_seen_whole(part: st
     panels = [(0.0, horizon, 1.0, 1.0), (0.0, 0.0, 1.0, horizon)]
     assert find_panel(attempt_of(source, picture), panels) == panels[0]
     assert seen_within(source, picture, panels) == geometry.WHOLE
+
+
+def test_nor_where_a_part_beyond_a_mistaken_panel_was_replaced(photographs: Photographs) -> None:
+    source = photographs["coffee"]
+    mask = regions.box_mask(*source.shape[:2], (0.5, 0.0, 1.0, 0.55), 0.0)
+    fake = regions.swap_region(source, photographs["chelsea"], mask, colour_matched=False)[0]
+    frame, preview = geometry.IDENTITY, fit_within(source, 512)
+    assert see_within(fake, preview, frame, LEFT) == geometry.WHOLE
+    # All beyond it is another picture: the panel is one.
+    other = regions.box_mask(*source.shape[:2], (0.5, 0.0, 1.0, 1.0), 0.0)
+    sheet = regions.swap_region(source, photographs["chelsea"], other, colour_matched=False)[0]
+    assert see_within(sheet, preview, frame, LEFT) == LEFT
+
+
+def test_of_several_panels_the_one_in_which_a_source_fits_best_is_kept(photographs: Photographs) -> None:
+    source = photographs["astronaut"]
+    whole, small = attempt_of(source, source), attempt_of(source, crop(source)[0])
+    mask = regions.box_mask(*source.shape[:2], (0.0, 0.0, 1.0, 0.62), 0.0)
+    doubtful = attempt_of(source, regions.swap_region(source, photographs["coffee"], mask, colour_matched=False)[0])
+    assert doubtful.registration is None
+    assert doubtful.matrix is not None
+    assert small.registration is not None
+    assert whole.inliers > small.inliers
+    placed = [("a", doubtful), ("b", whole), ("a", small), ("b", small)]
+    assert keep_best(placed, lambda one: one[0], lambda one: one[1]) == [("a", small), ("b", whole)]
+    # More features that agree do not outweigh a confirmation.
+    many = replace(doubtful, inliers=whole.inliers + 1)
+    assert keep_best([("a", many), ("a", small)], lambda one: one[0], lambda one: one[1]) == [("a", small)]
 
 
 def test_a_picture_that_fits_nowhere_is_in_no_panel(photographs: Photographs) -> None:

@@ -19,8 +19,8 @@ from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import follow
 from ftforensics.flows.linking import LEADS, PANEL_LEADS, LazyFeatures
-from ftforensics.flows.parts import cut_part
-from ftforensics.flows.recall import find_frame, find_panel, see_within
+from ftforensics.flows.parts import cut_panels
+from ftforensics.flows.recall import find_frame, find_panel, keep_best, see_within
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import fingerprint, register
@@ -99,13 +99,13 @@ class Previews:
                 yield self._tag_ids[at], attempt, follow(attempt.matrix)
 
     def _in_panels(self, picture: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[KnownSource]:
-        for panel in panels:
-            part = cut_part(picture, panel)
-            if part.region is not None:
-                features = LazyFeatures(part.pixels)
-                for tag_id, _, inner in self._suggested(part.pixels, features, PANEL_LEADS):
-                    frame = part.outward(inner)
-                    yield self._placed(tag_id, frame, self._see_within(picture, tag_id, frame, panel))
+        found = [
+            (tag_id, attempt, part.outward(inner), panel)
+            for panel, part in cut_panels(picture, panels)
+            for tag_id, attempt, inner in self._suggested(part.pixels, LazyFeatures(part.pixels), PANEL_LEADS)
+        ]
+        for tag_id, _, frame, panel in keep_best(found, lambda it: it[0], lambda it: it[1]):
+            yield self._placed(tag_id, frame, self._see_within(picture, tag_id, frame, panel))
 
     def _in_the_whole(
         self, picture: Pixels, features: LazyFeatures, panels: Sequence[geometry.Rectangle]

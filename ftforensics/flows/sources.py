@@ -18,7 +18,7 @@ from ftforensics.trust.record import parse_record_core, record_sha256, verify_re
 from ftforensics.trust.trustlist import TrustList
 
 Checked = tuple[SignatureCheck, SourceRef | None]
-# Registries of more records are not searched for parts of pictures: the index is in memory, some 30 KB a record, and
+# Registries of more records are not searched for parts of pictures: the index is in memory, some 48 KB a record, and
 # thrice that, with the descriptors, while it is made.
 MOST_INDEXED = 10_000
 # However many registries there are, a picture is lined up with so many times the records asked for, best ranks first.

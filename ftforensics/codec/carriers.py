@@ -145,7 +145,7 @@ def build_tag_planes(signs: NDArray[np.integer] | Floats, carriers: Floats, sync
 
 
 def project(residual: Floats, carriers: Floats) -> Floats:
-    """Soft bits (B, K) of residual maps (B, 3, 64, 64): correlation with each carrier, about +-1 for a perfect map."""
+    """Projections (B, K) of residual maps (B, 3, 64, 64), about +-1 for a perfect map; training's soft bits."""
     flat = residual.reshape(residual.shape[0], -1)
     weight = np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
     return np.asarray(flat @ carriers.reshape(carriers.shape[0], -1).T / weight, dtype=np.float32)

@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 
 
 class Separator:
-    """Reads soft bits with one set of carriers. Takes some 16 MB, and a few hundredths of a second to make.
+    """Reads soft bits with one set of carriers. Takes 9 MB, and less than a tenth of a second to make.
 
     Args:
         carriers: float32 (128, 3, 64, 64), orthonormal.
@@ -39,16 +39,17 @@ class Separator:
     """
 
     def __init__(self, carriers: Floats, sync: Floats) -> None:
-        signals = np.concatenate([carriers, sync[None]]).astype(np.float32)
-        self._rows = signals.reshape(_SIGNALS, VALUES)
+        self._bits, self._sync = carriers.reshape(MESSAGE_BITS, VALUES), sync.reshape(VALUES)
         self._upper = np.triu_indices(_SIGNALS)
-        self._overlaps = _overlap_in_blocks(signals)[:, self._upper[0], self._upper[1]]
+        overlaps = _overlap_in_blocks(np.concatenate([carriers, sync[None]]).astype(np.float32))
+        self._overlaps = overlaps[:, self._upper[0], self._upper[1]]
         self._ridge = np.full(_SIGNALS, _RIDGE)
         self._ridge[-1] = _SYNC_RIDGE
 
     def soft_bits(self, residual: Floats) -> Floats:
         """Soft bits (128,) of a residual map (3, 64, 64); about +-1 for a perfect map, NaN where it is not finite."""
-        heard = (self._rows @ residual.reshape(-1)).astype(np.float64)
+        flat = residual.reshape(VALUES)
+        heard = np.append(self._bits @ flat, self._sync @ flat).astype(np.float64)
         gains = _measure_gains(residual)
         if not (np.isfinite(heard).all() and np.isfinite(gains).all()):
             return np.full(MESSAGE_BITS, np.nan, dtype=np.float32)

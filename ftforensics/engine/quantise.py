@@ -136,7 +136,7 @@ def choose_graph(
         graph: The float32 reader.
         calibration: Views uint8 (N, P, P, 3) to set ranges by.
         check: Tagged views uint8 (M, P, P, 3) to choose by, which are not held out.
-        rows: Carriers (K, 12288) that make soft bits of a map.
+        rows: Carriers (K, 12288) on which a map is projected; signs of projections stand for those of soft bits.
         least_agreement: Share of signs that must stay, in [0, 1].
         report: Told of every trial.
 

@@ -202,6 +202,8 @@ class Linker:
             (one, part.outward(one.frame), panel)
             for panel, part in cut_panels(pixels, panels)
             for one in self.look(part.pixels, LazyFeatures(part.pixels), limit=PANEL_LEADS)
+            # A copy that is never read beside must not take the place of the record that it copies.
+            if one.row.preview is not None and self._checks.of(one.row)[0].status != "signature_invalid"
         ]
         for one, frame, panel in keep_best(found, lambda it: it[0].row.record.payload, lambda it: it[0].attempt):
             preview = _preview_of(one.row)

@@ -28,7 +28,7 @@ WORD_BITS = 24
 COMMON = 500
 # Standard deviations over what records without any kinship collect.
 LEAST_STANDING = 3.0
-# So few records that chance cannot be told from them: the best are candidates, whatever they collect.
+# So few records that chance cannot be told from them: the best are candidates, however little they collect.
 FEW = 200
 _SEED = 20_401
 
@@ -55,6 +55,7 @@ class FeatureIndex:
         self._sizes = np.maximum(np.array(sizes, dtype=np.float64), 1.0)
         owners = np.repeat(np.arange(len(words), dtype=np.int64), sizes)
         all_words = np.concatenate(words) if words else np.zeros((0, TABLES), np.int32)
+        del words
         self._tables = [_sort(all_words[:, table], owners) for table in range(TABLES)]
 
     def __len__(self) -> int:
@@ -97,7 +98,7 @@ def _least_standing(standing: NDArray[np.float64]) -> float:
     deviations below the mean.
     """
     eighth, quartile = np.quantile(standing, [0.125, 0.25])
-    # A single vote for a record of the usual size is the least that can be told apart.
+    # A vote that nobody shares, for a record of the usual size, is the least that can be told apart.
     spread = max(float(quartile - eighth) / (1.150 - 0.674), 1.0 / np.sqrt(MAX_FEATURES))
     return float(quartile + (0.674 + LEAST_STANDING) * spread)
 

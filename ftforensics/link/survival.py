@@ -5,8 +5,8 @@ squeezed to a square). Out: a map of their local correlation, and its summary in
 
 Where pixels were replaced, the tag is gone: that hole is what a deepfake leaves. But a reader does not see a tag
 everywhere even in an untouched photograph: in busy or plain places there is none to be found. So a place counts as a
-hole only where the source itself, tagged anew and read in the same way, shows the tag. A tag that is as strong inside
-the replaced region as outside was put there after the replacement. The levels are judged against the correlation of
+hole only where the source itself, tagged anew and read in the same way, shows the tag. A tag that shows inside the
+replaced region too was put there after the replacement. The levels are judged against the correlation of
 the same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
 
 The outline of what is gone rests on the tag alone: on less correlation than the source lets one expect, and on less

@@ -263,7 +263,7 @@ def _contradiction(facts: Facts) -> str | None:
 
 
 def _tag_over_replacement(facts: Facts) -> str | None:
-    """The tag as strong where content was replaced as where it was not: it was put on afterwards."""
+    """A good part of the tag where content was replaced, beyond accident: it was put on afterwards."""
     survival, registration = facts.survival, facts.registration
     if survival is None or survival.inside is None or survival.outside is None or registration is None:
         return None

@@ -257,8 +257,8 @@ def _survival_rows(survival: Survival) -> list[Statistic]:
                 name="Tag inside / outside",
                 value=f"{decimal(survival.inside)}{_scatter(survival)} / {decimal(survival.outside)}",
                 meaning="Correlation with the tag inside and outside the changed region. Replaced pixels should carry "
-                "none; equal strength speaks for a copied tag. What stands behind ± is how far tags that are not there "
-                "reach inside.",
+                "none; a good part of it inside speaks for a copied tag. What stands behind ± is how far tags that are "
+                "not there reach inside.",
             )
         )
     return rows

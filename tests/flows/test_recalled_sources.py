@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,7 +14,9 @@ from ftforensics.domain.record import RegisteredRecord, SignedEnvelope
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.linking import Candidate, LazyFeatures, Linker
 from ftforensics.imaging import geometry
+from ftforensics.imaging.resample import resize
 from ftforensics.link import fingerprint, register
+from ftforensics.link.features import Features, parse_descriptors
 
 TAG, KEY = "00000000000000aa", "carrier:ours"
 FORGED = b"forged"
@@ -46,15 +49,26 @@ def candidate(row: RegisteredRecord) -> Candidate:
     return Candidate(row=row, attempt=attempt, frame=PLACED)
 
 
-def linker_of(*rows: RegisteredRecord) -> Linker:
+def linker_of(*rows: RegisteredRecord, near: Sequence[RegisteredRecord] = ()) -> Linker:
     def check(row: RegisteredRecord) -> tuple[SimpleNamespace, None]:
-        return SimpleNamespace(status="signature_invalid" if row.record.payload == FORGED else "issuer_untrusted"), None
+        # A second row of the same record has descriptors or a preview that the record does not sign.
+        forged = row.record.payload == FORGED or row.log_index != 0
+        return SimpleNamespace(status="signature_invalid" if forged else "issuer_untrusted"), None
 
     reader = SimpleNamespace(reader=SimpleNamespace(card=SimpleNamespace(model_id="ftf-1")))
-    sources = SimpleNamespace(find=lambda tag_id, key_id: [row for row in rows if row.tag_id == tag_id])
+    sources = SimpleNamespace(
+        find=lambda tag_id, key_id: [row for row in rows if row.tag_id == tag_id],
+        near=lambda pixels, *, limit: [],
+        near_parts=lambda features, *, limit: _fitting(features(), near),
+    )
     return Linker(
         tag_reader=cast(Any, reader), keys=[], sources=cast(Any, sources), checks=cast(Any, SimpleNamespace(of=check))
     )
+
+
+def _fitting(features: Features, rows: Sequence[RegisteredRecord]) -> list[RegisteredRecord]:
+    """The row that shares most features with a picture: what an index would give."""
+    return sorted(rows, key=lambda row: -len(register.match_features(parse_descriptors(row.descriptors), features)))[:1]
 
 
 def recalled(picture: np.ndarray, rows: list[RegisteredRecord], candidates: list[Candidate]) -> list[np.ndarray]:
@@ -88,6 +102,30 @@ def test_a_forged_row_does_not_silence_the_record_whose_tag_id_it_claims(
     forged = forge(real)
     (frame,) = recalled(photographs["astronaut"], [forged, real], [candidate(forged)])
     assert np.abs(frame - geometry.IDENTITY).max() < 0.01
+
+
+@pytest.mark.parametrize("preview", ["another", "none"])
+def test_a_copy_with_other_content_does_not_take_the_records_place_in_another_panel(
+    preview: str, real: RegisteredRecord, photographs: dict[str, np.ndarray]
+):
+    """The copy fits the left panel better than the record fits the right one."""
+    other = fingerprint.build(photographs["coffee"])
+    kept = other.preview if preview == "another" else None
+    copy = dataclasses.replace(real, descriptors=other.descriptors, preview=kept, log_index=1)
+    left = resize(photographs["coffee"], 600, 400)
+    right = resize(photographs["astronaut"][40:360, 100:420], 400, 400)
+    sheet = np.concatenate([left, right], axis=1)
+    linker = linker_of(copy, real, near=[copy, real])
+    panels = [(0.0, 0.0, 0.6, 1.0), (0.6, 0.0, 1.0, 1.0)]
+    assert attempt_of(copy, left).inliers > attempt_of(real, right).inliers > 0
+    (source,) = linker.recall(sheet, LazyFeatures(sheet), [], None, panels)
+    # 512 px of the astronaut at 400/320 of its size, 100 px of it beyond the panel's left edge.
+    assert source.frame[0] == pytest.approx([0.64, 0.0, 0.475], abs=0.01)
+
+
+def attempt_of(row: RegisteredRecord, picture: np.ndarray) -> register.Attempt:
+    preview = None if row.preview is None else fingerprint.decode_preview(row.preview)
+    return register.attempt(picture, preview, row.descriptors)
 
 
 def test_a_record_is_given_once_whatever_suggests_it(real: RegisteredRecord, photographs: dict[str, np.ndarray]):

@@ -21,6 +21,7 @@ from ftforensics.domain.link import (
     FurtherTag,
     Registration,
     SourceRef,
+    Survival,
 )
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.errors import FtfError, StoreError
@@ -264,6 +265,15 @@ def test_findings_of_before_further_tags_were_kept_are_read() -> None:
     whole = parse_finding(row)
     del row["further_tags"], row["region"]
     assert parse_finding(row) == whole
+
+
+def test_the_error_of_a_level_is_kept_and_older_findings_have_none() -> None:
+    survival = Survival(surviving_fraction=0.9, inside=0.17, outside=0.5, inside_error=0.06)
+    row = json.loads(render_finding_line(make_finding(survival=survival)))
+    assert row["survival"]["inside_error"] == 0.06
+    assert parse_finding(row).survival == survival
+    del row["survival"]["inside_error"]
+    assert parse_finding(row).survival == replace(survival, inside_error=None)
 
 
 @pytest.mark.parametrize(

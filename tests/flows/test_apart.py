@@ -60,6 +60,7 @@ def test_a_pasted_face_shows_no_tag_by_itself(swapped: np.ndarray, changed: np.n
     assert apart is not None
     assert apart.outside > 0.3
     assert apart.inside - TRANSPLANT_ERRORS * apart.error < TRANSPLANT_RATIO * apart.outside
+    assert apart.error < 0.12
 
 
 def test_a_strong_tag_laid_over_the_face_shows(swapped: np.ndarray, changed: np.ndarray):

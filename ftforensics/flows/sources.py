@@ -18,9 +18,9 @@ from ftforensics.trust.record import parse_record_core, record_sha256, verify_re
 from ftforensics.trust.trustlist import TrustList
 
 Checked = tuple[SignatureCheck, SourceRef | None]
-# Registries of more records are not searched for parts of pictures: the index is in memory, some 48 KB a record, and
+# Registries of more records are not searched for parts of pictures: the index is in memory, up to 500 MB of it, and
 # thrice that, with the descriptors, while it is made.
-MOST_INDEXED = 10_000
+MOST_INDEXED = 40_000
 # However many registries there are, a picture is lined up with so many times the records asked for, best ranks first.
 MOST_REGISTRIES = 3
 # A record has some 50 KB of descriptors and preview.
@@ -71,7 +71,7 @@ class Sources:
     def near_parts(self, detect: Callable[[], Features], *, limit: int) -> list[RegisteredRecord]:
         """Records whose photograph shares local features with a picture, most likely first.
 
-        The index is made when it is first asked for, which takes a second or two where there are thousands of records.
+        The index is made when it is first asked for, which takes some seconds where there are thousands of records.
         Features are detected only if there is anything to compare them with.
         """
         with self._lock:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.errors import LinkError
-from ftforensics.link.features import BINS, MAX_FEATURES, Features, mirror_features, parse_descriptors
+from ftforensics.link.features import BINS, Features, mirror_features, parse_descriptors
 
 # Of 180 crops to 40 % of the sides, and as many chains of a swap, a crop to 70 % and a small JPEG, of 60 held-out
 # pictures among 1,350, sixteen words of 24 bits had the source among the first four for 98.9 % and 95.0 %; eight for
@@ -24,12 +25,12 @@ from ftforensics.link.features import BINS, MAX_FEATURES, Features, mirror_featu
 # 77.8 %. What the best lack has too little in common with its source to be lined up.
 TABLES = 16
 WORD_BITS = 24
+# With more records than this there are fewer words a feature, so that the index takes no more memory; and so few at
+# least.
+FULLY_INDEXED = 10_000
+FEWEST_TABLES = 4
 # A word that so many features share is of a pattern that is everywhere, and is not counted.
 COMMON = 500
-# Standard deviations over what records without any kinship collect.
-LEAST_STANDING = 3.0
-# So few records that chance cannot be told from them: the best are candidates, however little they collect.
-FEW = 200
 _SEED = 20_401
 
 Words = NDArray[np.int32]
@@ -38,6 +39,8 @@ Owners = NDArray[np.uint16] | NDArray[np.int32]
 
 class FeatureIndex:
     """Words of all features of some records, in memory: 48 KB a record of 500 features, some 150 KB while made.
+
+    That is for up to 10,000 records; up to 20,000 it is half of it, and beyond a quarter.
 
     Args:
         descriptors: One blob a record, as ``fingerprint.build`` makes them; one that does not parse is never a
@@ -50,13 +53,14 @@ class FeatureIndex:
         for position, blob in enumerate(descriptors):
             alike.setdefault(blob, []).append(position)
         self._positions = list(alike.values())
-        words = [_words(_bits_of(blob)) for blob in alike]
+        tables = max(FEWEST_TABLES, TABLES >> ceil(log2(max(1.0, len(alike) / FULLY_INDEXED))))
+        words = [_words(_bits_of(blob), tables) for blob in alike]
         sizes = [len(each) for each in words]
         self._sizes = np.maximum(np.array(sizes, dtype=np.float64), 1.0)
         owners = np.repeat(np.arange(len(words), dtype=np.int64), sizes)
-        all_words = np.concatenate(words) if words else np.zeros((0, TABLES), np.int32)
+        all_words = np.concatenate(words) if words else np.zeros((0, tables), np.int32)
         del words
-        self._tables = [_sort(all_words[:, table], owners) for table in range(TABLES)]
+        self._tables = [_sort(all_words[:, table], owners) for table in range(tables)]
 
     def __len__(self) -> int:
         return sum(map(len, self._positions))
@@ -64,21 +68,21 @@ class FeatureIndex:
     def nearest(self, suspect: Features, *, limit: int = 4) -> tuple[int, ...]:
         """Candidate sources of a picture or of its mirror image, best first, as positions in the index.
 
-        The best is one even where it does not stand out: where most records show one scene, none of them does.
+        There are as many as are asked for, if so many share a word with the picture: how far chance goes cannot be told
+        from the votes, since most records may show one scene.
         """
         if len(self) == 0 or limit < 1 or len(suspect.bits) == 0:
             return ()
         votes = np.maximum(self._votes(suspect.bits), self._votes(mirror_features(suspect).bits))
         standing = votes / np.sqrt(self._sizes)
         order = np.argsort(-standing, kind="stable")
-        least = _least_standing(standing) if len(order) > FEW else 0.0
-        chosen = [at for at in order[:limit] if votes[at] > 0.0 and (standing[at] > least or at == order[0])]
+        chosen = [at for at in order[:limit] if votes[at] > 0.0]
         return tuple([position for at in chosen for position in self._positions[at]][:limit])
 
     def _votes(self, bits: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Votes (N,) of a suspect's features: a shared word has one, which all features that share it divide."""
         votes = np.zeros(len(self._sizes), dtype=np.float64)
-        for (known, owners), words in zip(self._tables, _words(bits).T, strict=True):
+        for (known, owners), words in zip(self._tables, _words(bits, len(self._tables)).T, strict=True):
             first = np.searchsorted(known, words, side="left")
             count = np.searchsorted(known, words, side="right") - first
             told = (count > 0) & (count <= COMMON)
@@ -91,18 +95,6 @@ class FeatureIndex:
         return votes
 
 
-def _least_standing(standing: NDArray[np.float64]) -> float:
-    """What chance hardly gives a record, told from those with the fewest votes, since many may show the same scene.
-
-    Mean and deviation of a normal distribution follow from its lower quartile and eighth: they lie 0.674 and 1.150
-    deviations below the mean.
-    """
-    eighth, quartile = np.quantile(standing, [0.125, 0.25])
-    # A vote that nobody shares, for a record of the usual size, is the least that can be told apart.
-    spread = max(float(quartile - eighth) / (1.150 - 0.674), 1.0 / np.sqrt(MAX_FEATURES))
-    return float(quartile + (0.674 + LEAST_STANDING) * spread)
-
-
 def _bits_of(blob: bytes) -> NDArray[np.uint8]:
     try:
         return parse_descriptors(blob).bits
@@ -110,10 +102,10 @@ def _bits_of(blob: bytes) -> NDArray[np.uint8]:
         return np.zeros((0, BINS // 8), np.uint8)
 
 
-def _words(bits: NDArray[np.uint8]) -> Words:
-    """The words (n, TABLES) of features' bits (n, 16)."""
+def _words(bits: NDArray[np.uint8], tables: int) -> Words:
+    """The words (n, tables) of features' bits (n, 16)."""
     # Sums below 2^24 are exact in single precision, whose products are much faster than those of integers.
-    return np.asarray(np.unpackbits(bits, axis=1).astype(np.float32) @ _weights(), dtype=np.int32)
+    return np.asarray(np.unpackbits(bits, axis=1).astype(np.float32) @ _weights()[:, :tables], dtype=np.int32)
 
 
 @lru_cache(maxsize=1)

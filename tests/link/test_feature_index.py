@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftforensics.link.feature_index import FEW, FeatureIndex
+from ftforensics.link import feature_index
+from ftforensics.link.feature_index import FeatureIndex
 from ftforensics.link.features import Features, build_descriptors, detect_features
 
 NAMES = ["astronaut", "chelsea", "coffee", "rocket"]
@@ -51,16 +52,19 @@ def test_the_source_of_a_crop_is_among_the_first(
     assert FeatureIndex(blobs).nearest(suspect) == found
 
 
-def test_what_is_in_no_record_has_few_candidates(blobs: list[bytes]) -> None:
-    index = FeatureIndex([*blobs, *[build_descriptors(random_features(seed)) for seed in range(1000, 1000 + FEW)]])
-    found = [index.nearest(random_features(seed)) for seed in range(100, 120)]
-    # The best is always one.
-    assert sum(len(candidates) - 1 for candidates in found) <= 10
+@pytest.mark.parametrize(("most", "tables"), [(64, 16), (63, 8), (32, 8), (31, 4), (16, 4), (2, 4)])
+def test_large_registries_are_indexed_more_coarsely(
+    most: int, tables: int, blobs: list[bytes], photographs: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_index, "FULLY_INDEXED", most)
+    index = FeatureIndex(blobs)
+    assert len(index._tables) == tables
+    suspect = detect_features(part(photographs["coffee"], 0.1, 0.2, 0.5))
+    assert index.nearest(suspect)[0] == 30 + NAMES.index("coffee")
 
 
 def test_in_a_small_registry_the_source_is_found_too(blobs: list[bytes], photographs: dict[str, np.ndarray]) -> None:
     few = blobs[28:36]
-    assert len(few) <= FEW
     suspect = detect_features(part(photographs["coffee"], 0.1, 0.2, 0.5))
     assert FeatureIndex(few).nearest(suspect)[0] == 2 + NAMES.index("coffee")
     assert FeatureIndex(few).nearest(suspect, limit=0) == ()

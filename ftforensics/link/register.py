@@ -138,15 +138,16 @@ def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
     first = np.unpackbits(source.bits, axis=1).astype(np.float32) * 2 - 1
     second = np.unpackbits(suspect.bits, axis=1).astype(np.float32) * 2 - 1
     differing = (128.0 - first @ second.T) / 2.0
-    rows = np.arange(len(differing))
     best = np.argmin(differing, axis=1)
-    nearest = differing[rows, best]
+    mutual = np.flatnonzero(np.argmin(differing, axis=0)[best] == np.arange(len(differing)))
+    best, differing = best[mutual], differing[mutual]
+    nearest = differing[np.arange(len(mutual)), best]
     # The next place, not the same place at another orientation.
     x, y = suspect.points[:, 0], suspect.points[:, 1]
     near = (np.abs(x[best][:, None] - x) <= _DUPLICATE_UNITS) & (np.abs(y[best][:, None] - y) <= _DUPLICATE_UNITS)
     second_nearest = np.where(near, np.float32(np.inf), differing).min(axis=1)
-    keep = (np.argmin(differing, axis=0)[best] == rows) & (nearest < _RATIO * second_nearest)
-    return np.stack([rows[keep], best[keep]], axis=1).astype(np.int64)
+    keep = nearest < _RATIO * second_nearest
+    return np.stack([mutual[keep], best[keep]], axis=1).astype(np.int64)
 
 
 def matrix_of(registration: Registration) -> Reals:

@@ -20,6 +20,8 @@ PLANES = 3
 MESSAGE_BITS = 128
 VALUES = PLANES * GRID * GRID
 SYNC_ENERGY = 0.2
+# What a perfect map projects to on each message carrier.
+BIT_AMPLITUDE = np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
 
 Floats = NDArray[np.float32]
 
@@ -140,12 +142,10 @@ def carrier_rows(secret: bytes, model_id: str) -> NDArray[np.float64]:
 def build_tag_planes(signs: NDArray[np.integer] | Floats, carriers: Floats, sync: Floats) -> Floats:
     """The tag w (3, 64, 64) of mean square 1 for signs (128,) in {-1, +1}."""
     message = np.tensordot(np.asarray(signs, dtype=np.float32), carriers, axes=1)
-    weight = np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-    return np.asarray(message * weight + sync * np.sqrt(VALUES * SYNC_ENERGY), dtype=np.float32)
+    return np.asarray(message * BIT_AMPLITUDE + sync * np.sqrt(VALUES * SYNC_ENERGY), dtype=np.float32)
 
 
 def project(residual: Floats, carriers: Floats) -> Floats:
     """Projections (B, K) of residual maps (B, 3, 64, 64), about +-1 for a perfect map; training's soft bits."""
     flat = residual.reshape(residual.shape[0], -1)
-    weight = np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-    return np.asarray(flat @ carriers.reshape(carriers.shape[0], -1).T / weight, dtype=np.float32)
+    return np.asarray(flat @ carriers.reshape(carriers.shape[0], -1).T / BIT_AMPLITUDE, dtype=np.float32)

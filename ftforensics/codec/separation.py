@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ftforensics.codec.carriers import GRID, MESSAGE_BITS, PLANES, SYNC_ENERGY, VALUES
+from ftforensics.codec.carriers import BIT_AMPLITUDE, GRID, MESSAGE_BITS, PLANES, VALUES
 
 _BLOCKS = 16
 _CELLS = GRID // _BLOCKS
@@ -25,7 +25,6 @@ _LEAST_GAIN, _MOST_GAIN = 0.02, 0.9
 # Of the mean gain: of every bit, and of the synchronisation carrier, which is always there and needs next to none.
 _RIDGE, _SYNC_RIDGE = 0.4, 0.008
 _SIGNALS = MESSAGE_BITS + 1
-_BIT_AMPLITUDE = np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
 
 Floats = NDArray[np.float32]
 
@@ -59,7 +58,7 @@ class Separator:
         level = float(np.trace(overlap)) / _SIGNALS
         overlap[np.diag_indices(_SIGNALS)] += self._ridge * level
         apart = np.linalg.solve(overlap, heard)[:MESSAGE_BITS]
-        return np.asarray(apart * (level * (1.0 + _RIDGE) / _BIT_AMPLITUDE), dtype=np.float32)
+        return np.asarray(apart * (level * (1.0 + _RIDGE) / BIT_AMPLITUDE), dtype=np.float32)
 
 
 def _overlap_in_blocks(signals: Floats) -> Floats:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ftforensics.engine.reader import Reader
 from ftforensics.imaging.perceptual import round_pixels
 from ftforensics.imaging.resample import Pixels
-from ftforensics.link.survival import measure_level
+from ftforensics.link.survival import measure_error, measure_level
 
 BLUR_SHARE = 0.09
 SEAM_PX = 1.0
@@ -57,9 +57,11 @@ def read_apart(view: Pixels, changed: Mask, seen: Mask | None, expected: Floats,
     if min(int(part.sum()) for part in parts) < FEWEST_CELLS:
         return None
     within, around = reader.read(np.stack([isolate(view, changed), isolate(view, ~changed)]))
-    inside, error = measure_level(within, expected, parts[0])
-    outside, _ = measure_level(around, expected, parts[1])
-    return Apart(inside=inside, outside=outside, error=error)
+    return Apart(
+        inside=measure_level(within, expected, parts[0]),
+        outside=measure_level(around, expected, parts[1]),
+        error=measure_error(within, expected, parts[0]),
+    )
 
 
 def isolate(view: Pixels, kept: Mask) -> Pixels:

@@ -189,12 +189,16 @@ class Linker:
             suggested = self._in_the_whole(pixels, candidates, panels)
             placed = chain(placed, suggested, self._near(pixels, features, nominees, panels, given))
         for row, preview, frame, within in placed:
-            if row.record.payload in given or self._checks.of(row)[0].status == "signature_invalid":
+            if row.record.payload in given or self._is_forged(row):
                 continue
             given.add(row.record.payload)
             yield KnownSource(
                 tag_id=row.tag_id, carrier_key_id=row.carrier_key_id, preview=preview, frame=frame, within=within
             )
+
+    def _is_forged(self, row: RegisteredRecord) -> bool:
+        """Whether a row is not what was signed; such a row is never read beside."""
+        return self._checks.of(row)[0].status == "signature_invalid"
 
     def _in_panels(self, pixels: Pixels, panels: Sequence[geometry.Rectangle]) -> Iterator[_Placed]:
         """Records whose content fits a panel, and where their sources lie in the picture."""
@@ -203,7 +207,7 @@ class Linker:
             for panel, part in cut_panels(pixels, panels)
             for one in self.look(part.pixels, LazyFeatures(part.pixels), limit=PANEL_LEADS)
             # A copy that is never read beside must not take the place of the record that it copies.
-            if one.row.preview is not None and self._checks.of(one.row)[0].status != "signature_invalid"
+            if one.row.preview is not None and not self._is_forged(one.row)
         ]
         for one, frame, panel in keep_best(found, lambda it: it[0].row.record.payload, lambda it: it[0].attempt):
             preview = _preview_of(one.row)

@@ -82,9 +82,7 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
     Raises:
         LinkError: Shapes differ, a side is under 16, or values are not finite.
     """
-    first, second = _checked(residual), _checked(expected)
-    if first.shape != second.shape:
-        raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
+    first, second = _checked_pair(residual, expected)
     correlation = _correlate(first, second, sigma_cells)
     noise = float(np.sqrt(np.mean(np.stack(list(_displaced(first, second, sigma_cells, _DISPLACEMENTS))) ** 2)))
     return SurvivalMap(
@@ -95,26 +93,31 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
     )
 
 
-def measure_level(residual: F32, expected: F32, region: Mask) -> tuple[float, float]:
-    """How well a tag shows in a region on the whole, and how well tags do that are not there.
+def measure_level(residual: F32, expected: F32, region: Mask) -> float:
+    """How well a tag shows in a region on the whole: the mean local correlation over it.
 
     Args:
         residual: float32 (3, G, G), what the reader says was added, in the tagged frame.
         expected: float32 (3, G, G), the re-encoded tag.
         region: bool (G, G), at least one cell of it True.
 
-    Returns:
-        The mean local correlation over the region, and the root mean square of the same for displaced copies.
-
     Raises:
         LinkError: As in ``build_survival``, or an empty region.
     """
-    first, second = _checked(residual), _checked(expected)
-    if first.shape != second.shape or region.shape != first.shape[1:] or not region.any():
-        raise LinkError(f"A region of shape {region.shape} cannot be measured in a residual map {residual.shape}")
-    level = float(_correlate(first, second, WINDOW_SIGMA_CELLS)[region].mean())
+    first, second = _checked_pair(residual, expected)
+    _check_region(region, first)
+    return float(_correlate(first, second, WINDOW_SIGMA_CELLS)[region].mean())
+
+
+def measure_error(residual: F32, expected: F32, region: Mask) -> float:
+    """How far tags that are not there reach: the root mean square of ``measure_level`` for displaced copies.
+
+    Takes and raises what that does.
+    """
+    first, second = _checked_pair(residual, expected)
+    _check_region(region, first)
     copies = _displaced(first, second, WINDOW_SIGMA_CELLS, _DISPLACEMENTS_OF_LEVELS)
-    return level, float(np.sqrt(np.mean([float(copy[region].mean()) ** 2 for copy in copies])))
+    return float(np.sqrt(np.mean([float(copy[region].mean()) ** 2 for copy in copies])))
 
 
 def _displaced(first: F32, second: F32, sigma: float, by: Sequence[tuple[int, int]]) -> Iterator[F32]:
@@ -250,6 +253,18 @@ def summarise(
         outside=_mean(survival.correlation, rest & frame),
         visible_fraction=visible,
     )
+
+
+def _checked_pair(residual: F32, expected: F32) -> tuple[F32, F32]:
+    first, second = _checked(residual), _checked(expected)
+    if first.shape != second.shape:
+        raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
+    return first, second
+
+
+def _check_region(region: Mask, residual: F32) -> None:
+    if region.shape != residual.shape[1:] or not region.any():
+        raise LinkError(f"A region of shape {region.shape} cannot be measured in a residual map {residual.shape}")
 
 
 def _checked(values: F32) -> F32:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ftforensics.errors import LinkError
-from ftforensics.link.survival import build_survival, find_holes, measure_level, summarise
+from ftforensics.link.survival import build_survival, find_holes, measure_error, measure_level, summarise
 
 GRID = 64
 
@@ -110,10 +110,10 @@ def test_the_level_of_a_region_and_how_far_other_tags_reach(side):
     tag = _tag()
     region = np.zeros((GRID, GRID), np.bool_)
     region[12 : 12 + side, 16 : 16 + side] = True
-    level, error = measure_level(_read(tag, 1.0), tag, region)
+    level, error = measure_level(_read(tag, 1.0), tag, region), measure_error(_read(tag, 1.0), tag, region)
     assert level > 0.5
     # Tags that were never there scatter as the displaced copies of this one say.
-    others = [measure_level(_read(tag, 1.0), _tag(seed), region)[0] for seed in range(200, 230)]
+    others = [measure_level(_read(tag, 1.0), _tag(seed), region) for seed in range(200, 230)]
     assert 0.6 < np.std(others) / error < 1.6
     assert error < 0.25 * level
 
@@ -122,13 +122,15 @@ def test_a_small_regions_level_is_less_sure_than_a_large_ones():
     tag, large, small = _tag(), np.ones((GRID, GRID), np.bool_), np.zeros((GRID, GRID), np.bool_)
     small[30:38, 30:38] = True
     residual = _read(tag, 1.0)
-    assert measure_level(residual, tag, small)[1] > 3.0 * measure_level(residual, tag, large)[1]
+    assert measure_error(residual, tag, small) > 3.0 * measure_error(residual, tag, large)
 
 
 @pytest.mark.parametrize("region", [np.zeros((GRID, GRID), np.bool_), np.ones((GRID, 8), np.bool_)])
 def test_a_region_that_cannot_be_measured_is_refused(region):
     with pytest.raises(LinkError, match="cannot be measured"):
         measure_level(_tag(), _tag(), region)
+    with pytest.raises(LinkError, match="cannot be measured"):
+        measure_error(_tag(), _tag(), region)
 
 
 def _busy():

@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 
 from ftforensics.attacks import warps
+from ftforensics.flows.bench.beside import Previews
 from ftforensics.flows.bench.keys import save_book
 from ftforensics.flows.bench.paired import PairedSetup
 from ftforensics.flows.bench.pictures import load_set
 from ftforensics.flows.bench.search_modes import MODES, SearchWorker, suggest
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.bench.tagging import load_exhibit
-from ftforensics.link import fingerprint
 
 
 def test_only_content_is_told_where_the_source_lies(model_folder: Path, tmp_path: Path):
@@ -30,15 +29,15 @@ def test_only_content_is_told_where_the_source_lies(model_folder: Path, tmp_path
     assert tagged is not None
     book = save_book(setup.work, "registry", bench.key, np.array([int(tagged.tag_id, 16)], dtype=np.uint64))
     worker = SearchWorker(PairedSetup(setup=setup, book=book, photographs={}))
-    source = fingerprint.build(load_exhibit(picture.path))
+    previews = Previews(bench.key.key_id, {tagged.tag_id: picture.path})
     # Farther than any blind search turns a picture, yet features find it.
     turned = warps.rotate(tagged.pixels, 33.0)
-    assert suggest(turned, source)
-    reads = {read.mode: read for read in worker._read_all(turned, source, tagged.tag_id, "turned")}
+    assert suggest(turned, previews.source(tagged.tag_id))
+    reads = {read.mode: read for read in worker._read_all(turned, previews, tagged.tag_id, "turned")}
     assert set(reads) == set(MODES)
     assert {mode for mode, read in reads.items() if read.right} == {"content", "compared"}
     assert not any(read.wrong for read in reads.values())
-    whole = worker._read_all(tagged.pixels, source, tagged.tag_id, "none")
+    whole = worker._read_all(tagged.pixels, previews, tagged.tag_id, "none")
     assert all(read.right for read in whole)
     # The same reads as of an untagged picture: what is then named is wrong.
-    assert all(read.wrong and not read.right for read in worker._read_all(tagged.pixels, source, tagged.tag_id, None))
+    assert all(read.wrong and not read.right for read in worker._read_all(tagged.pixels, previews, tagged.tag_id, None))

@@ -63,7 +63,7 @@ class Previews:
     def __init__(self, key_id: str, paths: Mapping[str, Path]) -> None:
         self._key_id, self._paths = key_id, paths
         self._tag_ids = sorted(paths)
-        self._source = lru_cache(maxsize=_KEPT)(self._make)
+        self.source = lru_cache(maxsize=_KEPT)(self._make)
 
     def _make(self, tag_id: str) -> KeptSource:
         return as_kept(self._paths[tag_id])
@@ -74,7 +74,7 @@ class Previews:
 
     @cached_property
     def _index(self) -> FeatureIndex:
-        return FeatureIndex([self._source(tag_id).descriptors for tag_id in self._tag_ids])
+        return FeatureIndex([self.source(tag_id).descriptors for tag_id in self._tag_ids])
 
     def _recall(
         self, picture: Pixels, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
@@ -94,7 +94,7 @@ class Previews:
         self, picture: Pixels, features: LazyFeatures, limit: int
     ) -> Iterator[tuple[str, register.Attempt, geometry.Affine]]:
         for at in self._index.nearest(features.get(), limit=limit):
-            attempt = self._source(self._tag_ids[at]).attempt(picture, features.get())
+            attempt = self.source(self._tag_ids[at]).attempt(picture, features.get())
             if attempt.matrix is not None:
                 yield self._tag_ids[at], attempt, follow(attempt.matrix)
 
@@ -126,7 +126,7 @@ class Previews:
             is_kept = nominee.tag_id in self._paths and nominee.carrier_key_id == self._key_id
             if nominee.tag_id in given or not is_kept:
                 continue
-            source = self._source(nominee.tag_id)
+            source = self.source(nominee.tag_id)
             attempt = partial(source.attempt, picture, features.get())
             found = find_frame(picture, source.preview, nominee.frame, attempt, panels)
             if found is not None:
@@ -135,8 +135,8 @@ class Previews:
     def _see_within(
         self, picture: Pixels, tag_id: str, frame: geometry.Affine, panel: geometry.Rectangle | None
     ) -> geometry.Rectangle:
-        return see_within(picture, self._source(tag_id).preview, frame, panel)
+        return see_within(picture, self.source(tag_id).preview, frame, panel)
 
     def _placed(self, tag_id: str, frame: geometry.Affine, within: geometry.Rectangle) -> KnownSource:
-        preview = self._source(tag_id).preview
+        preview = self.source(tag_id).preview
         return KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame, within=within)

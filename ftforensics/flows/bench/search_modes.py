@@ -2,8 +2,8 @@
 
 The same manipulated pictures are read by ``TagReader`` in every mode, with the records, carrier key and hypotheses that
 the mode is charged for. Only "content" is told where the picture's own source lies in it, as a registry that holds it
-would suggest, and "compared" is also given its preview to read beside; "blind" and "deep" show what they find by
-themselves. Times are of untagged pictures, in one thread.
+would suggest, and "compared" also reads beside its preview, placed as a scan places it; "blind" and "deep" show what
+they find by themselves. Times are of untagged pictures, in one thread.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import get_args
 import numpy as np
 
 from ftforensics.domain.tag import Placement, SearchMode
-from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.reading import SearchBudget, TagReader
-from ftforensics.engine.tries import Nominee
+from ftforensics.flows.bench.beside import KeptSource, Previews
 from ftforensics.flows.bench.false_positives import needed_z
 from ftforensics.flows.bench.identities import leads_with, names_another
 from ftforensics.flows.bench.manipulations import BATTERY, Means, apply_manipulation, draw_random
@@ -33,7 +32,6 @@ from ftforensics.flows.frames import frame_of
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, fit_within
-from ftforensics.link import fingerprint, register
 
 MODES: tuple[Placement, ...] = get_args(Placement)
 MOVED = (
@@ -80,12 +78,12 @@ class SearchWorker:
         if tagged is None:
             return None
         untagged, donor = load_exhibit(task.picture.path), load_exhibit(task.donor.path)
-        source = fingerprint.build(untagged)
+        previews = Previews(self._key_id, {tagged.tag_id: task.picture.path})
         reads = []
         for name, pixels in self._move(MOVED, task, tagged.pixels, donor):
-            reads += self._read_all(pixels, source, tagged.tag_id, name)
+            reads += self._read_all(pixels, previews, tagged.tag_id, name)
         for _, pixels in self._move(MOVED[:UNTAGGED_VIEWS], task, untagged, donor):
-            reads += self._read_all(pixels, source, tagged.tag_id, None)
+            reads += self._read_all(pixels, previews, tagged.tag_id, None)
         return reads
 
     def _move(self, names: Sequence[str], task: PairedTask, pixels: Pixels, donor: Pixels) -> list[tuple[str, Pixels]]:
@@ -97,31 +95,19 @@ class SearchWorker:
             moved.append((name, apply_manipulation(chosen[name], pixels, means)))
         return moved
 
-    def _read_all(
-        self, pixels: Pixels, source: fingerprint.Fingerprint, tag_id: str, name: str | None
-    ) -> list[ModeRead]:
+    def _read_all(self, pixels: Pixels, previews: Previews, tag_id: str, name: str | None) -> list[ModeRead]:
         seen = np.ascontiguousarray(fit_within(pixels, READ_PX))
-        reads = []
+        source, reads = previews.source(tag_id), []
         for mode, reader in self._readers.items():
             started = time.perf_counter()
             frames = suggest(seen, source) if mode in ("content", "compared") else ()
-            beside = self._beside(source, tag_id, frames) if mode == "compared" else []
-            reading = reader.identify(
-                seen, reader.residuals([seen])[0], partial(_as_is, frames), partial(_these, beside)
-            )
+            recall = previews.recall(seen) if mode == "compared" else None
+            reading = reader.identify(seen, reader.residuals([seen])[0], partial(_as_is, frames), recall)
             ms = 1000.0 * (time.perf_counter() - started)
             true = None if name is None else tag_id
             right, wrong = name is not None and leads_with(reading, tag_id), names_another(reading, true)
             reads.append(ModeRead(mode=mode, manipulation=name, right=right, wrong=wrong, ms=ms))
         return reads
-
-    def _beside(
-        self, source: fingerprint.Fingerprint, tag_id: str, frames: Sequence[geometry.Affine]
-    ) -> list[KnownSource]:
-        preview = fingerprint.decode_preview(source.preview)
-        return [
-            KnownSource(tag_id=tag_id, carrier_key_id=self._key_id, preview=preview, frame=frame) for frame in frames
-        ]
 
 
 def budget_of(mode: Placement) -> SearchBudget:
@@ -134,16 +120,9 @@ def _as_is(frames: Sequence[geometry.Affine]) -> Sequence[geometry.Affine]:
     return frames
 
 
-def _these(
-    sources: Sequence[KnownSource], _: Sequence[Nominee] | None, __: Sequence[geometry.Rectangle]
-) -> Sequence[KnownSource]:
-    return sources
-
-
-def suggest(pixels: Pixels, source: fingerprint.Fingerprint) -> Sequence[geometry.Affine]:
+def suggest(pixels: Pixels, source: KeptSource) -> Sequence[geometry.Affine]:
     """The frame in which the source's content lies in a picture, if it registers, as a scan suggests it."""
-    preview = fingerprint.decode_preview(source.preview)
-    registration = register.register(pixels, preview, source.descriptors)
+    registration = source.attempt(pixels).registration
     return () if registration is None else (frame_of(registration),)
 
 

@@ -97,3 +97,22 @@ def random_mask(height: int, width: int, largest: float, random: np.random.Gener
         return ellipse_mask(height, width, centre, (across / 2, down / 2), feather, float(random.uniform(-15, 15)))
     x, y = centre
     return box_mask(height, width, (x - across / 2, y - down / 2, x + across / 2, y + down / 2), feather)
+
+
+def random_outline(height: int, width: int, largest: float, random: np.random.Generator) -> Floats:
+    """A soft region of irregular outline inside the picture: three ellipses around one place, (H, W).
+
+    It reaches at most ``largest`` of the picture's width across and of its height down.
+    """
+    reach = float(random.uniform(0.5, 1.0)) * largest / 2
+    centre = random.uniform(reach, 1 - reach, 2)
+    feather, region = float(random.uniform(0.0, 0.03)), np.zeros((height, width), np.float32)
+    for _ in range(3):
+        radii = random.uniform(0.3, 0.7, 2) * reach
+        x, y = centre + random.uniform(-1, 1, 2) * (reach - radii.max())
+        turn = float(random.uniform(0, 180))
+        part = ellipse_mask(height, width, (float(x), float(y)), (float(radii[0]), float(radii[1])), 0.0, turn)
+        region = np.maximum(region, part)
+    if feather > 0:
+        region = np.asarray(cv2.GaussianBlur(region, (0, 0), max(0.3, feather * width)), dtype=np.float32)
+    return region

@@ -154,6 +154,7 @@ class Newsroom:
                 sources=Sources([house.registry for house in self._houses[:count]]),
                 trust=trust,
                 checked_at=self._now(),
+                localiser=self._bench.localiser,
             )
             for count, reader in zip((1, 2), self._readers, strict=True)
         ]

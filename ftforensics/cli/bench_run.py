@@ -144,6 +144,7 @@ class Run:
                 "model": self._card.model_id,
                 "jobs": self.jobs,
                 "psnr_db": shared.setup.psnr_db,
+                "localiser_sha256": self._card.localiser_sha256,
                 "pair_reader_sha256": self._card.pair_reader_sha256,
             },
             notes=shared.notes,

@@ -191,6 +191,7 @@ class _ScanBench:
                 sources=Sources([self._registry]),
                 trust=TrustList().pin(ISSUER, self._issuer.key_id),
                 checked_at=self._now(),
+                localiser=self._bench.localiser,
             )
             recording = dict.fromkeys(
                 ("save_artifact", "append_many", "append", "start_run", "finish_run", "export"), RECORD

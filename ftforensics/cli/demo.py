@@ -18,9 +18,10 @@ from ftforensics.cli.errors import COMPLETE, INTEGRITY
 from ftforensics.cli.opening import (
     build_books,
     build_ring,
-    describe_pair_reader,
+    describe_graphs,
     find_model_folder,
     machine_facts,
+    open_localiser,
     open_pair_reader,
     open_reader,
 )
@@ -89,6 +90,7 @@ class _Story:
         self._settings = replace(settings, home=home, cases_folder=folder / "cases")
         self._now: Callable[[], str] = settings.now_utc
         self._reader, self._pairs = open_reader(settings), open_pair_reader(settings)
+        self._localiser = open_localiser(settings)
         self._model = find_model_folder(settings)
         self.names: dict[str, str] = {}
 
@@ -193,7 +195,7 @@ class _Story:
                     "backend": self._reader.backend,
                     "precision": self._reader.precision,
                 }
-                | describe_pair_reader(self._pairs),
+                | describe_graphs(self._pairs, self._localiser),
                 examiner="Demo Examiner",
                 trust_list_sha256=self._trust.sha256,
                 registry_checkpoint=registry.checkpoint().root,
@@ -214,6 +216,7 @@ class _Story:
                         sources=Sources([registry]),
                         trust=self._trust,
                         checked_at=self._now(),
+                        localiser=self._localiser,
                     ),
                     facts=facts,
                     now=self._now,

@@ -15,8 +15,8 @@ from ftforensics.trust.keys import CarrierKey
 
 if TYPE_CHECKING:
     from ftforensics.engine.backends import BackendStatus
-    from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
-    from ftforensics.engine.reader import PairReader, Reader
+    from ftforensics.engine.onnx import OnnxLocaliser, OnnxPairReader, OnnxReader
+    from ftforensics.engine.reader import Localiser, PairReader, Reader
     from ftforensics.engine.ring import Book, RingKey
     from ftforensics.store.registry import Registry
 
@@ -44,12 +44,23 @@ def open_pair_reader(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxPair
     return open_pair_reader(find_model_folder(settings, model))
 
 
-def describe_pair_reader(pairs: PairReader | None) -> dict[str, str]:
-    """What reads beside sources, for the facts of a run; nothing where nothing does."""
-    if pairs is None:
-        return {}
-    simulator = {} if pairs.simulator_sha256 is None else {"simulator_sha256": pairs.simulator_sha256}
-    return {"pair_reader_sha256": pairs.sha256} | simulator
+def open_localiser(settings: Settings, model: str = DEFAULT_MODEL) -> OnnxLocaliser | None:
+    """What says where tags were replaced, whatever engine reads. Raises ModelMissing."""
+    from ftforensics.engine.onnx import open_localiser
+
+    return open_localiser(find_model_folder(settings, model))
+
+
+def describe_graphs(pairs: PairReader | None, localiser: Localiser | None) -> dict[str, str]:
+    """What reads beside sources and what outlines where tags are gone, for the facts of a run."""
+    facts: dict[str, str] = {}
+    if pairs is not None:
+        facts["pair_reader_sha256"] = pairs.sha256
+        if pairs.simulator_sha256 is not None:
+            facts["simulator_sha256"] = pairs.simulator_sha256
+    if localiser is not None:
+        facts["localiser_sha256"] = localiser.sha256
+    return facts
 
 
 def choose_reader(

@@ -21,8 +21,9 @@ from ftforensics.cli.opening import (
     build_ring,
     check_engine,
     choose_reader,
-    describe_pair_reader,
+    describe_graphs,
     machine_facts,
+    open_localiser,
     open_pair_reader,
     open_registries,
     reader_troubles,
@@ -245,7 +246,7 @@ class _Job:
 
         for registry in self._registries:
             registry.verify()
-        pairs = open_pair_reader(self._settings)
+        pairs, localiser = open_pair_reader(self._settings), open_localiser(self._settings)
         rows: list[dict[str, Any]] = []
         with Case.open(folder, signer=self._signer, read_only=False) as case:
             for note in case.verify().notes:
@@ -268,8 +269,9 @@ class _Job:
                         sources=Sources(self._registries),
                         trust=self._trust,
                         checked_at=self._settings.now_utc(),
+                        localiser=localiser,
                     ),
-                    facts=self._facts(search, acquired_at, tag_reader),
+                    facts=self._facts(search, acquired_at, tag_reader, describe_graphs(pairs, localiser)),
                     now=self._settings.now_utc,
                     limits=IntakeLimits(jobs=workers.jobs),
                     workers=workers,
@@ -284,11 +286,10 @@ class _Job:
             self._show(case, rows, form, summary)
         return summary
 
-    def _facts(self, search: str, acquired_at: str | None, tag_reader: TagReader) -> RunFacts:
+    def _facts(self, search: str, acquired_at: str | None, tag_reader: TagReader, graphs: dict[str, str]) -> RunFacts:
         from ftforensics.flows.scan import RunFacts
 
         card = self._reader.card
-        beside = describe_pair_reader(tag_reader.pairs)
         checkpoints = [f"{r.log_name}:{r.count()}:{r.checkpoint().root}" for r in self._registries]
         return RunFacts(
             run_id=secrets.token_hex(8),
@@ -303,7 +304,7 @@ class _Job:
                 "precision": self._reader.precision,
             }
             | ({} if self._reader.engine_sha256 is None else {"engine_sha256": self._reader.engine_sha256})
-            | beside,
+            | graphs,
             examiner=self._signer.name,
             trust_list_sha256=self._trust.sha256,
             registry_checkpoint="; ".join(checkpoints) or None,
@@ -313,11 +314,12 @@ class _Job:
                 "carrier_keys": sorted(key.key_id for key in self._ring),
                 "checkpoints": checkpoints,
                 "engine_sha256": self._reader.engine_sha256,
-                "pair_reader_sha256": beside.get("pair_reader_sha256"),
+                "localiser_sha256": graphs.get("localiser_sha256"),
+                "pair_reader_sha256": graphs.get("pair_reader_sha256"),
                 "pictures": tag_reader.pictures,
                 "precision": self._reader.precision,
                 "search": search,
-                "simulator_sha256": beside.get("simulator_sha256"),
+                "simulator_sha256": graphs.get("simulator_sha256"),
                 "tool_version": __version__,
                 "trust_list_sha256": self._trust.sha256,
                 "weights_sha256": card.reader_sha256,

@@ -67,7 +67,8 @@ class Survival:
     smaller the region, None where that was not measured. ``surviving_fraction`` is the share of the part of the frame
     in which a tag can be seen where this one is; ``visible_fraction`` says how much of the frame that part is, None
     where the source is not known well enough to tell (then ``surviving_fraction`` is of the whole frame, and a hole in
-    it shows nothing).
+    it shows nothing). ``localiser_sha256`` is that of the graph which outlined where the tag is gone, None where no
+    graph did.
     """
 
     surviving_fraction: float
@@ -75,6 +76,7 @@ class Survival:
     outside: float | None
     visible_fraction: float | None = None
     inside_error: float | None = None
+    localiser_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ class ModelCard:
 
     ``input_px`` is the side of the square reader input; ``grid`` the side of the residual map. Hashes are SHA-256 of
     the files of those names. ``sync_energy`` is the share of the residual's energy in the public synchronisation
-    carrier. The pair reader reads a picture beside the source that its record registers; not every model has one.
+    carrier. The pair reader reads a picture beside the source that its record registers, and the localiser says where a
+    tag was replaced; not every model has them.
     """
 
     model_id: str
@@ -31,6 +32,8 @@ class ModelCard:
     parameters: int
     pair_reader_file: str | None = None
     pair_reader_sha256: str | None = None
+    localiser_file: str | None = None
+    localiser_sha256: str | None = None
 
     @property
     def graphs(self) -> tuple[tuple[str, str], ...]:
@@ -40,6 +43,7 @@ class ModelCard:
             (self.gradient_file, self.gradient_sha256),
             (self.simulator_file, self.simulator_sha256),
             (self.pair_reader_file, self.pair_reader_sha256),
+            (self.localiser_file, self.localiser_sha256),
         )
         return tuple((file, sha256) for file, sha256 in named if file is not None and sha256 is not None)
 

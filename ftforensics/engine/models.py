@@ -12,9 +12,10 @@ from ftforensics.errors import ModelMissing
 
 DEFAULT_MODEL = "ftf-1"
 FORMAT_VERSION = 1
-_FILE_FIELDS = ("reader_file", "gradient_file", "simulator_file", "pair_reader_file")
+_FILE_FIELDS = ("reader_file", "gradient_file", "simulator_file", "pair_reader_file", "localiser_file")
 # Not in the cards of models that were exported before there was one.
-_LATER_FIELDS = {"pair_reader_file": None, "pair_reader_sha256": None}
+_OPTIONAL_GRAPHS = {"pair_reader": "pair reader", "localiser": "localiser"}
+_LATER_FIELDS = {f"{graph}_{part}": None for graph in _OPTIONAL_GRAPHS for part in ("file", "sha256")}
 
 
 def model_folders(extra: Path | None = None) -> list[Path]:
@@ -67,12 +68,13 @@ def _as_card(data: dict[str, Any], path: Path) -> ModelCard:
         raise ModelMissing(
             f"the model card has a wrong type for {', '.join(wrong)}", subject=str(path), remedy="reinstall the model"
         )
-    if (data["pair_reader_file"] is None) != (data["pair_reader_sha256"] is None):
-        raise ModelMissing(
-            "the model card names a pair reader without its hash, or a hash without a pair reader",
-            subject=str(path),
-            remedy="reinstall the model",
-        )
+    for graph, name in _OPTIONAL_GRAPHS.items():
+        if (data[f"{graph}_file"] is None) != (data[f"{graph}_sha256"] is None):
+            raise ModelMissing(
+                f"the model card names a {name} without its hash, or a hash without a {name}",
+                subject=str(path),
+                remedy="reinstall the model",
+            )
     for field in _FILE_FIELDS:
         if data[field] is not None and not is_plain_name(data[field]):
             raise ModelMissing(

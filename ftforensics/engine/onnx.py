@@ -151,6 +151,57 @@ def open_pair_reader(folder: Path, *, threads: int = 0) -> OnnxPairReader | None
     return None if load_card(folder).pair_reader_file is None else OnnxPairReader(folder, threads=threads)
 
 
+class OnnxLocaliser:
+    """The graph that says where a tag was replaced, in ONNX Runtime, whatever backend reads.
+
+    Its bytes are checked at once; the session is built when it is first needed.
+
+    Args:
+        folder: A model folder.
+        threads: Processor threads for one run; 0 lets the runtime choose.
+
+    Raises:
+        ModelMissing: The model has none, or its file does not fit the card.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 0) -> None:
+        card = load_card(folder)
+        if card.localiser_file is None or card.localiser_sha256 is None:
+            raise ModelMissing("this model ships no localiser", subject=str(folder), remedy="choose another model")
+        self.sha256 = card.localiser_sha256
+        self._data = load_graph(folder, card.localiser_file, self.sha256)
+        self._subject, self._threads = str(folder / card.localiser_file), threads
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return build_session(self._data, self._subject, self._threads)
+
+    def locate(self, residual: Floats, tag: Floats, source: Floats, seen: NDArray[np.bool_]) -> Floats:
+        """See ``engine.reader.Localiser.locate``.
+
+        Raises:
+            EngineError: ONNX Runtime does not take the graph, or it gives values that are no numbers.
+        """
+        maps = np.concatenate([residual, tag, source, seen[None]], dtype=np.float32)
+        evidence: Floats = self._session.run(None, {"maps": maps[None]})[0][0]
+        if not np.isfinite(evidence).all():
+            raise EngineError(
+                "the localiser gave values that are no numbers",
+                subject=self._subject,
+                remedy="look at this machine with ftf doctor",
+            )
+        return evidence
+
+
+def open_localiser(folder: Path, *, threads: int = 0) -> OnnxLocaliser | None:
+    """The localiser of a model folder; None where the model has none.
+
+    Raises:
+        ModelMissing: Its file does not fit the card.
+    """
+    return None if load_card(folder).localiser_file is None else OnnxLocaliser(folder, threads=threads)
+
+
 class OnnxEmbedder:
     """The gradient graph in ONNX Runtime."""
 

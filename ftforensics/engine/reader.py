@@ -58,6 +58,23 @@ class PairReader(Protocol):
         ...
 
 
+class Localiser(Protocol):
+    """Says where in its frame a tag was replaced; ``sha256`` is that of its graph."""
+
+    sha256: str
+
+    def locate(self, residual: Floats, tag: Floats, source: Floats, seen: NDArray[np.bool_]) -> Floats:
+        """Log odds (64, 64) that a place was replaced since the tag was added.
+
+        Args:
+            residual: Map (3, 64, 64) of the suspect in the tagged frame.
+            tag: The re-encoded tag (3, 64, 64).
+            source: Map (3, 64, 64) of the source's preview, tagged anew.
+            seen: bool (64, 64), the part of the frame that the suspect shows.
+        """
+        ...
+
+
 @runtime_checkable
 class OnDevices(Protocol):
     """What a reader that shares its pictures out to devices offers beside ``Reader``."""

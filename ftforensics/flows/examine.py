@@ -18,6 +18,7 @@ from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Finding, FurtherTag, ReadingInfo
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.engine.tries import Nominee
@@ -62,6 +63,7 @@ class Examiner:
         sources: The registries.
         trust: Whom the investigator trusts.
         checked_at: When signatures are checked, UTC.
+        localiser: Says where tags were replaced; None where the model has none.
     """
 
     def __init__(
@@ -72,9 +74,16 @@ class Examiner:
         sources: Sources,
         trust: TrustList,
         checked_at: str,
+        localiser: Localiser | None,
     ) -> None:
         self._reader = tag_reader
-        self._linker = Linker(tag_reader=tag_reader, keys=keys, sources=sources, checks=RecordChecks(trust, checked_at))
+        self._linker = Linker(
+            tag_reader=tag_reader,
+            keys=keys,
+            sources=sources,
+            checks=RecordChecks(trust, checked_at),
+            localiser=localiser,
+        )
 
     def unreadable(self, result: IntakeResult, place: Place) -> Examined:
         """The finding of an input whose pixels cannot be had."""

@@ -21,6 +21,7 @@ from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Sur
 from ftforensics.domain.record import RegisteredRecord
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag, TagOutcome
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.engine.tries import Nominee
@@ -100,12 +101,20 @@ class Linker:
         keys: The ring, for re-encoding a tag that was read.
         sources: The registries.
         checks: Checks records against the trust list.
+        localiser: Says where tags were replaced; None where the model has none.
     """
 
     def __init__(
-        self, *, tag_reader: TagReader, keys: Sequence[RingKey], sources: Sources, checks: RecordChecks
+        self,
+        *,
+        tag_reader: TagReader,
+        keys: Sequence[RingKey],
+        sources: Sources,
+        checks: RecordChecks,
+        localiser: Localiser | None,
     ) -> None:
         self._reader, self._sources, self._checks = tag_reader, sources, checks
+        self._localiser = localiser
         self._keys = {key.key_id: key for key in keys}
         self._content_rivals = lru_cache(maxsize=RIVALS_KEPT)(self._find_content_rivals)
         self._source_survival = lru_cache(maxsize=RIVALS_KEPT)(self._measure_source)
@@ -296,6 +305,8 @@ class Linker:
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
         summary = survival.summarise(mapped.local, changed, mapped.seen, mapped.holes)
+        if self._localiser is not None and mapped.holes is not None:
+            summary = replace(summary, localiser_sha256=self._localiser.sha256)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, None if tag.geometry.mode == "direct" else frame)
             apart = read_apart(view, changed, mapped.seen, mapped.expected, self._reader.reader)
@@ -320,7 +331,7 @@ class Linker:
         local = survival.build_survival(reading.residual, expected)
         seen = None if tag.geometry.mode == "direct" else geometry.seen_cells(frame, local.correlation.shape[0])
         source = self._source_survival(row, tag.tag_id, tag.carrier_key_id)
-        holes = None if source is None else survival.find_holes(local, source, seen)
+        holes = None if source is None else locate_holes(self._localiser, local, source, expected, seen)
         matrix = geometry.homogeneous(frame)
         overlay = as_png("survival", render.render_survival(pixels, local, matrix, holes))
         return _Mapped(expected=expected, local=local, seen=seen, holes=holes, overlay=overlay)
@@ -412,6 +423,21 @@ def confirmed(candidates: Sequence[Candidate]) -> list[Lead]:
         for one in candidates
         if one.attempt.registration is not None
     ]
+
+
+def locate_holes(
+    localiser: Localiser | None,
+    local: survival.SurvivalMap,
+    source: survival.SurvivalMap,
+    expected: NDArray[np.float32],
+    seen: NDArray[np.bool_] | None,
+) -> survival.Holes:
+    """Where a tag is gone, as ``survival.find_holes`` says, by a localiser's evidence where there is one."""
+    if localiser is None:
+        return survival.find_holes(local, source, seen)
+    frame = np.ones(local.correlation.shape, np.bool_) if seen is None else seen
+    odds = localiser.locate(local.residual, expected, source.residual, frame)
+    return survival.find_holes(local, source, seen, odds)
 
 
 def _measure(

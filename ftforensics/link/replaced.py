@@ -2,7 +2,7 @@
 
 In: the difference map and the evidence that the tag is gone. Out: the region in the suspect that both make most likely.
 Where the two pictures agree, that speaks against a hole; where nothing can be told from structure, the tag decides.
-At least 5 % of each region must be changed content or a gone tag by the measure of its own map.
+At least 5 % of each region must be changed content or a gone tag by the measure or the outline of its own map.
 """
 
 from __future__ import annotations
@@ -51,6 +51,6 @@ def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
         gap=_GAP_CELLS,
         least=_LEAST_CELLS,
         sure=_LEAST_EVIDENCE,
-        proof=changed | (carry(holes.gone.astype(np.float32), frame, size) > 0.5),
+        proof=changed | (carry((holes.gone | holes.region).astype(np.float32), frame, size) > 0.5),
         rounded=False,
     )

@@ -9,8 +9,9 @@ hole only where the source itself, tagged anew and read in the same way, shows t
 replaced region too was put there after the replacement. The levels are judged against the correlation of
 the same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
 
-The outline of what is gone rests on the tag alone: on less correlation than the source lets one expect, and on less
-being read at all. It holds together over places in which neither can be told, see ``link.outline``.
+The outline of what is gone rests on the tag alone: on evidence that a trained localiser gives (``nets.localiser``), or
+without one on less correlation than the source lets one expect, and on less being read at all. It holds together over
+places in which neither can be told, see ``link.outline``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ WEAK_SHARE = 0.5
 _ENERGY_LOG_RANGE = (-3.0, 1.5)
 _ENERGY_FLOOR = 0.05
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
+# Of log odds: no place proves more than this, and what one is worth beside other evidence (``link.replaced``).
+_MOST_ODDS, ODDS_WEIGHT = 6.0, 0.25
+_ODDS_LENGTH_COST, _ODDS_GAP_CELLS, _LEAST_ODDS = 0.15, 2, 5.0
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
 # A level over a region is one number, so its scatter takes more copies than that of a map.
@@ -58,10 +62,11 @@ _DISPLACEMENTS_OF_LEVELS = (*_DISPLACEMENTS, *((13 + 9 * k, 50 - 23 * k) for k i
 class SurvivalMap:
     """``correlation`` is float32 (G, G), about -1..1; ``present_from``: from which value on the tag counts as there.
 
-    ``fine`` is the correlation in a narrower window, and ``energy`` the mean square of what was read in it, in the
-    reader's units; both float32 (G, G), for outlines.
+    For outlines: ``residual``, float32 (3, G, G), is what was read; ``fine`` the correlation in a narrower window, and
+    ``energy`` the mean square of what was read in it, in the reader's units, both float32 (G, G).
     """
 
+    residual: F32
     correlation: F32
     present_from: float
     fine: F32
@@ -86,6 +91,7 @@ def build_survival(residual: F32, expected: F32, *, sigma_cells: float = WINDOW_
     correlation = _correlate(first, second, sigma_cells)
     noise = float(np.sqrt(np.mean(np.stack(list(_displaced(first, second, sigma_cells, _DISPLACEMENTS))) ** 2)))
     return SurvivalMap(
+        residual=first,
         correlation=correlation,
         present_from=max(MIN_PRESENT_CORRELATION, PRESENT_NOISE_MULTIPLE * noise),
         fine=_correlate(first, second, FINE_SIGMA_CELLS, least=0.1),
@@ -131,9 +137,9 @@ def _displaced(first: F32, second: F32, sigma: float, by: Sequence[tuple[int, in
 class Holes:
     """bool (G, G) each: ``visible``, where the tag must show if it is there, and ``gone``, where it does not.
 
-    ``region`` is the outline's: what is gone and holds together, places included in which no tag could show; at least
-    5 % of each of its parts is ``gone``. ``evidence`` is float32 (G, G): positive where the tag is gone, 0 where not in
-    view, and everywhere if too little is visible to judge by.
+    ``region`` is the outline's: what is gone and holds together, places included in which no tag could show.
+    ``evidence`` is float32 (G, G): positive where the tag is gone, 0 where not in view. Where it is no localiser's,
+    it is 0 everywhere if too little is visible to judge by, and at least 5 % of each part of ``region`` is ``gone``.
     """
 
     visible: Mask
@@ -142,13 +148,14 @@ class Holes:
     evidence: F32
 
 
-def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = None) -> Holes:
+def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = None, odds: F32 | None = None) -> Holes:
     """Where a tag is gone that could be seen there.
 
     Args:
         survival: Of the suspect, as ``build_survival`` made it.
         source: The same of the source picture, tagged anew.
         seen: bool (G, G), the part of the tagged frame that the suspect shows, or None for all of it.
+        odds: float32 (G, G), log odds that places were replaced, as a localiser gives them; None without one.
 
     Returns:
         The masks. What weakens the tag all over, such as compression, makes less of the frame visible, not more of it
@@ -159,7 +166,7 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
     """
     shape = survival.correlation.shape
     frame = np.ones(shape, np.bool_) if seen is None else seen
-    if frame.shape != shape or source.correlation.shape != shape:
+    if frame.shape != shape or source.correlation.shape != shape or (odds is not None and odds.shape != shape):
         raise LinkError(f"Survival maps of shapes {shape} and {source.correlation.shape} do not fit together")
     clear = frame & (source.correlation >= source.present_from)
     if not clear.any():
@@ -171,19 +178,30 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
     visible = clear & (due >= survival.present_from)
     gone = visible & (survival.correlation < survival.present_from) & (survival.correlation < GONE_SHARE * due)
     region, evidence = np.zeros(shape, np.bool_), np.zeros(shape, np.float32)
-    if int(visible.sum()) >= MIN_CELLS:
+    if odds is not None:
+        evidence = np.where(frame, ODDS_WEIGHT * np.clip(odds, -_MOST_ODDS, _MOST_ODDS), 0.0).astype(np.float32)
+        region = frame & _outline_odds(evidence, frame)
+    elif int(visible.sum()) >= MIN_CELLS:
         evidence = _weigh(survival, source, frame)
-        found = divide(evidence, _LENGTH_COST) & frame
-        region = frame & keep_sure(
-            found,
-            evidence,
-            gap=_GAP_CELLS,
-            least=_LEAST_CELLS,
-            sure=_LEAST_EVIDENCE,
-            proof=gone,
-            rounded=True,
-        )
+        region = frame & _outline_weighed(evidence, frame, gone)
     return Holes(visible=visible, gone=gone, region=region, evidence=evidence)
+
+
+def _outline_odds(evidence: F32, frame: Mask) -> Mask:
+    found = divide(evidence, _ODDS_LENGTH_COST) & frame
+    return keep_sure(found, evidence, gap=_ODDS_GAP_CELLS, least=_LEAST_CELLS, sure=_LEAST_ODDS, rounded=False)
+
+
+def _outline_weighed(evidence: F32, frame: Mask, gone: Mask) -> Mask:
+    return keep_sure(
+        divide(evidence, _LENGTH_COST) & frame,
+        evidence,
+        gap=_GAP_CELLS,
+        least=_LEAST_CELLS,
+        sure=_LEAST_EVIDENCE,
+        proof=gone,
+        rounded=True,
+    )
 
 
 def _weigh(survival: SurvivalMap, source: SurvivalMap, frame: Mask) -> F32:

@@ -1,4 +1,4 @@
-"""``python -m ftforensics.train simulator|generator|reader|informed|export|export-generators|calibrate``."""
+"""``python -m ftforensics.train COMMAND``: train the networks of a model, and export them."""
 
 from __future__ import annotations
 
@@ -106,6 +106,17 @@ def _parser() -> argparse.ArgumentParser:
     beside.add_argument("--batch", type=_positive, default=32)
     beside.add_argument("--peak", type=float, default=6e-4, help="highest learning rate")
     beside.add_argument("--decay", type=float, default=0.995, help="of the averaged weights, per step")
+    localiser = commands.add_parser("localiser", help="train what says where in its frame a tag was replaced")
+    localiser.add_argument("--images", type=Path, required=True)
+    localiser.add_argument("--model", type=Path, required=True, help="model folder whose reader it goes with")
+    localiser.add_argument("--out", type=Path, required=True)
+    localiser.add_argument("--work", type=Path, required=True, help="folder that keeps the readings it is trained on")
+    localiser.add_argument("--sets", type=_positive, default=96, help="of 128 readings of 16 pictures each")
+    localiser.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
+    localiser.add_argument("--steps", type=_positive, default=3000)
+    localiser.add_argument("--seed", type=int, default=1)
+    localiser.add_argument("--batch", type=_positive, default=32)
+    localiser.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
     export = commands.add_parser("export", help="write a model folder from checkpoints")
     export.add_argument("--reader", type=Path, required=True)
     export.add_argument("--simulator", type=Path, required=True)
@@ -115,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     pairs.add_argument("--checkpoint", type=Path, required=True)
     pairs.add_argument("--model", type=Path, required=True)
     pairs.add_argument("--notes", type=Path, help="JSON file on data, seeds and commands, kept in the card")
+    places = commands.add_parser("export-localiser", help="add a localiser to the model folder it was trained for")
+    places.add_argument("--checkpoint", type=Path, required=True)
+    places.add_argument("--model", type=Path, required=True)
+    places.add_argument("--notes", type=Path, help="JSON file on data, seeds and commands, kept in the card")
     measures = commands.add_parser("export-generators", help="write the folder of generators that only measure")
     measures.add_argument("--quantised", type=Path, required=True, help="checkpoint of generator A")
     measures.add_argument("--noised", type=Path, required=True, help="checkpoint of generator B")
@@ -220,6 +235,20 @@ def _export_beside(arguments: argparse.Namespace) -> None:
     export_pair_reader(arguments.checkpoint, arguments.model, _notes(arguments))
 
 
+def _localiser(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.localiser import train_localiser
+
+    names = ("images", "out", "model", "work", "sets", "steps", "seed", "batch", "peak", "stop_after_s")
+    settings: dict[str, Any] = {name: getattr(arguments, name) for name in names}
+    train_localiser(report=_say, **settings)
+
+
+def _export_localiser(arguments: argparse.Namespace) -> None:
+    from ftforensics.train.export import export_localiser
+
+    export_localiser(arguments.checkpoint, arguments.model, _notes(arguments))
+
+
 def _notes(arguments: argparse.Namespace) -> dict[str, Any]:
     return json.loads(arguments.notes.read_text(encoding="utf-8")) if arguments.notes is not None else {}
 
@@ -246,8 +275,10 @@ def main() -> None:
         "reader": _reader,
         "informed": _informed,
         "beside": _beside,
+        "localiser": _localiser,
         "export": _export,
         "export-beside": _export_beside,
+        "export-localiser": _export_localiser,
         "export-generators": _export_generators,
         "calibrate": _calibrate,
     }

@@ -14,12 +14,13 @@ from ftforensics.codec.carriers import GRID, MESSAGE_BITS, SYNC_ENERGY, VALUES
 from ftforensics.engine.models import load_card
 from ftforensics.errors import UsageError
 from ftforensics.nets.folded import FoldedReader, ReaderGradient
+from ftforensics.nets.localiser import KIND, MAPS, Localiser
 from ftforensics.nets.reader import INPUT_PX, PAIR_CHANNELS, build_reader, count_parameters
 from ftforensics.train.simulator import load_simulator
 from ftforensics.train.starting import simulator_graph
 
 FORMAT_VERSION = 1
-PAIR_READER_FILE = "pair_reader.onnx"
+PAIR_READER_FILE, LOCALISER_FILE = "pair_reader.onnx", "localiser.onnx"
 
 
 def save_graph(module: torch.nn.Module, arguments: tuple[Any, ...], names: dict[str, Any], path: Path) -> str:
@@ -114,10 +115,49 @@ def export_pair_reader(checkpoint: Path, model: Path, training: dict[str, Any]) 
         },
         model / PAIR_READER_FILE,
     )
+    _note_graph(model, "pair_reader", PAIR_READER_FILE, digest, training)
+
+
+def export_localiser(checkpoint: Path, model: Path, training: dict[str, Any]) -> None:
+    """Add a localiser to the model folder for whose reader it was trained.
+
+    Args:
+        checkpoint: Of ``train localiser``.
+        model: Its card gains the file, its hash, and ``training`` under the name of "localiser".
+        training: Data, seed, steps, command.
+
+    Raises:
+        FtfError: The folder is no model's, or the checkpoint is of another reader or of no localiser.
+    """
+    card = load_card(model)
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if state.get("kind") != KIND or state["reader_sha256"] != card.reader_sha256:
+        raise UsageError(
+            f"this is no checkpoint of a localiser for the reader of {card.model_id}",
+            subject=str(checkpoint),
+            remedy="train one with --model and this folder",
+        )
+    net = Localiser()
+    net.load_state_dict(state["average"])
+    digest = save_graph(
+        net.eval(),
+        (torch.rand(2, MAPS, GRID, GRID),),
+        {
+            "input_names": ["maps"],
+            "output_names": ["evidence"],
+            "dynamic_shapes": {"maps": {0: torch.export.Dim.AUTO}},
+        },
+        model / LOCALISER_FILE,
+    )
+    _note_graph(model, "localiser", LOCALISER_FILE, digest, training)
+
+
+def _note_graph(model: Path, name: str, file: str, digest: str, training: dict[str, Any]) -> None:
+    """Name one more graph in a model's card."""
     path = model / "model.json"
     known = json.loads(path.read_text(encoding="utf-8"))
-    known |= {"pair_reader_file": PAIR_READER_FILE, "pair_reader_sha256": digest}
-    known["training"] = known["training"] | {"pair_reader": training}
+    known |= {f"{name}_file": file, f"{name}_sha256": digest}
+    known["training"] = known["training"] | {name: training}
     path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -134,7 +174,8 @@ def export_model(checkpoint: Path, simulator: Path, out: Path, training: dict[st
     # First, so that a folder without one leaves the reader and its card as they were.
     simulator_hash = _simulator_graph(simulator, out / "simulator.onnx")
     hashes, parameters, model_id = _reader_graphs(checkpoint, out)
-    (out / PAIR_READER_FILE).unlink(missing_ok=True)  # it belongs to the tags of the reader that was here
+    for file in (PAIR_READER_FILE, LOCALISER_FILE):  # they belong to the tags of the reader that was here
+        (out / file).unlink(missing_ok=True)
     card = {
         "model_id": model_id,
         "format_version": FORMAT_VERSION,

@@ -17,22 +17,18 @@ import torch
 from ftforensics.attacks import handling
 from ftforensics.codec.carriers import GRID
 from ftforensics.engine.compared import line_up, stack_pair
-from ftforensics.engine.models import load_card
 from ftforensics.imaging import geometry, perceptual
 from ftforensics.imaging.resample import Floats, Pixels
 from ftforensics.link.fingerprint import PREVIEW_QUALITY
-from ftforensics.nets.reader import INPUT_PX, Reader
+from ftforensics.nets.reader import INPUT_PX
 from ftforensics.nets.simulator import Simulator
-from ftforensics.train.band import BandTransform
-from ftforensics.train.data import Pictures, load_pictures
-from ftforensics.train.samples import CarrierDraw, Hardness, Sample, change, recover_frame, stack_maps
-from ftforensics.train.shaping import Shaper, Slot, draw_slot
+from ftforensics.train.hosts import PSNR_DB, TaggedHosts, open_hosts
+from ftforensics.train.samples import Hardness, Sample, change, recover_frame, stack_maps
+from ftforensics.train.shaping import Slot
 from ftforensics.train.slots import Arrays
-from ftforensics.train.starting import load_generator, load_start
+from ftforensics.train.starting import load_generator
 
-SLOTS, USES, SHAPING_STEPS = 8, 20, 12
-SIDES = (224, 256, 320, 384)
-PSNR_DB = (43.0, 47.0)
+SLOTS, USES = 8, 20
 HARD = Hardness(psnr_db=PSNR_DB, strength=1.0, smallest_crop=0.36)
 # A frame that local features found is nearer than one found by the tag's own carrier.
 FRAME_ERROR = 0.5
@@ -47,16 +43,10 @@ def see_pair(sample: Sample, preview: Pixels, random: np.random.Generator) -> Fl
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PairMaker:
-    """Makes batches.
+    """Makes batches. Of ``simulators`` one is drawn for every picture."""
 
-    ``net`` is the reader that tags are shaped through. Of ``simulators`` one is drawn for every picture.
-    """
-
-    pictures: Pictures
+    hosts: TaggedHosts
     simulators: Sequence[Simulator]
-    keys: CarrierDraw
-    net: Reader
-    shaper: Shaper
     batch: int
     slots: dict[int, tuple[int, Slot]] = field(default_factory=dict)
 
@@ -72,11 +62,7 @@ class PairMaker:
         return self.show(known[1], np.random.default_rng([seed, 1, step]))
 
     def _draw(self, random: np.random.Generator) -> Slot:
-        slot = draw_slot(self.pictures, self.keys, batch=self.batch, random=random, sides=SIDES, psnr_db=PSNR_DB)
-        for _ in range(SHAPING_STEPS):
-            self.shaper.shape(self.net, slot, random)
-            slot.visits += 1
-        return slot
+        return self.hosts.draw(self.batch, random)
 
     def show(self, slot: Slot, random: np.random.Generator) -> Arrays:
         """Add a slot's tags at full size, manipulate every picture, and lay it beside its source."""
@@ -85,7 +71,7 @@ class PairMaker:
         for host, tag, strength in zip(slot.hosts, planes, slot.psnr_db, strict=True):
             tagged = perceptual.add_residual(host, tag, perceptual.build_mask(host), strength)
             simulator = self.simulators[int(random.integers(0, len(self.simulators)))] if self.simulators else None
-            sample = change(tagged, self.pictures, simulator, HARD, random)
+            sample = change(tagged, self.hosts.pictures, simulator, HARD, random)
             seen.append((sample, see_pair(sample, handling.jpeg(host, PREVIEW_QUALITY), random)))
         batch = stack_maps([sample for sample, _ in seen])
         batch |= {"signs": slot.signs, "carriers": slot.carriers, "planes": torch.from_numpy(planes)}
@@ -102,15 +88,9 @@ class PairMaker:
 
 def open_maker(images: Path, part: str, model: Path, simulators: Sequence[Path], batch: int) -> PairMaker:
     """A maker of pairs of a part of the training photographs, with tags shaped through a model folder's reader."""
-    keys, to_band = CarrierDraw(load_card(model).model_id), BandTransform(torch.device("cpu"))
-    net, _ = load_start(model)
-    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return PairMaker(
-        pictures=load_pictures(images, part),
+        hosts=open_hosts(images, part, model),
         simulators=[load_generator(path) for path in simulators],
-        keys=keys,
-        net=net,
-        shaper=Shaper(to_band, keys.sync.astype(np.float32), SHAPING_STEPS),
         batch=batch,
     )
 

@@ -216,8 +216,14 @@ class CarrierDraw:
         carriers = self.draw(random)
         signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (count, MESSAGE_BITS))
         poles = random.choice(np.array([-1.0, 1.0]), (count, 1))
+        return Tags(signs, carriers, poles, self.plain_rows(signs, carriers, poles))
+
+    def plain_rows(
+        self, signs: NDArray[np.float32], carriers: NDArray[np.floating], poles: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Tags (B, D) as band coefficients before any shaping, from what ``Tags`` names."""
         rows = signs @ carriers * np.sqrt(VALUES * (1.0 - SYNC_ENERGY) / MESSAGE_BITS)
-        return Tags(signs, carriers, poles, rows + poles * self.sync * np.sqrt(VALUES * SYNC_ENERGY))
+        return np.asarray(rows + poles * self.sync * np.sqrt(VALUES * SYNC_ENERGY), np.float64)
 
 
 def manipulate(

@@ -62,7 +62,11 @@ def linker_of(*rows: RegisteredRecord, near: Sequence[RegisteredRecord] = ()) ->
         near_parts=lambda features, *, limit: _fitting(features(), near),
     )
     return Linker(
-        tag_reader=cast(Any, reader), keys=[], sources=cast(Any, sources), checks=cast(Any, SimpleNamespace(of=check))
+        tag_reader=cast(Any, reader),
+        keys=[],
+        sources=cast(Any, sources),
+        checks=cast(Any, SimpleNamespace(of=check)),
+        localiser=None,
     )
 
 

@@ -35,7 +35,12 @@ def test_what_went_wrong_during_a_scan_stands_in_run_json(tmp_path: Path) -> Non
             case=case,
             tag_reader=reader,
             examiner=Examiner(
-                tag_reader=reader, keys=[], sources=Sources([]), trust=TrustList(), checked_at=SCANNED_AT
+                tag_reader=reader,
+                keys=[],
+                sources=Sources([]),
+                trust=TrustList(),
+                checked_at=SCANNED_AT,
+                localiser=None,
             ),
             facts=facts,
             now=lambda: SCANNED_AT,

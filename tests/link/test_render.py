@@ -19,7 +19,9 @@ def _holes(visible, gone):
 
 
 def _survival(level):
-    return SurvivalMap(correlation=level, present_from=0.2, fine=level, energy=np.ones_like(level))
+    return SurvivalMap(
+        residual=np.stack([level] * 3), correlation=level, present_from=0.2, fine=level, energy=np.ones_like(level)
+    )
 
 
 def _open(png):

@@ -23,7 +23,7 @@ from ftforensics.engine.onnx import open_pair_reader
 from ftforensics.errors import UsageError
 from ftforensics.imaging import geometry
 from ftforensics.nets.reader import PAIR_CHANNELS
-from ftforensics.train import beside, export, pairs, starting
+from ftforensics.train import beside, export, hosts, pairs, starting
 from ftforensics.train.band import BandTransform
 from ftforensics.train.learner import Learner
 from ftforensics.train.samples import CarrierDraw, Sample
@@ -34,7 +34,7 @@ MODEL = find_model("ftf-1")
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One step of shaping instead of twelve: what a slot is does not depend on how well its tags are shaped."""
-    monkeypatch.setattr(pairs, "SHAPING_STEPS", 1)
+    monkeypatch.setattr(hosts, "SHAPING_STEPS", 1)
 
 
 def maker(images: Path, batch: int = 2) -> pairs.PairMaker:

@@ -12,7 +12,15 @@ from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.engine.generators import OnnxGenerator, find_generators, load_generator_cards
 from ftforensics.engine.informed import InformedSettings
-from ftforensics.engine.onnx import OnnxEmbedder, OnnxPairReader, OnnxReader, OnnxSimulator, open_pair_reader
+from ftforensics.engine.onnx import (
+    OnnxEmbedder,
+    OnnxLocaliser,
+    OnnxPairReader,
+    OnnxReader,
+    OnnxSimulator,
+    open_localiser,
+    open_pair_reader,
+)
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import ModelMissing
 from ftforensics.flows.bench.keys import draw_key, draw_tag_id
@@ -75,6 +83,11 @@ class Bench:
     def pairs(self) -> OnnxPairReader | None:
         """What reads beside a source, if the model under test has that."""
         return open_pair_reader(self.setup.model, threads=self.setup.threads)
+
+    @cached_property
+    def localiser(self) -> OnnxLocaliser | None:
+        """What says where tags were replaced, if the model under test has that."""
+        return open_localiser(self.setup.model, threads=self.setup.threads)
 
     @cached_property
     def key(self) -> RingKey:

@@ -18,6 +18,7 @@ from ftforensics.attacks import handling, regions
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
+from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.flows.bench.manipulations import box, draw_random, ellipse
 from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
@@ -26,6 +27,7 @@ from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import load_exhibit
+from ftforensics.flows.linking import locate_holes
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -112,12 +114,12 @@ def open_source(pixels: Pixels, planes: Floats, tag_reader: TagReader) -> Source
     return Source(preview=preview, descriptors=kept.descriptors, planes=planes, shown=shown)
 
 
-def find_holes(reading: Reading, tag: MatchedTag, source: Source) -> survival.Holes:
+def find_holes(reading: Reading, tag: MatchedTag, source: Source, localiser: Localiser | None) -> survival.Holes:
     """Where a scan says that the tag is gone, in the tagged frame."""
     local = survival.build_survival(reading.residual, source.planes)
     frame = np.asarray(tag.geometry.matrix).reshape(2, 3)
     seen = None if tag.geometry.mode == "direct" else geometry.seen_cells(frame, local.correlation.shape[0])
-    return survival.find_holes(local, source.shown, seen)
+    return locate_holes(localiser, local, source.shown, source.planes, seen)
 
 
 class SurvivalWorker:
@@ -156,7 +158,7 @@ class SurvivalWorker:
         identified = isinstance(tag, MatchedTag) and tag.tag_id == tag_id
         gone, visible, both = np.zeros_like(wanted), 0.0, changed
         if isinstance(tag, MatchedTag) and identified:
-            holes = find_holes(reading, tag, source)
+            holes = find_holes(reading, tag, source, self._bench.localiser)
             frame = geometry.homogeneous(np.asarray(tag.geometry.matrix).reshape(2, 3))
             gone = render.outline_gone(holes, frame, size)
             judged = render.outline_gone(replace(holes, region=holes.visible), frame, size)

@@ -186,6 +186,7 @@ def render_facts(folder: Path) -> str:
         ("SHA-256 of the gradient", f"`{card.gradient_sha256}`"),
         ("SHA-256 of the simulator", f"`{card.simulator_sha256}`" if card.simulator_sha256 else "none"),
         ("SHA-256 of the pair reader", f"`{card.pair_reader_sha256}`" if card.pair_reader_sha256 else "none"),
+        ("SHA-256 of the localiser", f"`{card.localiser_sha256}`" if card.localiser_sha256 else "none"),
     ]
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
 

@@ -42,6 +42,30 @@ def box_mask(height: int, width: int, box: tuple[float, float, float, float], fe
     return mask
 
 
+def lobed_mask(
+    height: int, width: int, centre: tuple[float, float], reach: float, lobes: Floats, feather: float
+) -> Floats:
+    """Soft region (H, W) of a wavy outline, as of a head with its hair.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+        centre: In unit coordinates.
+        reach: Mean radius, as a fraction of the width.
+        lobes: Sine and cosine amplitudes (N, 2) of the radius, N waves around at most, as fractions of it.
+        feather: The blur's sigma as a fraction of the width.
+    """
+    turn = np.linspace(0.0, 2.0 * np.pi, 180, endpoint=False)
+    waves = np.arange(1, len(lobes) + 1)[:, None] * turn
+    radius = reach * width * np.maximum(0.2, 1.0 + lobes[:, 0] @ np.sin(waves) + lobes[:, 1] @ np.cos(waves))
+    points = np.stack([centre[0] * width + radius * np.cos(turn), centre[1] * height + radius * np.sin(turn)], axis=1)
+    mask = np.zeros((height, width), dtype=np.float32)
+    cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1.0)
+    if feather > 0:
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * width)), dtype=np.float32)
+    return mask
+
+
 def match_colour(donor: Pixels, target: Pixels, mask: Floats) -> Pixels:
     """Give the donor the mean and spread that the target has under the mask, channel by channel."""
     weight = mask[:, :, None] / max(float(mask.sum()), 1.0)

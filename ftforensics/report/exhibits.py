@@ -223,7 +223,7 @@ def _file_facts(evidence: EvidenceItem) -> tuple[Fact, ...]:
 
 
 def _reading_facts(finding: Finding) -> tuple[Fact, ...]:
-    reading = finding.reading
+    reading, survival = finding.reading, finding.survival
     if reading is None:
         return ()
     return present(
@@ -231,6 +231,7 @@ def _reading_facts(finding: Finding) -> tuple[Fact, ...]:
         fact("Weights SHA-256", reading.weights_sha256, "hash"),
         fact("Pair reader SHA-256", reading.pair_reader_sha256, "hash"),
         fact("Simulator SHA-256", reading.simulator_sha256, "hash"),
+        fact("Localiser SHA-256", None if survival is None else survival.localiser_sha256, "hash"),
         fact("Run by", f"{reading.backend}, {reading.precision}"),
         fact("Search allowed", reading.search),
         fact("Carrier key", getattr(finding.tag, "carrier_key_id", None), "hash"),

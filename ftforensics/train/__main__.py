@@ -113,10 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     localiser.add_argument("--work", type=Path, required=True, help="folder that keeps the readings it is trained on")
     localiser.add_argument("--sets", type=_positive, default=96, help="of 128 readings of 16 pictures each")
     localiser.add_argument("--stop-after-s", type=float, default=math.inf, help="save and stop after so many seconds")
-    localiser.add_argument("--steps", type=_positive, default=3000)
+    localiser.add_argument("--steps", type=_positive, default=4000)
     localiser.add_argument("--seed", type=int, default=1)
     localiser.add_argument("--batch", type=_positive, default=32)
     localiser.add_argument("--peak", type=float, default=2e-3, help="highest learning rate")
+    localiser.add_argument("--workers", type=_count, default=2, help="processes that make sets; 0 for this one")
     export = commands.add_parser("export", help="write a model folder from checkpoints")
     export.add_argument("--reader", type=Path, required=True)
     export.add_argument("--simulator", type=Path, required=True)
@@ -238,7 +239,7 @@ def _export_beside(arguments: argparse.Namespace) -> None:
 def _localiser(arguments: argparse.Namespace) -> None:
     from ftforensics.train.localiser import train_localiser
 
-    names = ("images", "out", "model", "work", "sets", "steps", "seed", "batch", "peak", "stop_after_s")
+    names = ("images", "out", "model", "work", "sets", "steps", "seed", "batch", "peak", "workers", "stop_after_s")
     settings: dict[str, Any] = {name: getattr(arguments, name) for name in names}
     train_localiser(report=_say, **settings)
 

@@ -120,6 +120,7 @@ def train_localiser(
     seed: int,
     batch: int,
     peak: float,
+    workers: int,
     stop_after_s: float = math.inf,
     report: Callable[[str], None],
 ) -> None:
@@ -135,6 +136,7 @@ def train_localiser(
         seed: Of sets, weights and batches.
         batch: Readings a step.
         peak: Highest learning rate.
+        workers: Processes that make sets; 0 makes them in this one.
         stop_after_s: Save and return after so many seconds of training; the next run goes on from there.
         report: Told how it goes.
 
@@ -142,7 +144,7 @@ def train_localiser(
         FtfError: There are no pictures, the model cannot be used, or the checkpoint is none of a localiser's.
     """
     card = load_card(model)
-    make = partial(make_sets, images, model=model, work=work, report=report)
+    make = partial(make_sets, images, model=model, work=work, workers=workers, report=report)
     held_out = load_sets(make("validation", count=VALIDATION_SETS, seed=VALIDATION_SEED))
     readings = load_sets(make("train", count=sets, seed=seed))
     torch.manual_seed(seed)

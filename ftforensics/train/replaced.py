@@ -11,6 +11,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,6 @@ from ftforensics.train.samples import Hardness, Sample, handle, move, recover_fr
 
 HOSTS, VISITS = 16, 8
 HARD = Hardness(psnr_db=PSNR_DB, strength=1.0, smallest_crop=0.5)
-_MAKERS = 2
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -72,7 +72,7 @@ class ReplacedMaker:
             "tag": tags.astype(np.float16),
             "source": source.astype(np.float16),
             "residual": residual.astype(np.float16),
-            "replaced": np.stack([replaced for _, replaced, _ in shown]).astype(np.float16),
+            "replaced": np.clip(np.stack([replaced for _, replaced, _ in shown]), 0.0, 1.0).astype(np.float16),
             "seen": np.stack([seen for _, _, seen in shown]),
             "host": np.tile(np.arange(HOSTS), VISITS),
         }
@@ -167,15 +167,27 @@ def _start_process(images: Path, part: str, model: Path) -> None:
     _maker.append(open_maker(images, part, model))
 
 
-def _make_file(path: Path, number: int, seed: int) -> None:
-    partial_path = path.with_suffix(".part")
-    with partial_path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **_maker[0].make(number, seed))
-    partial_path.replace(path)
+def _make_here(path: Path, number: int, seed: int) -> None:
+    _make_file(_maker[0], path, number, seed)
+
+
+def _make_file(maker: ReplacedMaker, path: Path, number: int, seed: int) -> None:
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **maker.make(number, seed))
+    unfinished.replace(path)
 
 
 def make_sets(
-    images: Path, part: str, model: Path, work: Path, *, count: int, seed: int, report: Callable[[str], None]
+    images: Path,
+    part: str,
+    model: Path,
+    work: Path,
+    *,
+    count: int,
+    seed: int,
+    workers: int,
+    report: Callable[[str], None],
 ) -> list[Path]:
     """The files of ``count`` sets in ``work``; those that are there already are not made again.
 
@@ -186,7 +198,11 @@ def make_sets(
         work: Made if it is not there. Sets are named by the reader that read them, part, seed and number.
         count: How many.
         seed: Of everything that is drawn.
+        workers: Processes that make them; 0 makes them in this one.
         report: Told of every tenth.
+
+    Raises:
+        FtfError: There are no pictures, or the model folder cannot be used.
     """
     work.mkdir(parents=True, exist_ok=True)
     reader = OnnxReader(model, threads=1)
@@ -195,11 +211,15 @@ def make_sets(
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     if not missing:
         return paths
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        _MAKERS, mp_context=context, initializer=_start_process, initargs=(images, part, model)
-    ) as pool:
-        made = pool.map(partial(_make_file, seed=seed), [paths[number] for number in missing], missing)
+    wanted = [paths[number] for number in missing]
+    with ExitStack() as stack:
+        if workers:
+            context = multiprocessing.get_context("spawn")
+            settings = {"initializer": _start_process, "initargs": (images, part, model)}
+            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context, **settings))  # type: ignore[call-overload]
+            made = pool.map(partial(_make_here, seed=seed), wanted, missing)
+        else:
+            made = map(partial(_make_file, open_maker(images, part, model), seed=seed), wanted, missing)
         for at, _ in enumerate(made, 1):
             if at % 10 == 0 or at == len(missing):
                 report(f"{part}: {at} of {len(missing)} sets made")

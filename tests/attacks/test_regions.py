@@ -124,3 +124,29 @@ def test_a_small_donor_is_stretched(photographs: Photographs) -> None:
     mask = regions.ellipse_mask(*image.shape[:2], (0.5, 0.5), (0.1, 0.1), 0.0)
     swapped, _ = regions.swap_region(image, photographs["chelsea"][:20, :30], mask)
     assert swapped.shape == image.shape
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_irregular_outline_lies_in_the_picture_and_within_its_size(seed: int) -> None:
+    mask = regions.random_outline(90, 120, 0.5, np.random.default_rng(seed))
+    assert mask.shape == (90, 120)
+    assert mask.dtype == np.float32
+    assert 0.0 <= mask.min() < mask.max() <= 1.0 + 1e-5
+    rows, columns = np.nonzero(mask > 0.5)
+    assert 5 < np.ptp(columns) <= 0.5 * 120 + 2
+    assert 5 < np.ptp(rows) <= 0.5 * 90 + 2
+
+
+def test_outlines_differ() -> None:
+    drawn = [regions.random_outline(90, 120, 0.5, np.random.default_rng(seed)) for seed in range(4)]
+    assert all(not np.array_equal(drawn[0], other) for other in drawn[1:])
+
+
+def test_a_lobed_region_is_a_disc_without_lobes_and_wavy_with_them() -> None:
+    disc = regions.lobed_mask(120, 120, (0.5, 0.5), 0.25, np.zeros((2, 2), np.float32), 0.0)
+    assert disc.sum() == pytest.approx(np.pi * 30**2, rel=0.05)
+    wavy = regions.lobed_mask(120, 120, (0.5, 0.5), 0.25, np.array([[0, 0], [0, 0], [0.4, 0]], np.float32), 0.0)
+    (contour,), _ = cv2.findContours(wavy.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    assert cv2.contourArea(cv2.convexHull(contour)) > 1.15 * cv2.contourArea(contour)
+    soft = regions.lobed_mask(120, 120, (0.5, 0.5), 0.25, np.zeros((2, 2), np.float32), 0.02)
+    assert ((soft > 0.1) & (soft < 0.9)).any()

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from ftforensics.engine.models import find_model, load_card, load_graph
-from ftforensics.engine.onnx import OnnxEmbedder, OnnxPairReader, OnnxReader, OnnxSimulator, open_pair_reader
+from ftforensics.engine.onnx import (
+    OnnxEmbedder,
+    OnnxLocaliser,
+    OnnxPairReader,
+    OnnxReader,
+    OnnxSimulator,
+    open_localiser,
+    open_pair_reader,
+)
 from ftforensics.errors import EngineError, ModelMissing
 
 GRAPH = b"not an ONNX graph"
@@ -178,16 +186,35 @@ def test_the_shipped_model_is_whole(model_folder: Path) -> None:
     card = load_card(model_folder)
     assert (card.input_px, card.grid, card.message_bits) == (128, 64, 128)
     assert card.model_id == model_folder.name
-    files = [(card.reader_file, card.reader_sha256), (card.gradient_file, card.gradient_sha256)]
-    if card.simulator_file is not None and card.simulator_sha256 is not None:
-        files.append((card.simulator_file, card.simulator_sha256))
-    if card.pair_reader_file is not None and card.pair_reader_sha256 is not None:
-        files.append((card.pair_reader_file, card.pair_reader_sha256))
-    for name, sha256 in files:
+    assert {name for name, _ in card.graphs} == {path.name for path in model_folder.glob("*.onnx")}
+    for name, sha256 in card.graphs:
         assert load_graph(model_folder, name, sha256)
 
 
-@pytest.mark.parametrize("given", [{"pair_reader_file": "reader.onnx"}, {"pair_reader_sha256": "0" * 64}])
-def test_half_a_pair_reader_is_none(given: dict[str, str], tmp_path: Path, card: dict[str, Any]) -> None:
+def test_a_card_of_before_there_were_localisers_is_read(tmp_path: Path, card: dict[str, Any]) -> None:
+    folder = write(tmp_path, card)
+    assert load_card(folder).localiser_file is None
+    assert open_localiser(folder) is None
+    with pytest.raises(ModelMissing, match="ships no localiser"):
+        OnnxLocaliser(folder)
+
+
+def test_a_changed_localiser_is_refused_before_it_is_run(tmp_path: Path, card: dict[str, Any]) -> None:
+    known = card | {"localiser_file": "reader.onnx", "localiser_sha256": "0" * 64}
+    with pytest.raises(ModelMissing, match="was changed"):
+        open_localiser(write(tmp_path, known))
+    with pytest.raises(ModelMissing, match="outside of the model's folder"):
+        load_card(write(tmp_path, known | {"localiser_file": "../reader.onnx"}))
+    planes = np.zeros((3, 64, 64), np.float32)
+    with pytest.raises(EngineError, match="cannot load this graph"):
+        OnnxLocaliser(write(tmp_path, known | {"localiser_sha256": card["reader_sha256"]})).locate(
+            planes, planes, planes, np.ones((64, 64), np.bool_)
+        )
+
+
+@pytest.mark.parametrize("graph", ["pair_reader", "localiser"])
+@pytest.mark.parametrize("half", [{"file": "reader.onnx"}, {"sha256": "0" * 64}])
+def test_half_an_optional_graph_is_none(graph: str, half: dict[str, str], tmp_path: Path, card: dict[str, Any]) -> None:
+    given = {f"{graph}_{part}": value for part, value in half.items()}
     with pytest.raises(ModelMissing, match="without its hash, or a hash without"):
         load_card(write(tmp_path, card | given))

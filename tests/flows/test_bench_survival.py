@@ -86,9 +86,10 @@ def test_an_untouched_picture_has_hardly_a_hole(setup: Setup, photos: Path):
     source = open_source(load_exhibit(pictures[0].path), planes, reader)
     reading = reader.identify(tagged.pixels, reader.residuals([tagged.pixels])[0])
     assert isinstance(reading.outcome, MatchedTag)
-    holes = find_holes(reading, reading.outcome, source)
+    holes = find_holes(reading, reading.outcome, source, bench.localiser)
     assert holes.visible.mean() > 0.4
     assert holes.gone.sum() <= 0.02 * holes.visible.sum()
+    assert not holes.region.any()
 
 
 def test_what_is_not_identified_counts_as_nothing():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ftforensics.errors import LinkError
-from ftforensics.link.survival import build_survival, find_holes, measure_error, measure_level, summarise
+from ftforensics.link.survival import ODDS_WEIGHT, build_survival, find_holes, measure_error, measure_level, summarise
 
 GRID = 64
 
@@ -233,3 +233,32 @@ def test_holes_of_maps_that_do_not_fit_are_refused():
     survival = build_survival(tag, tag)
     with pytest.raises(LinkError, match="do not fit"):
         find_holes(survival, build_survival(tag[:, :32, :32], tag[:, :32, :32]))
+
+
+def test_a_localisers_odds_are_the_outline():
+    tag, hole = _tag(), _hole()
+    survival, source = (
+        build_survival(_reading(tag, True, 0.3, 200), tag),
+        build_survival(_reading(tag, True, 0.5, 1), tag),
+    )
+    odds = np.where(hole, 3.0, -3.0).astype(np.float32)
+    odds[2, 60], odds[60:62, 2:4] = 50.0, 50.0  # no speck is a region, however sure
+    holes = find_holes(survival, source, None, odds)
+    assert (holes.region & hole).sum() > 0.97 * hole.sum()
+    assert (holes.region & ~hole).sum() < 0.03 * hole.sum()
+    assert holes.evidence.max() <= 50.0 * ODDS_WEIGHT / 8.0
+    # What is measured does not follow the odds.
+    assert np.array_equal(holes.gone, find_holes(survival, source).gone)
+    assert not find_holes(survival, source, None, -np.abs(odds)).region.any()
+
+
+def test_odds_count_only_where_the_frame_is_seen():
+    tag, hole = _tag(), _hole()
+    seen = np.ones_like(hole)
+    seen[:, 30:] = False
+    survival = build_survival(_read(tag, 0.3), tag)
+    holes = find_holes(survival, survival, seen, np.where(hole, 4.0, -4.0).astype(np.float32))
+    assert not (holes.region & ~seen).any()
+    assert not holes.evidence[~seen].any()
+    with pytest.raises(LinkError, match="do not fit together"):
+        find_holes(survival, survival, seen, np.zeros((32, 32), np.float32))

@@ -276,6 +276,15 @@ def test_the_error_of_a_level_is_kept_and_older_findings_have_none() -> None:
     assert parse_finding(row).survival == replace(survival, inside_error=None)
 
 
+def test_what_outlined_is_kept_and_older_findings_have_none() -> None:
+    survival = Survival(surviving_fraction=0.9, inside=None, outside=None, localiser_sha256="ab" * 32)
+    row = json.loads(render_finding_line(make_finding(survival=survival)))
+    assert row["survival"]["localiser_sha256"] == "ab" * 32
+    assert parse_finding(row).survival == survival
+    del row["survival"]["localiser_sha256"]
+    assert parse_finding(row).survival == replace(survival, localiser_sha256=None)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -64,6 +64,15 @@ def box(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
     return regions.box_mask(height, width, (left, top, left + share, top + share), 0.0)
 
 
+def lobed(picture: Pixels, share: float, random: np.random.Generator) -> Floats:
+    """A soft region of wavy outline, about ``share`` of the width across, as no training draws it."""
+    height, width = picture.shape[:2]
+    across, down = share / 2.0, min(0.45, 0.5 * share * width / height)
+    centre = (float(random.uniform(across, 1.0 - across)), float(random.uniform(down, 1.0 - down)))
+    lobes = (random.standard_normal((5, 2)) * 0.12 / np.sqrt(np.arange(1, 6))[:, None]).astype(np.float32)
+    return regions.lobed_mask(height, width, centre, across, lobes, 0.01)
+
+
 def swap(share: float) -> Callable[[Pixels, Means], Pixels]:
     """Feathered paste of another picture, colours matched."""
 

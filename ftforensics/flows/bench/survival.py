@@ -20,7 +20,7 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
 from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
-from ftforensics.flows.bench.manipulations import box, draw_random, ellipse
+from ftforensics.flows.bench.manipulations import box, draw_random, ellipse, lobed
 from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
@@ -54,11 +54,16 @@ def _clone(picture: Pixels, donor: Pixels, random: np.random.Generator) -> tuple
     return regions.swap_region_poisson(picture, donor, ellipse(picture, 0.5, random))
 
 
+def _lobes(picture: Pixels, donor: Pixels, random: np.random.Generator) -> tuple[Pixels, Floats]:
+    return regions.swap_region(picture, donor, lobed(picture, 0.4, random))
+
+
 PASTES: dict[str, Paste] = {
     "face-like swap, 30 %": _swap(0.3),
     "face-like swap, 50 %": _swap(0.5),
     "box splice, 30 %": _splice,
     "Poisson swap, 50 %": _clone,
+    "wavy outline, 40 %": _lobes,
 }
 AFTER = ("as it is", f"JPEG {JPEG_QUALITY}")
 

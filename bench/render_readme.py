@@ -26,6 +26,7 @@ README_TABLES = (
     "robustness",
     "message",
     "survival",
+    "survival-intact",
     "attackers-forgeries",
     "false-positives",
     "beside",

@@ -46,7 +46,7 @@ def survival(
     work: WorkOption = None,
     out: OutOption = RESULTS_FILE,
 ) -> int:
-    """Paste regions into tagged pictures and hold the outlines that a report shows against what was pasted."""
+    """Paste regions into tagged pictures, or none, and hold the outlines of a report against what was pasted."""
     from ftforensics.flows.bench import survival as flow
 
     run = Run(settings, output, "survival", images, limit=limit, seed=seed, jobs=jobs, work=work, out=out)
@@ -54,13 +54,21 @@ def survival(
         results = flow.measure_survival(pictures, setup, records=records, jobs=run.jobs, advance=advance)
     notes = (
         "the outlines are at the size of the report's pictures: where the tag is gone (survival map, which rests on "
-        "the tag alone), where content differs from the registered preview (difference map), and what both make likely "
-        "when they are weighed together; the truth is where more than half of a pixel was replaced",
+        "the tag alone; a trained network's estimate), where content differs from the registered preview (difference "
+        "map), and what both make likely when they are weighed together; the truth is where more than half of a pixel "
+        "was replaced",
         "F1 and IoU are means over pictures against the whole pasted region, places included in which no tag could be "
         "seen even in the source; a picture that is not identified or does not register has no outline and counts as "
         "0; where one map is missing, both maps are the other",
+        "own content, untagged: nothing differs, so that both maps outline nothing and only the survival map can tell",
         f"pictures that 'ftf tag' would refuse, left out here: {sum(result is None for result in results)}",
         "95 % intervals by bootstrap over pictures; where all pictures agree on an identity, the exact bound on them",
+    )
+    intact_notes = (
+        "whole tagged pictures after one manipulation, its first draw: where the survival map outlines anything it is "
+        "wrong; a warp moves content, and a paste that was tagged anew differs, so that both maps may rightly outline",
+        "share of pictures in which anything is outlined, and mean share of the picture that is; pictures that are not "
+        "identified have no outline of the survival map",
     )
     options = {"--records": changed(records, RECORDS), **tagging_options(psnr, fast)}
     table = run.table(
@@ -70,7 +78,14 @@ def survival(
         flow.summarise_survival(results, seed),
         Shared(pictures=pictures, setup=setup, options=options, notes=notes),
     )
-    return run.finish([table])
+    intact = run.table(
+        name_of("survival-intact", fast),
+        at_strength("What is outlined where no tag is missing,", psnr, fast),
+        flow.INTACT_COLUMNS,
+        flow.summarise_intact(results, seed),
+        Shared(pictures=pictures, setup=setup, options=options, notes=intact_notes),
+    )
+    return run.finish([table, intact])
 
 
 @command(
@@ -104,7 +119,8 @@ def search(
         "content is told the frame in which the picture registers to its own source, where it does, as a scan whose "
         "registry holds that source is; blind and deep are told nothing here, while a scan in these modes tries what "
         "content suggests first, and so finds what either finds",
-        "compared is content, and where that does not match, the picture is read beside its source's preview",
+        "compared is content, and where that does not match, the picture is read beside its source's preview, placed "
+        "as a scan places it whose registry holds this one record",
         f"times: the whole read of {flow.UNTAGGED_VIEWS} untagged views a picture, for content with registration, one "
         f"thread each, {run.jobs} processes at once",
         "upper bounds are exact (one-sided, 95 %) and take reads as independent",

@@ -180,13 +180,20 @@ class OnnxLocaliser:
         """See ``engine.reader.Localiser.locate``.
 
         Raises:
-            EngineError: ONNX Runtime does not take the graph, or it gives values that are no numbers.
+            EngineError: ONNX Runtime does not take the graph, or it does not give a number for every place.
         """
         maps = np.concatenate([residual, tag, source, seen[None]], dtype=np.float32)
-        evidence: Floats = self._session.run(None, {"maps": maps[None]})[0][0]
-        if not np.isfinite(evidence).all():
+        try:
+            evidence: Floats = np.asarray(self._session.run(["evidence"], {"maps": maps[None]})[0][0])
+        except EngineError:
+            raise
+        except Exception as exc:  # onnxruntime raises its own unrelated classes
             raise EngineError(
-                "the localiser gave values that are no numbers",
+                "this graph does not run as a localiser", subject=self._subject, remedy="reinstall the model"
+            ) from exc
+        if evidence.shape != seen.shape or not np.isfinite(evidence).all():
+            raise EngineError(
+                f"the localiser gave no number for each of {seen.size} places",
                 subject=self._subject,
                 remedy="look at this machine with ftf doctor",
             )

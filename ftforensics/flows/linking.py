@@ -305,7 +305,7 @@ class Linker:
         elif row.preview is not None:
             pictures = (stored_jpeg(row.preview),)
         summary = survival.summarise(mapped.local, changed, mapped.seen, mapped.holes)
-        if self._localiser is not None and mapped.holes is not None:
+        if self._localiser is not None and mapped.holes is not None and mapped.holes.by_network:
             summary = replace(summary, localiser_sha256=self._localiser.sha256)
         if changed is not None and changed.any():
             view = self._reader.view(pixels, None if tag.geometry.mode == "direct" else frame)

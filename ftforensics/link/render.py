@@ -131,15 +131,17 @@ def outline_replaced(changed: Mask, replaced: Mask | None) -> Mask:
 
 def _survival_notes(holes: Holes) -> list[str]:
     """What the survival map's outline means here, and what its darkness does not."""
-    missing = float(holes.gone.sum()) / max(1, int(holes.visible.sum()))
-    without = f"{100 * missing:.0f} % of where it could be seen"
+    least = int(holes.visible.sum())
+    missing = f"it is missing in {100 * float(holes.gone.sum()) / max(1, least):.0f} % of where it could be seen"
+    measured = f"By measurement {missing}" if least else "Nowhere could it be measured whether it is missing"
     if holes.region.any():
+        gone = "where a trained network takes the tag for gone" if holes.by_network else "where the tag is gone"
         return [
-            f"Outlined: where the tag is gone, places included in which none could be seen. It is missing in {without}",
+            f"Outlined: {gone}, places included in which none could be seen. {measured}",
             "Dark but not outlined: too busy or too plain to see a tag, or too small or unsure a loss",
         ]
     return [
-        f"No region without the tag was found. It is missing in {without}",
+        f"No region without the tag was found. {measured}",
         "Dark: too busy or too plain to see a tag, or too small or unsure a loss",
     ]
 

@@ -2,7 +2,8 @@
 
 In: the difference map and the evidence that the tag is gone. Out: the region in the suspect that both make most likely.
 Where the two pictures agree, that speaks against a hole; where nothing can be told from structure, the tag decides.
-At least 5 % of each region must be changed content or a gone tag by the measure or the outline of its own map.
+At least 5 % of each region must be changed content, or a gone tag: by measurement or, where there is a localiser, by
+its outline.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 LONG_SIDE_CELLS = 128
 # Chosen on photographs that were kept back from training, see docs/adr/0003.
-DIFFERENCE_WEIGHT = 0.5
+DIFFERENCE_WEIGHT, MOST_AGAINST = 0.5, 0.4
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.25, 4, 40, 5.0
 
 
@@ -39,18 +40,21 @@ def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
     height, width = difference.difference.shape
     scale = LONG_SIDE_CELLS / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    gone = np.where(source_mask(frame, size), carry(holes.evidence, frame, size), 0.0)
+    # Content that surely differs must outweigh a tag that shows there: a paste may have been tagged anew.
+    against = np.maximum(carry(holes.evidence, frame, size), -MOST_AGAINST)
+    gone = np.where(source_mask(frame, size), against, 0.0)
     # Clipped before it is made small: a burnt-out pixel is no better proof than a changed one.
     differs = np.clip(difference.difference - CHANGED_LEVEL, -CHANGED_LEVEL, 1.0) * difference.seen
     differs = cv2.resize(differs.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     evidence = np.asarray(gone + DIFFERENCE_WEIGHT * differs, np.float32)
     changed = cv2.resize(difference.changed.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    proven = holes.region if holes.by_network else holes.gone
     return keep_sure(
         divide(evidence, _LENGTH_COST),
         evidence,
         gap=_GAP_CELLS,
         least=_LEAST_CELLS,
         sure=_LEAST_EVIDENCE,
-        proof=changed | (carry((holes.gone | holes.region).astype(np.float32), frame, size) > 0.5),
+        proof=changed | (carry(proven.astype(np.float32), frame, size) > 0.5),
         rounded=False,
     )

@@ -4,9 +4,9 @@ In: the reader's residual map and the re-encoded tag, float32 (3, G, G) over the
 squeezed to a square). Out: a map of their local correlation, and its summary in and out of the changed region.
 
 Where pixels were replaced, the tag is gone: that hole is what a deepfake leaves. But a reader does not see a tag
-everywhere even in an untouched photograph: in busy or plain places there is none to be found. So a place counts as a
-hole only where the source itself, tagged anew and read in the same way, shows the tag. A tag that shows inside the
-replaced region too was put there after the replacement. The levels are judged against the correlation of
+everywhere even in an untouched photograph: in busy or plain places there is none to be found. So a place is
+measured as gone only where the source itself, tagged anew and read in the same way, shows the tag. A tag that shows
+inside the replaced region too was put there after the replacement. The levels are judged against the correlation of
 the same residual with displaced copies of the tag, so that no assumption about the reader's noise is needed.
 
 The outline of what is gone rests on the tag alone: on evidence that a trained localiser gives (``nets.localiser``), or
@@ -140,12 +140,14 @@ class Holes:
     ``region`` is the outline's: what is gone and holds together, places included in which no tag could show.
     ``evidence`` is float32 (G, G): positive where the tag is gone, 0 where not in view. Where it is no localiser's,
     it is 0 everywhere if too little is visible to judge by, and at least 5 % of each part of ``region`` is ``gone``.
+    ``by_network`` says whose it is, for legends.
     """
 
     visible: Mask
     gone: Mask
     region: Mask
     evidence: F32
+    by_network: bool = False
 
 
 def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = None, odds: F32 | None = None) -> Holes:
@@ -159,7 +161,7 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
 
     Returns:
         The masks. What weakens the tag all over, such as compression, makes less of the frame visible, not more of it
-        a hole.
+        ``gone``. Nothing is outlined where the source shows its tag nowhere.
 
     Raises:
         LinkError: Maps or mask of different shapes.
@@ -184,7 +186,7 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
     elif int(visible.sum()) >= MIN_CELLS:
         evidence = _weigh(survival, source, frame)
         region = frame & _outline_weighed(evidence, frame, gone)
-    return Holes(visible=visible, gone=gone, region=region, evidence=evidence)
+    return Holes(visible=visible, gone=gone, region=region, evidence=evidence, by_network=odds is not None)
 
 
 def _outline_odds(evidence: F32, frame: Mask) -> Mask:

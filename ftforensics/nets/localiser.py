@@ -1,9 +1,11 @@
 """The localiser: where in its frame was a tag replaced?
 
 Enters: ``float32 (B, 10, 64, 64)``, three maps of three planes each and one mask, see ``stack``. Leaves:
-``float32 (B, 64, 64)``, the log odds that a place was replaced since the tag was added. It sees products of the maps
-alone, none of which changes when tag and maps change their sign, so it cannot learn a message or a carrier. The shape
-is a U-Net (Ronneberger et al., 2015) on folded cells, without normalisation.
+``float32 (B, 64, 64)``, the log odds that a place was replaced since the tag was added. What was read, and what is read
+in the source, are seen as products with the tag and as energies alone, never multiplied with each other: both maps
+carry traces of the content, and the localiser is to say where the tag is gone, not where the content differs. None of
+the products changes when tag and maps change their sign. The shape is a U-Net (Ronneberger et al., 2015) on folded
+cells, without normalisation.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from torch.nn import functional
 KIND = "localiser"
 WIDTHS = (32, 64, 96)
 MAPS = 10
-# Six products of three planes each, and the mask.
-_PRODUCTS = 19
+# Five products of three planes each, and the mask.
+_PRODUCTS = 16
 
 
 class Block(nn.Module):
@@ -66,8 +68,8 @@ class Localiser(nn.Module):
 
 
 def multiply(maps: Tensor) -> Tensor:
-    """Products (B, 19, 64, 64) of what was read, the tag, and what is read in the source; and what is seen."""
+    """Products (B, 16, 64, 64): both readings with the tag, everything with itself; and the mask."""
     seen = maps[:, 9:]
     residual, tag, source = maps[:, :3] * seen, maps[:, 3:6], maps[:, 6:9]
-    products = (residual * tag, source * tag, residual * residual, source * source, tag * tag, residual * source)
+    products = (residual * tag, source * tag, residual * residual, source * source, tag * tag)
     return torch.cat([*products, seen], dim=1)

@@ -49,6 +49,7 @@ class ExhibitSection:
     thumbnail: Thumbnail | None
     pictures: dict[str, Picture]
     preview_missing: bool
+    outlined_by_network: bool
     reasons: tuple[str, ...]
     limitations: tuple[str, ...]
     error: tuple[Fact, ...]
@@ -86,6 +87,7 @@ def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: i
         thumbnail=build_thumbnail(pictures.get("suspect"), artifacts),
         pictures=pictures,
         preview_missing=source is not None and "source" not in pictures,
+        outlined_by_network=finding.survival is not None and finding.survival.localiser_sha256 is not None,
         reasons=sentences(finding.reasons),
         limitations=sentences(finding.limitations),
         error=_error_facts(finding),

@@ -62,6 +62,7 @@ def _block(number: int, further: FurtherTag, pictures: Mapping[str, Picture]) ->
 
 def _facts(further: FurtherTag) -> tuple[Fact, ...]:
     tag, signature, source, registration = further.tag, further.signature, further.source, further.registration
+    survival = further.survival
     changed = None if registration is None else registration.changed_fraction
     return present(
         fact("Place in the exhibit", region_text(further.region)),
@@ -76,5 +77,6 @@ def _facts(further: FurtherTag) -> tuple[Fact, ...]:
         fact("Log time", None if source is None else utc(source.logged_at)),
         fact("Record SHA-256", None if source is None else source.record_sha256, "hash"),
         fact("Changed share of what is compared", None if changed is None else percent(changed)),
+        fact("Localiser SHA-256", None if survival is None else survival.localiser_sha256, "hash"),
         fact("Other records of this part", count(len(further.other_sources)) if further.other_sources else None),
     )

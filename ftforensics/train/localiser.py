@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,11 +39,12 @@ _LEAST_CELLS = 80
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """What sets hold, one row for each picture that was shown; all half precision but ``seen``."""
+    """What sets hold, one row for each picture that was shown; ``maps`` and ``replaced`` in half precision."""
 
     maps: tuple[Tensor, Tensor, Tensor]
     seen: Tensor
     replaced: Tensor
+    touched: Tensor
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -58,15 +59,16 @@ class Readings:
 
 def load_sets(paths: Sequence[Path]) -> Readings:
     """All readings of some sets."""
-    parts: list[list[NDArray[np.generic]]] = [[], [], [], [], []]
+    parts: list[list[NDArray[np.generic]]] = [[], [], [], [], [], []]
     for path in paths:
         with np.load(path, allow_pickle=False) as held:
             host = held["host"]
-            rows = (held["residual"], held["tag"][host], held["source"][host], held["seen"], held["replaced"])
+            of_hosts = (held["tag"][host], held["source"][host])
+            rows = (held["residual"], *of_hosts, held["seen"], held["replaced"], held["touched"])
         for part, found in zip(parts, rows, strict=True):
             part.append(found)
-    residual, tag, source, seen, replaced = (torch.from_numpy(np.concatenate(part)) for part in parts)
-    return Readings((residual, tag, source), seen, replaced)
+    residual, tag, source, *rest = (torch.from_numpy(np.concatenate(part)) for part in parts)
+    return Readings((residual, tag, source), *rest)
 
 
 def turn(maps: Tensor, replaced: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -91,22 +93,41 @@ def losses(evidence: Tensor, replaced: Tensor, seen: Tensor) -> tuple[Tensor, Te
     return entropy, (lacking * scored).sum() / scored.sum().clamp_min(1.0)
 
 
+class Score(NamedTuple):
+    """How outlines of held-out readings are: cells more likely replaced than not, against those that were.
+
+    ``f1`` is its mean over readings with a region of at least 80 cells, ``alarm`` the mean share of the frame that is
+    outlined where no part was touched.
+    """
+
+    entropy: float
+    f1: float
+    alarm: float
+
+
 @torch.inference_mode()
-def measure(net: Localiser, held_out: Readings) -> tuple[float, float, float]:
-    """Cross-entropy; mean F1 of the places more likely replaced than not; and their share where nothing was."""
-    entropies, scores, alarms = [], [], []
+def measure(net: Localiser, held_out: Readings) -> Score:
+    """Scores of a localiser."""
+    entropies, scores, alarms = [0.0], [], []
     for first in range(0, len(held_out), 64):
-        maps, replaced = held_out.take(np.arange(first, min(first + 64, len(held_out))))
+        rows = np.arange(first, min(first + 64, len(held_out)))
+        maps, replaced = held_out.take(rows)
         seen = maps[:, 9]
         evidence = net(maps)
         entropies.append(float(losses(evidence, replaced, seen)[0]) * len(maps))
-        for drawn, wanted, frame in zip(evidence > 0.0, replaced > 0.5, seen > 0.5, strict=True):
+        touched = held_out.touched[torch.from_numpy(rows)]
+        each = zip(evidence > 0.0, replaced > 0.5, seen > 0.5, touched, strict=True)
+        for drawn, wanted, frame, is_touched in each:
             found, true = drawn & frame, wanted & frame
             if true.sum() >= _LEAST_CELLS:
                 scores.append(2.0 * float((found & true).sum()) / float(found.sum() + true.sum()))
-            elif not true.any():
+            elif not is_touched:
                 alarms.append(float(found.sum() / frame.sum()))
-    return sum(entropies) / len(held_out), float(np.mean(scores)), float(np.mean(alarms)) if alarms else 0.0
+    return Score(sum(entropies) / len(held_out), _mean(scores), _mean(alarms))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
 
 
 def train_localiser(
@@ -152,9 +173,10 @@ def train_localiser(
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=WEIGHT_DECAY)
+    settings = {"seed": seed, "steps": steps, "sets": sets, "batch": batch, "peak": peak}
+    facts = {"kind": KIND, "settings": settings, "model_id": card.model_id, "reader_sha256": card.reader_sha256}
     parts: dict[str, Any] = {"net": net, "average": average, "optimiser": optimiser}
-    first = _take_up(out, parts, card.reader_sha256) if out.exists() else 0
-    facts = {"kind": KIND, "seed": seed, "model_id": card.model_id, "reader_sha256": card.reader_sha256}
+    first = _take_up(out, parts, facts) if out.exists() else 0
 
     def save(step: int) -> None:
         save_state(out, {name: part.state_dict() for name, part in parts.items()} | facts | {"step": step})
@@ -173,24 +195,30 @@ def train_localiser(
         update_average(average, net, min(DECAY, (step + 1) / (step + 20)))
         out_of_time = watch.keep(step)
         if step % MEASURE_EVERY == MEASURE_EVERY - 1 or step == steps - 1:
-            found = measure(average, held_out)
+            score = measure(average, held_out)
             report(
-                f"step {step + 1}/{steps} held out: cross-entropy {found[0]:.4f}, F1 {found[1]:.4f}, "
-                f"outlined where nothing was replaced {found[2]:.4f}"
+                f"step {step + 1}/{steps} held out: cross-entropy {score.entropy:.4f}, F1 {score.f1:.4f}, "
+                f"outlined where nothing was replaced {score.alarm:.4f}"
             )
         if out_of_time:
             watch.say_stopped(step)
             break
 
 
-def _take_up(out: Path, parts: dict[str, Any], reader_sha256: str) -> int:
+def _take_up(out: Path, parts: dict[str, Any], facts: dict[str, Any]) -> int:
     """Go on from a checkpoint; the step that comes next."""
     state = torch.load(out, weights_only=True, map_location="cpu")
-    if state.get("kind") != KIND or state["reader_sha256"] != reader_sha256:
+    if state.get("kind") != KIND or state["reader_sha256"] != facts["reader_sha256"]:
         raise UsageError(
             "the checkpoint is none of a localiser for this model's reader",
             subject=str(out),
             remedy="give another --out",
+        )
+    if state["settings"] != facts["settings"]:
+        raise UsageError(
+            f"the checkpoint is of a run with other settings ({state['settings']})",
+            subject=str(out),
+            remedy="give those settings, or another --out",
         )
     for name, part in parts.items():
         part.load_state_dict(state[name])

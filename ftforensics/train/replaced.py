@@ -8,6 +8,8 @@ the record's preview. Each set is a function of seed and number alone.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,19 +26,48 @@ from numpy.typing import NDArray
 from ftforensics.attacks import colour, handling, regions, warps
 from ftforensics.codec.carriers import GRID
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
+from ftforensics.engine.models import load_card
 from ftforensics.engine.onnx import OnnxReader, OnnxSimulator
 from ftforensics.imaging import geometry, perceptual
 from ftforensics.imaging.resample import Floats, Pixels, resize
 from ftforensics.link.fingerprint import PREVIEW_QUALITY
 from ftforensics.nets.reader import INPUT_PX
-from ftforensics.train.data import random_view
+from ftforensics.train.data import load_pictures, random_view
 from ftforensics.train.hosts import PSNR_DB, TaggedHosts, open_hosts, plain_tags
 from ftforensics.train.samples import Hardness, Sample, handle, move, recover_frame
 
+# A change of what a set is asks for another number, or old files would be taken for new ones.
+RECIPE = 2
 HOSTS, VISITS = 16, 8
+# Of a cell, to be told from the picture's border.
+_LEAST_COVERED = 0.25
+_PARTS = ("train", "validation")
 HARD = Hardness(psnr_db=PSNR_DB, strength=1.0, smallest_crop=0.5)
 
 Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Tagged:
+    """A host with its tag: as it was, the tag as shaped, its strength, and both together."""
+
+    host: Pixels
+    planes: Floats
+    psnr_db: float
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shown:
+    """A tagged picture after what was done to it.
+
+    ``view`` is the reader's (128, 128, 3), ``replaced`` the share of every cell, ``seen`` which cells it shows.
+    """
+
+    view: Pixels
+    replaced: Floats
+    seen: NDArray[np.bool_]
+    touched: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,66 +78,88 @@ class ReplacedMaker:
     reader: OnnxReader
     simulator: OnnxSimulator
 
-    def make(self, number: int, seed: int) -> Arrays:
+    def make(self, number: int, seed: list[int]) -> Arrays:
         """Set ``number``.
 
         Returns:
             ``tag`` and ``source`` (16, 3, 64, 64), of the hosts; ``residual`` (128, 3, 64, 64), ``replaced`` and
-            ``seen`` (128, 64, 64) of what was shown, and the ``host`` (128,) of each.
+            ``seen`` (128, 64, 64) of what was shown, whether a part was ``touched``, and the ``host`` (128,) of each.
         """
-        random = np.random.default_rng([seed, number])
+        random = np.random.default_rng([*seed, number])
         slot = self.hosts.draw(HOSTS, random)
         tags = plain_tags(slot, self.hosts.keys)
-        tagged = [
-            perceptual.add_residual(host, planes, perceptual.build_mask(host), strength)
-            for host, planes, strength in zip(slot.hosts, slot.planes, slot.psnr_db, strict=True)
-        ]
+        tagged = [_tag(*one) for one in zip(slot.hosts, slot.planes, slot.psnr_db, strict=True)]
         source = self.reader.read(np.stack([_tag_anew(*pair) for pair in zip(slot.hosts, tags, strict=True)]))
         shown = [
-            self._show(one, tagged[(at + 1 + visit) % HOSTS], random)
+            self._show(one, tagged[(at + 1 + visit % (HOSTS - 1)) % HOSTS], random)
             for visit in range(VISITS)
             for at, one in enumerate(tagged)
         ]
-        residual = self.reader.read(np.stack([view for view, _, _ in shown]))
+        residual = self.reader.read(np.stack([one.view for one in shown]))
         return {
             "tag": tags.astype(np.float16),
             "source": source.astype(np.float16),
             "residual": residual.astype(np.float16),
-            "replaced": np.clip(np.stack([replaced for _, replaced, _ in shown]), 0.0, 1.0).astype(np.float16),
-            "seen": np.stack([seen for _, _, seen in shown]),
+            "replaced": np.stack([one.replaced for one in shown]).astype(np.float16),
+            "seen": np.stack([one.seen for one in shown]),
+            "touched": np.array([one.touched for one in shown]),
             "host": np.tile(np.arange(HOSTS), VISITS),
         }
 
-    def _show(
-        self, tagged: Pixels, other: Pixels, random: np.random.Generator
-    ) -> tuple[Pixels, Floats, NDArray[np.bool_]]:
-        """The reader's view of a tagged picture after what was done to it, where it was replaced, and what is seen."""
-        sample = Sample(tagged, np.ones((GRID, GRID), np.float32), geometry.IDENTITY, geometry.IDENTITY)
-        if random.random() < 0.88:
-            self._replace(sample, other, random)
+    def _show(self, tagged: _Tagged, other: _Tagged, random: np.random.Generator) -> _Shown:
+        """Replace parts or not, then edit, move and handle the whole."""
+        pixels, gone = self._replace(tagged, other, random)
+        # The second plane says how much of a cell is in the picture at all.
+        present = np.stack([1.0 - resize(gone, GRID, GRID), np.ones((GRID, GRID))], axis=-1).astype(np.float32)
+        sample = Sample(pixels, present, geometry.IDENTITY, geometry.IDENTITY)
         self._edit(sample, random)
         if random.random() < 0.3:
             move(sample, HARD, random)
         _handle(sample, random)
+        seen = np.ones((GRID, GRID), np.bool_)
         if sample.to_source is geometry.IDENTITY:
             view = np.asarray(resize(sample.pixels, INPUT_PX, INPUT_PX))
-            return view, 1.0 - sample.present, np.ones((GRID, GRID), np.bool_)
-        frame = recover_frame(sample, float(random.uniform(0.0, 1.0)), random)
-        view = np.asarray(geometry.sample_frame(sample.pixels, frame, (INPUT_PX, INPUT_PX)))
-        return view, 1.0 - sample.present, geometry.seen_cells(frame, GRID)
+        else:
+            frame = recover_frame(sample, float(random.uniform(0.0, 1.0)), random)
+            view = np.asarray(geometry.sample_frame(sample.pixels, frame, (INPUT_PX, INPUT_PX)))
+            seen = geometry.seen_cells(frame, GRID)
+        kept, covered = sample.present[..., 0], sample.present[..., 1]
+        replaced = np.clip(1.0 - kept / np.maximum(covered, _LEAST_COVERED), 0.0, 1.0) * (covered > _LEAST_COVERED)
+        return _Shown(view=view, replaced=replaced.astype(np.float32), seen=seen, touched=bool((gone > 0.5).any()))
 
-    def _replace(self, sample: Sample, other: Pixels, random: np.random.Generator) -> None:
-        """Paste one part or two; now and then of a picture that carries a tag itself, and not this one."""
-        height, width = sample.pixels.shape[:2]
+    def _replace(self, tagged: _Tagged, other: _Tagged, random: np.random.Generator) -> tuple[Pixels, Floats]:
+        """A picture with one part pasted or two, or none, and the share (H, W) from which its tag is gone.
+
+        Content and tag go together in most pictures that are found, but it is the tag that is asked for. So some parts
+        are other content under the same tag, and some the same content without it, or under another tag.
+        """
+        pixels, kind = tagged.pixels, random.random()
+        height, width = pixels.shape[:2]
+        gone = np.zeros((height, width), np.float32)
+        if kind < 0.12:
+            return pixels, gone
+        if kind < 0.24:
+            pasted = tagged.host
+            for _ in range(1 if random.random() < 0.85 else 2):
+                pasted, _ = self._paste(pasted, self._draw(width, random), random)
+            return _tag(pasted, tagged.planes, tagged.psnr_db).pixels, gone
         for _ in range(1 if random.random() < 0.85 else 2):
-            mask = _draw_mask(height, width, random)
-            donor = other if random.random() < 0.1 else random_view(self.hosts.pictures.draw(random), width, random)
-            if random.random() < 0.25:
-                sample.pixels, mask = regions.swap_region_poisson(sample.pixels, donor, mask)
+            if kind < 0.38:
+                pixels, mask = _put_back(pixels, tagged.host, random)
             else:
-                matched = random.random() < 0.65
-                sample.pixels, mask = regions.swap_region(sample.pixels, donor, mask, colour_matched=matched)
-            sample.present = np.asarray(sample.present * (1.0 - resize(mask, GRID, GRID)), np.float32)
+                donor = other.pixels if random.random() < 0.12 else self._draw(width, random)
+                pixels, mask = self._paste(pixels, donor, random)
+            gone = np.maximum(gone, mask)
+        return pixels, gone
+
+    def _draw(self, width: int, random: np.random.Generator) -> Pixels:
+        return random_view(self.hosts.pictures.draw(random), width, random)
+
+    def _paste(self, pixels: Pixels, donor: Pixels, random: np.random.Generator) -> tuple[Pixels, Floats]:
+        mask = _draw_mask(pixels, random)
+        if random.random() < 0.25:
+            return regions.swap_region_poisson(pixels, donor, mask)
+        return regions.swap_region(pixels, donor, mask, colour_matched=random.random() < 0.65)
 
     def _edit(self, sample: Sample, random: np.random.Generator) -> None:
         """Regenerated, warped or recoloured as a whole, or, mostly, left as it is."""
@@ -119,8 +172,20 @@ class ReplacedMaker:
             sample.pixels = colour.random_edit(sample.pixels, 1.0, random)
 
 
-def _draw_mask(height: int, width: int, random: np.random.Generator) -> Floats:
+def _put_back(pixels: Pixels, host: Pixels, random: np.random.Generator) -> tuple[Pixels, Floats]:
+    """The untagged content in its own place, as it was or from a compressed copy."""
+    donor = host if random.random() < 0.5 else handling.jpeg(host, int(random.uniform(60.0, 95.0)))
+    return regions.swap_region(pixels, donor, _draw_mask(pixels, random), colour_matched=False)
+
+
+def _tag(host: Pixels, planes: Floats, psnr_db: float) -> _Tagged:
+    pixels = perceptual.add_residual(host, planes, perceptual.build_mask(host), psnr_db)
+    return _Tagged(host=host, planes=planes, psnr_db=psnr_db, pixels=pixels)
+
+
+def _draw_mask(pixels: Pixels, random: np.random.Generator) -> Floats:
     """An ellipse, a box, or an outline of several that overlap, soft, (H, W)."""
+    height, width = pixels.shape[:2]
     largest = float(random.uniform(0.25, 0.75))
     if random.random() < 0.7:
         return regions.random_mask(height, width, largest, random)
@@ -167,11 +232,11 @@ def _start_process(images: Path, part: str, model: Path) -> None:
     _maker.append(open_maker(images, part, model))
 
 
-def _make_here(path: Path, number: int, seed: int) -> None:
+def _make_here(path: Path, number: int, seed: list[int]) -> None:
     _make_file(_maker[0], path, number, seed)
 
 
-def _make_file(maker: ReplacedMaker, path: Path, number: int, seed: int) -> None:
+def _make_file(maker: ReplacedMaker, path: Path, number: int, seed: list[int]) -> None:
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
         np.savez(file, allow_pickle=False, **maker.make(number, seed))
@@ -195,7 +260,8 @@ def make_sets(
         images: The training photographs.
         part: "train" or "validation".
         model: A model folder.
-        work: Made if it is not there. Sets are named by the reader that read them, part, seed and number.
+        work: Made if it is not there. Sets are named by all that they depend on: the model's graphs, the pictures, the
+            recipe and its sizes, seed and number.
         count: How many.
         seed: Of everything that is drawn.
         workers: Processes that make them; 0 makes them in this one.
@@ -205,21 +271,22 @@ def make_sets(
         FtfError: There are no pictures, or the model folder cannot be used.
     """
     work.mkdir(parents=True, exist_ok=True)
-    reader = OnnxReader(model, threads=1)
-    name = f"{reader.card.reader_sha256[:12]}-{part}-{seed}"
-    paths = [work / f"{name}-{number}.npz" for number in range(count)]
+    card, pictures = load_card(model), load_pictures(images, part)
+    basis = [RECIPE, HOSTS, VISITS, card.reader_sha256, card.simulator_sha256, part, seed, pictures.names]
+    name = hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
+    paths = [work / f"{part}-{name}-{number}.npz" for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     if not missing:
         return paths
-    wanted = [paths[number] for number in missing]
+    wanted, drawn_from = [paths[number] for number in missing], [seed, _PARTS.index(part)]
     with ExitStack() as stack:
         if workers:
             context = multiprocessing.get_context("spawn")
             settings = {"initializer": _start_process, "initargs": (images, part, model)}
             pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=context, **settings))  # type: ignore[call-overload]
-            made = pool.map(partial(_make_here, seed=seed), wanted, missing)
+            made = pool.map(partial(_make_here, seed=drawn_from), wanted, missing)
         else:
-            made = map(partial(_make_file, open_maker(images, part, model), seed=seed), wanted, missing)
+            made = map(partial(_make_file, open_maker(images, part, model), seed=drawn_from), wanted, missing)
         for at, _ in enumerate(made, 1):
             if at % 10 == 0 or at == len(missing):
                 report(f"{part}: {at} of {len(missing)} sets made")

@@ -15,6 +15,7 @@ from ftforensics.flows.bench.paired import PairedSetup
 from ftforensics.flows.bench.pictures import load_set
 from ftforensics.flows.bench.search_modes import MODES, SearchWorker, suggest
 from ftforensics.flows.bench.setup import Bench, Setup
+from ftforensics.flows.linking import LazyFeatures
 
 
 def test_only_content_is_told_where_the_source_lies(model_folder: Path, tmp_path: Path):
@@ -32,7 +33,7 @@ def test_only_content_is_told_where_the_source_lies(model_folder: Path, tmp_path
     previews = Previews(bench.key.key_id, {tagged.tag_id: picture.path})
     # Farther than any blind search turns a picture, yet features find it.
     turned = warps.rotate(tagged.pixels, 33.0)
-    assert suggest(turned, previews.source(tagged.tag_id))
+    assert suggest(turned, previews.source(tagged.tag_id), LazyFeatures(turned))
     reads = {read.mode: read for read in worker._read_all(turned, previews, tagged.tag_id, "turned")}
     assert set(reads) == set(MODES)
     assert {mode for mode, read in reads.items() if read.right} == {"content", "compared"}

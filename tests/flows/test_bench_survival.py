@@ -19,12 +19,17 @@ from ftforensics.flows.bench.pictures import load_set
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.survival import (
     AFTER,
+    INTACT,
+    NOTHING,
     PASTES,
+    PUT_BACK,
+    TAGGED_ANEW,
     Outlined,
     SurvivalWorker,
     find_holes,
     open_source,
     overlap,
+    summarise_intact,
     summarise_survival,
 )
 from ftforensics.flows.bench.tagging import load_exhibit
@@ -64,14 +69,25 @@ def test_a_paste_is_outlined_where_it_is(setup: Setup, photos: Path):
     worker = SurvivalWorker(PairedSetup(setup=setup, book=book, photographs={}))
     found = worker(PairedTask(picture=pictures[0], donor=pictures[1]))
     assert found is not None
+    intact = [one for one in found if one.paste == NOTHING]
+    back = [one for one in found if one.paste == PUT_BACK]
+    found = [one for one in found if one.paste in PASTES]
     assert [(one.paste, one.after) for one in found] == [(paste, after) for paste in PASTES for after in AFTER]
+    assert [one.after for one in intact] == [*INTACT, TAGGED_ANEW]
+    assert all(one.gone_area > 0.02 and one.replaced_area > 0.02 for one in found)
+    # Only the tag can tell that the photograph's own content was put back without it.
+    assert np.mean([one.gone.f1 for one in back]) > 0.55
+    assert np.mean([one.changed.f1 for one in back]) < 0.2
+    assert np.mean([one.gone_area for one in intact]) < 0.02
+    areas = {row["after"]: row["gone_area"] for row in summarise_intact([intact, None], 1)}
+    assert areas == {one.after: pytest.approx(one.gone_area) for one in intact}
     assert all(one.identified for one in found)
     # Drawn blindly, an outline of a third of the picture would reach an F1 of about 0.2.
     assert np.mean([one.changed.f1 for one in found]) > 0.6
     assert np.mean([one.gone.f1 for one in found]) > 0.55
     assert np.mean([one.replaced.f1 for one in found]) > 0.7
-    rows = summarise_survival([found, None], 1)
-    assert len(rows) == len(found)
+    rows = summarise_survival([found + back, None], 1)
+    assert len(rows) == len(found) + len(back)
     assert rows[0]["f1"] == pytest.approx(found[0].gone.f1)
     assert rows[0]["pictures"] == 1
 
@@ -96,7 +112,15 @@ def test_what_is_not_identified_counts_as_nothing():
     nothing = overlap(np.zeros((2, 2), bool), np.ones((2, 2), bool))
     first = next(iter(PASTES))
     lost = Outlined(
-        paste=first, after=AFTER[0], identified=False, gone=nothing, changed=nothing, replaced=nothing, visible=0.0
+        paste=first,
+        after=AFTER[0],
+        identified=False,
+        gone=nothing,
+        changed=nothing,
+        replaced=nothing,
+        visible=0.0,
+        gone_area=0.0,
+        replaced_area=0.0,
     )
     row = summarise_survival([[lost]], 1)[0]
     assert (row["f1"], row["identified"]) == (0.0, 0.0)

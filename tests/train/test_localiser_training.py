@@ -31,8 +31,8 @@ def quick() -> Any:
     """Little shaping and few pictures: what a set is does not depend on how many there are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hosts, "SHAPING_STEPS", 1)
-        patch.setattr(replaced, "HOSTS", 3)
-        patch.setattr(replaced, "VISITS", 4)
+        patch.setattr(replaced, "HOSTS", 4)
+        patch.setattr(replaced, "VISITS", 3)
         patch.setattr(localiser, "VALIDATION_SETS", 1)
         yield
 
@@ -62,7 +62,7 @@ def test_a_set_follows_from_seed_and_number_alone_and_is_made_once(images: Path,
     assert {path: path.stat().st_mtime_ns for path in files(work)} == before
     again, other = make(tmp_path, 5), make(tmp_path, 6)
     with np.load(known) as one, np.load(again) as two, np.load(other) as three:
-        assert set(one) == {"tag", "source", "residual", "replaced", "seen", "host"}
+        assert set(one) == {"tag", "source", "residual", "replaced", "seen", "touched", "host"}
         assert all(np.array_equal(one[name], two[name]) for name in one)
         assert not np.array_equal(one["tag"], three["tag"])
 
@@ -110,8 +110,8 @@ def test_a_stopped_run_goes_on_repeats_and_is_exported(tmp_path: Path, images: P
     lines: list[str] = []
 
     def train(out: Path, **more: Any) -> dict[str, Any]:
-        settings = {"model": MODEL, "work": work, "sets": 1, "steps": 2, "seed": 5, "batch": 2, "peak": 1e-3}
-        localiser.train_localiser(images, out, workers=0, report=lines.append, **settings, **more)
+        settings = {"model": MODEL, "work": work, "sets": 1, "steps": 2, "seed": 5, "batch": 2, "peak": 1e-3} | more
+        localiser.train_localiser(images, out, workers=0, report=lines.append, **settings)
         state: dict[str, Any] = torch.load(out, weights_only=True)
         return state
 
@@ -119,6 +119,8 @@ def test_a_stopped_run_goes_on_repeats_and_is_exported(tmp_path: Path, images: P
     assert whole["step"] == 2
     assert lines[-1].startswith("step 2/2 held out: cross-entropy ")
     assert train(tmp_path / "stopped.pt", stop_after_s=0.0)["step"] == 1
+    with pytest.raises(UsageError, match="of a run with other settings"):
+        train(tmp_path / "stopped.pt", **{"batch": 3})
     gone_on = train(tmp_path / "stopped.pt")
     assert all(torch.equal(value, gone_on["average"][name]) for name, value in whole["average"].items())
 
@@ -143,7 +145,7 @@ def test_only_a_localisers_checkpoint_for_this_reader_is_taken(tmp_path: Path, i
     before = (folder / "model.json").read_bytes()
     for name, state in {
         "reader": {"kind": "reader", "reader_sha256": load_card(MODEL).reader_sha256},
-        "other": {"kind": "localiser", "reader_sha256": "0" * 64},
+        "other": {"kind": "localiser", "reader_sha256": "0" * 64, "settings": {}},
     }.items():
         torch.save(state, tmp_path / f"{name}.pt")
         with pytest.raises(UsageError, match="no checkpoint of a localiser"):

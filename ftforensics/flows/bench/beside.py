@@ -68,21 +68,30 @@ class Previews:
     def _make(self, tag_id: str) -> KeptSource:
         return as_kept(self._paths[tag_id])
 
-    def recall(self, picture: Pixels) -> Recall:
-        """What ``TagReader.identify`` asks for."""
-        return partial(self._recall, picture)
+    def recall(self, picture: Pixels, features: LazyFeatures | None = None) -> Recall:
+        """What ``TagReader.identify`` asks for; ``features`` are the picture's, if somebody else needs them too."""
+        return partial(self._recall, picture, features or LazyFeatures(picture))
+
+    def prepare(self) -> None:
+        """Make what is otherwise made when it is first asked for, as a scan does before its first picture."""
+        for tag_id in self._tag_ids:
+            self.source(tag_id)
+        _ = self._index
 
     @cached_property
     def _index(self) -> FeatureIndex:
         return FeatureIndex([self.source(tag_id).descriptors for tag_id in self._tag_ids])
 
     def _recall(
-        self, picture: Pixels, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
+        self,
+        picture: Pixels,
+        features: LazyFeatures,
+        nominees: Sequence[Nominee] | None,
+        panels: Sequence[geometry.Rectangle],
     ) -> Iterator[KnownSource]:
         given: set[str] = set()
         placed: Iterable[KnownSource] = self._in_panels(picture, panels)
         if nominees is not None:
-            features = LazyFeatures(picture)
             suggested = self._in_the_whole(picture, features, panels)
             placed = chain(placed, suggested, self._near(picture, features, nominees, panels, given))
         for source in placed:

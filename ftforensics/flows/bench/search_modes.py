@@ -29,6 +29,7 @@ from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_rate, upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import frame_of
+from ftforensics.flows.linking import LazyFeatures
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, fit_within
@@ -97,11 +98,13 @@ class SearchWorker:
 
     def _read_all(self, pixels: Pixels, previews: Previews, tag_id: str, name: str | None) -> list[ModeRead]:
         seen = np.ascontiguousarray(fit_within(pixels, READ_PX))
+        previews.prepare()
         source, reads = previews.source(tag_id), []
         for mode, reader in self._readers.items():
             started = time.perf_counter()
-            frames = suggest(seen, source) if mode in ("content", "compared") else ()
-            recall = previews.recall(seen) if mode == "compared" else None
+            features = LazyFeatures(seen)
+            frames = suggest(seen, source, features) if mode in ("content", "compared") else ()
+            recall = previews.recall(seen, features) if mode == "compared" else None
             reading = reader.identify(seen, reader.residuals([seen])[0], partial(_as_is, frames), recall)
             ms = 1000.0 * (time.perf_counter() - started)
             true = None if name is None else tag_id
@@ -120,9 +123,9 @@ def _as_is(frames: Sequence[geometry.Affine]) -> Sequence[geometry.Affine]:
     return frames
 
 
-def suggest(pixels: Pixels, source: KeptSource) -> Sequence[geometry.Affine]:
+def suggest(pixels: Pixels, source: KeptSource, features: LazyFeatures) -> Sequence[geometry.Affine]:
     """The frame in which the source's content lies in a picture, if it registers, as a scan suggests it."""
-    registration = source.attempt(pixels).registration
+    registration = source.attempt(pixels, features.get()).registration
     return () if registration is None else (frame_of(registration),)
 
 

@@ -1,4 +1,4 @@
-"""How well the survival map and the difference map outline a region that was pasted.
+"""How well the survival map and the difference map outline a region that was pasted, and what they outline if none was.
 
 A tagged picture gets a region of another one, with or without JPEG after it, and is read and linked as a scan does it:
 the outlines are those of the report's pictures (``link.render``), at their size, and are held against the true mask. A
@@ -20,13 +20,21 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
 from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
-from ftforensics.flows.bench.manipulations import box, draw_random, ellipse, lobed
+from ftforensics.flows.bench.manipulations import (
+    BATTERY,
+    Means,
+    apply_manipulation,
+    box,
+    draw_random,
+    ellipse,
+    lobed,
+)
 from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_paired
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
-from ftforensics.flows.bench.tagging import load_exhibit
+from ftforensics.flows.bench.tagging import TaggedPicture, load_exhibit
 from ftforensics.flows.linking import locate_holes
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
@@ -58,6 +66,10 @@ def _lobes(picture: Pixels, donor: Pixels, random: np.random.Generator) -> tuple
     return regions.swap_region(picture, donor, lobed(picture, 0.4, random))
 
 
+def _put_back(picture: Pixels, own: Pixels, random: np.random.Generator) -> tuple[Pixels, Floats]:
+    return regions.swap_region(picture, own, ellipse(picture, 0.4, random), colour_matched=False)
+
+
 PASTES: dict[str, Paste] = {
     "face-like swap, 30 %": _swap(0.3),
     "face-like swap, 50 %": _swap(0.5),
@@ -65,7 +77,14 @@ PASTES: dict[str, Paste] = {
     "Poisson swap, 50 %": _clone,
     "wavy outline, 40 %": _lobes,
 }
+# What only the tag can tell: the photograph's own content, without the tag, in its own place.
+PUT_BACK = "own content, untagged, 40 %"
 AFTER = ("as it is", f"JPEG {JPEG_QUALITY}")
+# What is done to pictures in which nothing was pasted, by its name among the manipulations of ``ftf bench robustness``.
+NOTHING = "nothing"
+INTACT = ("none", "JPEG 50 at 640 px", "JPEG 30", "tone", "GAN simulator", "reenactment warp", "crop to 75 %")
+# And where all was tagged after a paste, so that the tag is missing nowhere, though content differs.
+TAGGED_ANEW = "face-like swap, 50 %, all tagged anew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +101,8 @@ class Overlap:
 class Outlined:
     """One pasted picture: the outlines of the survival map, of the difference map, and of both weighed together.
 
-    ``visible`` is the share of the pasted region in which the survival map could judge at all.
+    ``visible`` is the share of the pasted region in which the survival map could judge at all; ``gone_area`` and
+    ``replaced_area`` are the shares of the picture that the survival map and both maps outline.
     """
 
     paste: str
@@ -92,6 +112,8 @@ class Outlined:
     changed: Overlap
     replaced: Overlap
     visible: float
+    gone_area: float
+    replaced_area: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,22 +158,41 @@ class SurvivalWorker:
         self._sync = build_sync_carrier(self._bench.reader.card.model_id)
 
     def __call__(self, task: PairedTask) -> list[Outlined] | None:
-        """All pastes of a picture; None where ``ftf tag`` would have refused it."""
+        """All pastes of a picture, and it without one; None where ``ftf tag`` would have refused it."""
         tagged = self._bench.tag(task.picture)
         if tagged is None:
             return None
         key = self._bench.key
         planes = build_tag_planes(channel.encode(tagged.tag_id, key.channel), key.carriers, self._sync)
-        source = open_source(load_exhibit(task.picture.path), planes, self._tag_reader)
+        own = load_exhibit(task.picture.path)
+        source = open_source(own, planes, self._tag_reader)
         donor, found = load_exhibit(task.donor.path), []
-        for name, paste in PASTES.items():
+        for name, paste in (PASTES | {PUT_BACK: _put_back}).items():
             random = draw_random(self._bench.setup.seed, task.picture.sha256, f"survival {name}", 0)
-            pasted, share = paste(tagged.pixels, donor, random)
+            pasted, share = paste(tagged.pixels, own if name == PUT_BACK else donor, random)
             for after in AFTER:
                 pixels = pasted if after == AFTER[0] else handling.jpeg(pasted, JPEG_QUALITY)
                 pixels = np.ascontiguousarray(fit_within(pixels, READ_PX))
                 found.append(self._outline(name, after, pixels, share > 0.5, source, tagged.tag_id))
+        found += self._outline_intact(task, tagged, donor, source)
+        random = draw_random(self._bench.setup.seed, task.picture.sha256, TAGGED_ANEW, 0)
+        swapped, _ = PASTES["face-like swap, 50 %"](own, donor, random)
+        anew = add_residual(swapped, planes, build_mask(swapped), DEFAULT_PSNR_DB)
+        found.append(self._outline_nothing(TAGGED_ANEW, anew, source, tagged.tag_id))
         return found
+
+    def _outline_intact(self, task: PairedTask, tagged: TaggedPicture, donor: Pixels, source: Source) -> list[Outlined]:
+        found, chosen = [], {one.name: one for one in BATTERY}
+        for name in INTACT:
+            random = draw_random(self._bench.setup.seed, task.picture.sha256, name, 0)
+            means = Means(donor=donor, regenerate=self._bench.regenerate, random=random)
+            pixels = apply_manipulation(chosen[name], tagged.pixels, means)
+            found.append(self._outline_nothing(name, pixels, source, tagged.tag_id))
+        return found
+
+    def _outline_nothing(self, name: str, pixels: Pixels, source: Source, tag_id: str) -> Outlined:
+        pixels = np.ascontiguousarray(fit_within(pixels, READ_PX))
+        return self._outline(NOTHING, name, pixels, np.zeros(pixels.shape[:2], np.bool_), source, tag_id)
 
     def _outline(self, name: str, after: str, pixels: Pixels, truth: Mask, source: Source, tag_id: str) -> Outlined:
         size = _shown_size(pixels)
@@ -179,6 +220,8 @@ class SurvivalWorker:
             changed=overlap(changed, wanted),
             replaced=overlap(both, wanted),
             visible=visible,
+            gone_area=float(gone.mean()),
+            replaced_area=float(both.mean()),
         )
 
 
@@ -238,12 +281,44 @@ SURVIVAL_COLUMNS: tuple[Column, ...] = (
 def summarise_survival(results: Sequence[Sequence[Outlined] | None], seed: int) -> tuple[Row, ...]:
     """One row a paste and what was done after it; means over pictures."""
     rows: list[Row] = []
-    for paste in PASTES:
+    for paste in (*PASTES, PUT_BACK):
         for after in AFTER:
             part = [one for result in results if result for one in result if (one.paste, one.after) == (paste, after)]
             if part:
                 row: Row = {"paste": paste, "after": after, "pictures": len(part)}
                 rows.append(row | _estimates(part, seed))
+    return tuple(rows)
+
+
+INTACT_COLUMNS: tuple[Column, ...] = (
+    Column(key="after", label="no tag is missing, but"),
+    Column(key="pictures", label="pictures", kind="count"),
+    *interval_columns("identified", "right record of all", "rate"),
+    *interval_columns("gone", "survival map: outlines anything", "rate"),
+    *interval_columns("gone_area", "of the picture", "rate", digits=2),
+    *interval_columns("replaced", "both maps: outline anything", "rate"),
+    *interval_columns("replaced_area", "of the picture", "rate", digits=2),
+)
+
+
+def summarise_intact(results: Sequence[Sequence[Outlined] | None], seed: int) -> tuple[Row, ...]:
+    """One row a manipulation of pictures in which no tag is missing; means over all pictures, identified or not."""
+    rows: list[Row] = []
+    for after in (*INTACT, TAGGED_ANEW):
+        part = [one for result in results if result for one in result if (one.paste, one.after) == (NOTHING, after)]
+        if not part:
+            continue
+        row: Row = {"after": after, "pictures": len(part)}
+        estimates = {
+            "identified": estimate_rate(np.asarray([float(one.identified) for one in part]), seed),
+            "gone": estimate_rate(np.asarray([float(one.gone_area > 0.0) for one in part]), seed),
+            "replaced": estimate_rate(np.asarray([float(one.replaced_area > 0.0) for one in part]), seed),
+            "gone_area": estimate_mean(np.asarray([one.gone_area for one in part]), seed),
+            "replaced_area": estimate_mean(np.asarray([one.replaced_area for one in part]), seed),
+        }
+        for key, estimate in estimates.items():
+            row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+        rows.append(row)
     return tuple(rows)
 
 

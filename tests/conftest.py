@@ -7,6 +7,7 @@ photographs and the shipped model are here for every room.
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -85,6 +86,13 @@ def newsroom(tmp_path_factory: pytest.TempPathFactory) -> Newsroom:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--forbid-skips", action="store_true", help="fail if anything but a test marked gpu is skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the cores, threads of each that wait for one another by spinning cost tenfold."""
+    if config.getoption("numprocesses", None):
+        for library in ("OMP", "OPENBLAS"):
+            os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -50,8 +50,8 @@ _ENERGY_LOG_RANGE = (-3.0, 1.5)
 _ENERGY_FLOOR = 0.05
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
 # Of log odds: no place proves more than this, and what one is worth beside other evidence (``link.replaced``).
-_MOST_ODDS, ODDS_WEIGHT = 6.0, 0.25
-_ODDS_LENGTH_COST, _ODDS_GAP_CELLS, _LEAST_ODDS = 0.15, 2, 5.0
+_MOST_ODDS, ODDS_WEIGHT = 6.0, 0.125
+_ODDS_LENGTH_COST, _ODDS_GAP_CELLS, _LEAST_ODDS = 0.075, 2, 2.5
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
 # A level over a region is one number, so its scatter takes more copies than that of a map.

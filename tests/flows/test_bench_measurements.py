@@ -218,7 +218,7 @@ def test_false_positives_are_counted_by_kind_and_search():
             ["robustness", "--fast", "--records", "1000"],
             ["message-fast", "robustness-by-folder-fast", "robustness-fast"],
         ),
-        (["survival", "--fast", "--records", "1000"], ["survival-fast"]),
+        (["survival", "--fast", "--records", "1000"], ["survival-fast", "survival-intact-fast"]),
         (["search", "--fast", "--records", "1000"], ["search-fast"]),
         (
             ["false-positives", "--fast", "--records", "1000", "--reads", "10", "--blind-limit", "2"],

@@ -246,7 +246,7 @@ def test_a_localisers_odds_are_the_outline():
     holes = find_holes(survival, source, None, odds)
     assert (holes.region & hole).sum() > 0.97 * hole.sum()
     assert (holes.region & ~hole).sum() < 0.03 * hole.sum()
-    assert holes.evidence.max() <= 50.0 * ODDS_WEIGHT / 8.0
+    assert holes.evidence.max() <= 6.0 * ODDS_WEIGHT
     # What is measured does not follow the odds.
     assert np.array_equal(holes.gone, find_holes(survival, source).gone)
     assert not find_holes(survival, source, None, -np.abs(odds)).region.any()

@@ -52,6 +52,8 @@ _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.15, 4, 40, 12.0
 # Of log odds: no place proves more than this, and what one is worth beside other evidence (``link.replaced``).
 _MOST_ODDS, ODDS_WEIGHT = 6.0, 0.125
 _ODDS_LENGTH_COST, _ODDS_GAP_CELLS, _LEAST_ODDS = 0.075, 2, 2.5
+# Seven to one: 5 % of a region must be as sure.
+_PROVEN_ODDS = 2.0
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
 # A level over a region is one number, so its scatter takes more copies than that of a map.
@@ -191,7 +193,15 @@ def find_holes(survival: SurvivalMap, source: SurvivalMap, seen: Mask | None = N
 
 def _outline_odds(evidence: F32, frame: Mask) -> Mask:
     found = divide(evidence, _ODDS_LENGTH_COST) & frame
-    return keep_sure(found, evidence, gap=_ODDS_GAP_CELLS, least=_LEAST_CELLS, sure=_LEAST_ODDS, rounded=False)
+    return keep_sure(
+        found,
+        evidence,
+        gap=_ODDS_GAP_CELLS,
+        least=_LEAST_CELLS,
+        sure=_LEAST_ODDS,
+        proof=evidence >= ODDS_WEIGHT * _PROVEN_ODDS,
+        rounded=False,
+    )
 
 
 def _outline_weighed(evidence: F32, frame: Mask, gone: Mask) -> Mask:

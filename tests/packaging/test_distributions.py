@@ -11,22 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from ftforensics.engine.models import find_model, load_card
+
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("hatchling") is None, reason="the build backend is not installed: pip install hatchling"
 )
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-MODEL_FILES = ("model.json", "reader.onnx", "gradient.onnx")
+MODEL_FILES = ("model.json", *(name for name, _ in load_card(find_model()).graphs))
 
-# Prints where the program found its model, after checking both graphs against the card's hashes.
+# Prints where the program found its model, after checking all graphs against the card's hashes.
 _FIND = """
 import site, sys
 site.addsitedir(sys.argv[1])
 from ftforensics.engine.models import find_model, load_card, load_graph
 folder = find_model()
 card = load_card(folder)
-load_graph(folder, card.reader_file, card.reader_sha256)
-load_graph(folder, card.gradient_file, card.gradient_sha256)
+for name, sha256 in card.graphs:
+    load_graph(folder, name, sha256)
 print(folder)
 """
 

@@ -51,6 +51,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out.mkdir(parents=True)
     old = {"presence_threshold": 6.5, "sync_threshold": 11.0, "reader_sha256": "old"}
     (out / "model.json").write_text(json.dumps(old), encoding="utf-8")
+    for graph in ("pair_reader.onnx", "localiser.onnx"):
+        (out / graph).write_bytes(b"of the reader that was here")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "build_reader", lambda _: Reader(WIDTHS, BLOCKS))
         export.export_model(folder / "reader.pt", folder / "simulator.pt", out, {"steps": 3})
@@ -64,6 +66,11 @@ def test_the_card_is_readable_and_keeps_calibrated_thresholds(model: Path) -> No
     assert card.parameters == sum(parameter.numel() for parameter in tiny_reader().parameters())
     assert hashlib.sha256((model / card.reader_file).read_bytes()).hexdigest() == card.reader_sha256
     assert json.loads((model / "model.json").read_text(encoding="utf-8"))["training"] == {"steps": 3}
+
+
+def test_graphs_that_belong_to_the_old_reader_are_gone(model: Path) -> None:
+    assert {path.name for path in model.iterdir()} == {"model.json", *(name for name, _ in load_card(model).graphs)}
+    assert load_card(model).localiser_file is None
 
 
 def test_nothing_of_the_machine_is_in_the_graphs(model: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from newsroom import Newsroom, Scan, load, replace_face, save
@@ -44,15 +43,11 @@ def scans(newsroom: Newsroom, suspects: Path, tmp_path_factory: pytest.TempPathF
     )
 
 
-def rows(scan: Scan) -> dict[str, dict[str, Any]]:
-    return {Path(row["evidence"]["path"]).name: row for row in scan.run.rows()}
-
-
 def test_findings_and_runs_name_the_localiser(scans: tuple[Scan, Scan]) -> None:
     digest = load_card(MODEL).localiser_sha256
     assert digest is not None
     for scan, expected in zip(scans, (digest, None), strict=True):
-        found = rows(scan)
+        found = scan.rows
         assert len(found) == 2
         assert all(row["survival"]["localiser_sha256"] == expected for row in found.values())
         run = json.loads((scan.folder / "run.json").read_text(encoding="utf-8"))
@@ -62,8 +57,8 @@ def test_findings_and_runs_name_the_localiser(scans: tuple[Scan, Scan]) -> None:
 
 
 def test_only_outlines_depend_on_it(scans: tuple[Scan, Scan]) -> None:
-    for name, row in rows(scans[0]).items():
-        other = rows(scans[1])[name]
+    for name, row in scans[0].rows.items():
+        other = scans[1].rows[name]
         drawn = {"survival", "difference"}
         assert row["verdict"] == other["verdict"]
         for one in (row, other):

@@ -12,6 +12,13 @@ from ftforensics.imaging.perceptual import round_pixels
 from ftforensics.imaging.resample import Floats, Pixels, resize
 
 
+def _soften(mask: Floats, feather: float) -> Floats:
+    """The mask (H, W) blurred by a sigma of ``feather`` of its width; as it is for 0."""
+    if feather <= 0:
+        return mask
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * mask.shape[1])), dtype=np.float32)
+
+
 def ellipse_mask(
     height: int,
     width: int,
@@ -27,9 +34,7 @@ def ellipse_mask(
     mask = np.zeros((height, width), dtype=np.float32)
     axes = (max(1, round(radii[0] * width)), max(1, round(radii[1] * height)))
     cv2.ellipse(mask, (round(centre[0] * width), round(centre[1] * height)), axes, angle_deg, 0, 360, 1.0, -1)
-    if feather > 0:
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * width)), dtype=np.float32)
-    return mask
+    return _soften(mask, feather)
 
 
 def box_mask(height: int, width: int, box: tuple[float, float, float, float], feather: float) -> Floats:
@@ -37,9 +42,7 @@ def box_mask(height: int, width: int, box: tuple[float, float, float, float], fe
     mask = np.zeros((height, width), dtype=np.float32)
     left, top, right, bottom = box
     mask[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1.0
-    if feather > 0:
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * width)), dtype=np.float32)
-    return mask
+    return _soften(mask, feather)
 
 
 def lobed_mask(
@@ -61,9 +64,7 @@ def lobed_mask(
     points = np.stack([centre[0] * width + radius * np.cos(turn), centre[1] * height + radius * np.sin(turn)], axis=1)
     mask = np.zeros((height, width), dtype=np.float32)
     cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1.0)
-    if feather > 0:
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, feather * width)), dtype=np.float32)
-    return mask
+    return _soften(mask, feather)
 
 
 def match_colour(donor: Pixels, target: Pixels, mask: Floats) -> Pixels:
@@ -137,6 +138,4 @@ def random_outline(height: int, width: int, largest: float, random: np.random.Ge
         turn = float(random.uniform(0, 180))
         part = ellipse_mask(height, width, (float(x), float(y)), (float(radii[0]), float(radii[1])), 0.0, turn)
         region = np.maximum(region, part)
-    if feather > 0:
-        region = np.asarray(cv2.GaussianBlur(region, (0, 0), max(0.3, feather * width)), dtype=np.float32)
-    return region
+    return _soften(region, feather)

@@ -13,8 +13,8 @@ from ftforensics.errors import ModelMissing
 DEFAULT_MODEL = "ftf-1"
 FORMAT_VERSION = 1
 _FILE_FIELDS = ("reader_file", "gradient_file", "simulator_file", "pair_reader_file", "localiser_file")
-# Not in the cards of models that were exported before there was one.
 _OPTIONAL_GRAPHS = {"pair_reader": "pair reader", "localiser": "localiser"}
+# Not in the cards of models that were exported before there was one.
 _LATER_FIELDS = {f"{graph}_{part}": None for graph in _OPTIONAL_GRAPHS for part in ("file", "sha256")}
 
 

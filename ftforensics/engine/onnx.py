@@ -183,10 +183,9 @@ class OnnxLocaliser:
             EngineError: ONNX Runtime does not take the graph, or it does not give a number for every place.
         """
         maps = np.concatenate([residual, tag, source, seen[None]], dtype=np.float32)
+        session = self._session
         try:
-            evidence: Floats = np.asarray(self._session.run(["evidence"], {"maps": maps[None]})[0][0])
-        except EngineError:
-            raise
+            evidence: Floats = np.asarray(session.run(["evidence"], {"maps": maps[None]})[0][0])
         except Exception as exc:  # onnxruntime raises its own unrelated classes
             raise EngineError(
                 "this graph does not run as a localiser", subject=self._subject, remedy="reinstall the model"

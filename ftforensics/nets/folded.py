@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ftforensics.nets.reader import Block, Reader
+from ftforensics.nets.reader import Block, Reader, run_levels
 
 
 def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -88,16 +88,7 @@ class FoldedReader(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Picture to planes."""
         features = functional.relu(self.stem(functional.pixel_unshuffle(picture * 4.0 - 2.0, 2)))
-        skips: list[Tensor] = []
-        for level, encoder in enumerate(self.encoders):
-            features = encoder(features)
-            if level < len(self.downs):
-                skips.append(features)
-                features = functional.relu(self.downs[level](features))
-        for level in reversed(range(len(self.ups))):
-            wider = functional.interpolate(features, scale_factor=2, mode="nearest")
-            features = self.decoders[level](functional.relu(self.ups[level](wider) + skips[level]))
-        planes: Tensor = self.head(features)
+        planes: Tensor = self.head(run_levels(self, features))
         return planes
 
 

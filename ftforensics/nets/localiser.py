@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ftforensics.nets.reader import run_levels
+
 # What its checkpoints say they are.
 KIND = "localiser"
 WIDTHS = (32, 64, 96)
@@ -55,16 +57,7 @@ class Localiser(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Maps (B, 10, 64, 64) to log odds (B, 64, 64)."""
         features = functional.relu(self.stem(functional.pixel_unshuffle(multiply(maps), 2)))
-        skips: list[Tensor] = []
-        for level, encoder in enumerate(self.encoders):
-            features = encoder(features)
-            if level < len(self.downs):
-                skips.append(features)
-                features = functional.relu(self.downs[level](features))
-        for level in reversed(range(len(self.ups))):
-            wider = functional.interpolate(features, scale_factor=2, mode="nearest")
-            features = self.decoders[level](functional.relu(self.ups[level](wider) + skips[level]))
-        return functional.pixel_shuffle(self.head(features), 2)[:, 0]
+        return functional.pixel_shuffle(self.head(run_levels(self, features)), 2)[:, 0]
 
 
 def multiply(maps: Tensor) -> Tensor:

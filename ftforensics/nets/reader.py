@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,29 @@ class Block(nn.Module):
         return outer
 
 
+class Levels(Protocol):
+    """A U-Net's parts between its first convolution and its last: blocks at each depth, and what leads down and up."""
+
+    encoders: nn.ModuleList
+    decoders: nn.ModuleList
+    downs: nn.ModuleList
+    ups: nn.ModuleList
+
+
+def run_levels(net: Levels, features: Tensor) -> Tensor:
+    """Features (B, C, H, W) down through all depths and up again, each depth's own added on the way up; same shape."""
+    skips: list[Tensor] = []
+    for level, encoder in enumerate(net.encoders):
+        features = encoder(features)
+        if level < len(net.downs):
+            skips.append(features)
+            features = functional.relu(net.downs[level](features))
+    for level in reversed(range(len(net.ups))):
+        wider = functional.interpolate(features, scale_factor=2, mode="nearest")
+        features = net.decoders[level](functional.relu(net.ups[level](wider) + skips[level]))
+    return features
+
+
 class Reader(nn.Module):
     """U-Net from a 128 px picture to 64 px tag planes.
 
@@ -85,16 +109,7 @@ class Reader(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Picture (B, channels, 128, 128) in [0, 1] to planes (B, 3, 64, 64)."""
         features = functional.relu(self.stem(functional.pixel_unshuffle(picture * 4.0 - 2.0, 2)))
-        skips: list[Tensor] = []
-        for level, encoder in enumerate(self.encoders):
-            features = encoder(features)
-            if level < len(self.downs):
-                skips.append(features)
-                features = functional.relu(self.downs[level](features))
-        for level in reversed(range(len(self.ups))):
-            wider = functional.interpolate(features, scale_factor=2, mode="nearest")
-            features = self.decoders[level](functional.relu(self.ups[level](wider) + skips[level]))
-        planes: Tensor = self.head(features)
+        planes: Tensor = self.head(run_levels(self, features))
         return planes
 
 

@@ -33,6 +33,16 @@ class Pictures:
         return self.images[int(random.choice(len(self.images), p=self.weights))]
 
 
+def choose_files(root: Path, part: str) -> dict[str, list[Path]]:
+    """Files of ``part`` ("train" or "validation") by the name of their sub-folder of ``root``, in name order."""
+    chosen = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+        cut = len(files) - round(len(files) * VALIDATION_SHARE)
+        chosen[folder.name] = files[:cut] if part == "train" else files[cut:]
+    return chosen
+
+
 def load_pictures(root: Path, part: str, max_px: int = 448) -> Pictures:
     """Load ``part`` ("train" or "validation") of every sub-folder of ``root``.
 
@@ -42,10 +52,7 @@ def load_pictures(root: Path, part: str, max_px: int = 448) -> Pictures:
     images: list[Pixels] = []
     weights: list[float] = []
     names: list[str] = []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-        cut = len(files) - round(len(files) * VALIDATION_SHARE)
-        chosen = files[:cut] if part == "train" else files[cut:]
+    for folder, chosen in choose_files(root, part).items():
         for path in chosen:
             with Image.open(path) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
@@ -53,8 +60,8 @@ def load_pictures(root: Path, part: str, max_px: int = 448) -> Pictures:
             if scale < 1.0:
                 pixels = resize(pixels, round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
             images.append(pixels)
-            weights.append(FOLDER_WEIGHTS.get(folder.name, 0.2) / max(1, len(chosen)))
-            names.append(f"{folder.name}/{path.name}")
+            weights.append(FOLDER_WEIGHTS.get(folder, 0.2) / max(1, len(chosen)))
+            names.append(f"{folder}/{path.name}")
     if not images:
         raise EvidenceUnreadable(
             "no training pictures found", subject=str(root), remedy="give --images a folder of folders"

@@ -108,7 +108,8 @@ class Score(NamedTuple):
 @torch.inference_mode()
 def measure(net: Localiser, held_out: Readings) -> Score:
     """Scores of a localiser."""
-    entropies, scores, alarms = [0.0], [], []
+    entropies: list[float] = []
+    scores, alarms = [], []
     for first in range(0, len(held_out), 64):
         rows = np.arange(first, min(first + 64, len(held_out)))
         maps, replaced = held_out.take(rows)

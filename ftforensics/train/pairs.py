@@ -57,12 +57,9 @@ class PairMaker:
         generation = (visit + index * USES // SLOTS) // USES
         known = self.slots.get(index)
         if known is None or known[0] != generation:
-            known = generation, self._draw(np.random.default_rng([seed, 0, index, generation]))
+            known = generation, self.hosts.draw(self.batch, np.random.default_rng([seed, 0, index, generation]))
             self.slots[index] = known
         return self.show(known[1], np.random.default_rng([seed, 1, step]))
-
-    def _draw(self, random: np.random.Generator) -> Slot:
-        return self.hosts.draw(self.batch, random)
 
     def show(self, slot: Slot, random: np.random.Generator) -> Arrays:
         """Add a slot's tags at full size, manipulate every picture, and lay it beside its source."""
@@ -81,7 +78,9 @@ class PairMaker:
     def held_out(self, batches: int, seed: int) -> list[Arrays]:
         """Batches that do not change, to watch training with."""
         return [
-            self.show(self._draw(np.random.default_rng([seed, 2, at])), np.random.default_rng([seed, 3, at]))
+            self.show(
+                self.hosts.draw(self.batch, np.random.default_rng([seed, 2, at])), np.random.default_rng([seed, 3, at])
+            )
             for at in range(batches)
         ]
 

@@ -32,9 +32,10 @@ from ftforensics.imaging import geometry, perceptual
 from ftforensics.imaging.resample import Floats, Pixels, resize
 from ftforensics.link.fingerprint import PREVIEW_QUALITY
 from ftforensics.nets.reader import INPUT_PX
-from ftforensics.train.data import load_pictures, random_view
+from ftforensics.train.data import choose_files, random_view
 from ftforensics.train.hosts import PSNR_DB, TaggedHosts, open_hosts, plain_tags
 from ftforensics.train.samples import Hardness, Sample, handle, move, recover_frame
+from ftforensics.train.slots import Arrays
 
 # A change of what a set is asks for another number, or old files would be taken for new ones.
 RECIPE = 2
@@ -43,8 +44,6 @@ HOSTS, VISITS = 16, 8
 _LEAST_COVERED = 0.25
 _PARTS = ("train", "validation")
 HARD = Hardness(psnr_db=PSNR_DB, strength=1.0, smallest_crop=0.5)
-
-Arrays = dict[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -206,8 +205,7 @@ def _handle(sample: Sample, random: np.random.Generator) -> None:
 def _tag_anew(host: Pixels, tag: Floats) -> Pixels:
     """The reader's view of a record's preview, tagged plainly, as a scan makes it."""
     preview = handling.jpeg(host, PREVIEW_QUALITY)
-    tagged = perceptual.add_residual(preview, tag, perceptual.build_mask(preview), DEFAULT_PSNR_DB)
-    return np.asarray(resize(tagged, INPUT_PX, INPUT_PX))
+    return np.asarray(resize(_tag(preview, tag, DEFAULT_PSNR_DB).pixels, INPUT_PX, INPUT_PX))
 
 
 def open_maker(images: Path, part: str, model: Path) -> ReplacedMaker:
@@ -271,8 +269,9 @@ def make_sets(
         FtfError: There are no pictures, or the model folder cannot be used.
     """
     work.mkdir(parents=True, exist_ok=True)
-    card, pictures = load_card(model), load_pictures(images, part)
-    basis = [RECIPE, HOSTS, VISITS, card.reader_sha256, card.simulator_sha256, part, seed, pictures.names]
+    card = load_card(model)
+    names = [f"{folder}/{file.name}" for folder, files in choose_files(images, part).items() for file in files]
+    basis = [RECIPE, HOSTS, VISITS, card.reader_sha256, card.simulator_sha256, part, seed, names]
     name = hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:16]
     paths = [work / f"{part}-{name}-{number}.npz" for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]

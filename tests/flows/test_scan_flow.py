@@ -64,9 +64,7 @@ def open_examiner(reader: TagReader) -> Examiner:
 
 def scan(case: Case, evidence: Path, tell: Callable[[Finding, bool], None], restart: bool = False) -> ScanSummary:
     reader = TagReader(READER, [], budget=SearchBudget(mode="direct"))
-    examiner = Examiner(
-        tag_reader=reader, keys=[], sources=Sources([]), trust=TrustList(), checked_at=SCANNED_AT, localiser=None
-    )
+    examiner = open_examiner(reader)
     facts = RunFacts(
         run_id="0" * 16,
         tool_version="1",
@@ -193,9 +191,7 @@ def test_a_verdict_on_a_further_tag_is_heeded_as_well(case: Case, evidence: Path
 def test_a_picture_without_pixels_is_not_examined(evidence: Path):
     (evidence / "a.png").write_bytes(b"")
     reader = TagReader(READER, [], budget=SearchBudget(mode="direct"))
-    examiner = Examiner(
-        tag_reader=reader, keys=[], sources=Sources([]), trust=TrustList(), checked_at=SCANNED_AT, localiser=None
-    )
+    examiner = open_examiner(reader)
     result = next(iter(acquire_many(walk_evidence([evidence]), jobs=1, timeout_s=30.0, memory_bytes=2 << 30)))
     place = Place(seq=0, case_id="c", exhibit_id="x")
     with pytest.raises(ValueError, match="needs pixels"):

@@ -7,7 +7,7 @@ picture that is not identified has no outline and scores zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -33,7 +33,7 @@ from ftforensics.flows.bench.paired import PairedSetup, PairedTask, measure_pair
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.bench.statistics import estimate_mean, estimate_rate
+from ftforensics.flows.bench.statistics import Estimate, estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import TaggedPicture, load_exhibit
 from ftforensics.flows.linking import locate_holes
 from ftforensics.flows.tag import READ_PX
@@ -126,6 +126,10 @@ class Source:
     shown: survival.SurvivalMap
 
 
+def _tag_anew(pixels: Pixels, planes: Floats) -> Pixels:
+    return add_residual(pixels, planes, build_mask(pixels), DEFAULT_PSNR_DB)
+
+
 def open_source(pixels: Pixels, planes: Floats, tag_reader: TagReader) -> Source:
     """What a scan knows of a photograph that was registered with this tag.
 
@@ -136,8 +140,7 @@ def open_source(pixels: Pixels, planes: Floats, tag_reader: TagReader) -> Source
     """
     kept = fingerprint.build(pixels)
     preview = fingerprint.decode_preview(kept.preview)
-    tagged = add_residual(preview, planes, build_mask(preview), DEFAULT_PSNR_DB)
-    shown = survival.build_survival(tag_reader.residuals([tagged])[0], planes)
+    shown = survival.build_survival(tag_reader.residuals([_tag_anew(preview, planes)])[0], planes)
     return Source(preview=preview, descriptors=kept.descriptors, planes=planes, shown=shown)
 
 
@@ -177,8 +180,7 @@ class SurvivalWorker:
         found += self._outline_intact(task, tagged, donor, source)
         random = draw_random(self._bench.setup.seed, task.picture.sha256, TAGGED_ANEW, 0)
         swapped, _ = PASTES["face-like swap, 50 %"](own, donor, random)
-        anew = add_residual(swapped, planes, build_mask(swapped), DEFAULT_PSNR_DB)
-        found.append(self._outline_nothing(TAGGED_ANEW, anew, source, tagged.tag_id))
+        found.append(self._outline_nothing(TAGGED_ANEW, _tag_anew(swapped, planes), source, tagged.tag_id))
         return found
 
     def _outline_intact(self, task: PairedTask, tagged: TaggedPicture, donor: Pixels, source: Source) -> list[Outlined]:
@@ -283,7 +285,7 @@ def summarise_survival(results: Sequence[Sequence[Outlined] | None], seed: int) 
     rows: list[Row] = []
     for paste in (*PASTES, PUT_BACK):
         for after in AFTER:
-            part = [one for result in results if result for one in result if (one.paste, one.after) == (paste, after)]
+            part = _those(results, paste, after)
             if part:
                 row: Row = {"paste": paste, "after": after, "pictures": len(part)}
                 rows.append(row | _estimates(part, seed))
@@ -305,7 +307,7 @@ def summarise_intact(results: Sequence[Sequence[Outlined] | None], seed: int) ->
     """One row a manipulation of pictures in which no tag is missing; means over all pictures, identified or not."""
     rows: list[Row] = []
     for after in (*INTACT, TAGGED_ANEW):
-        part = [one for result in results if result for one in result if (one.paste, one.after) == (NOTHING, after)]
+        part = _those(results, NOTHING, after)
         if not part:
             continue
         row: Row = {"after": after, "pictures": len(part)}
@@ -316,10 +318,20 @@ def summarise_intact(results: Sequence[Sequence[Outlined] | None], seed: int) ->
             "gone_area": estimate_mean(np.asarray([one.gone_area for one in part]), seed),
             "replaced_area": estimate_mean(np.asarray([one.replaced_area for one in part]), seed),
         }
-        for key, estimate in estimates.items():
-            row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
-        rows.append(row)
+        rows.append(row | _spread(estimates))
     return tuple(rows)
+
+
+def _those(results: Sequence[Sequence[Outlined] | None], paste: str, after: str) -> list[Outlined]:
+    return [one for result in results if result for one in result if (one.paste, one.after) == (paste, after)]
+
+
+def _spread(estimates: Mapping[str, Estimate]) -> Row:
+    """Three columns an estimate: itself and the ends of its interval."""
+    row: Row = {}
+    for key, estimate in estimates.items():
+        row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
+    return row
 
 
 def _estimates(part: Sequence[Outlined], seed: int) -> Row:
@@ -334,9 +346,6 @@ def _estimates(part: Sequence[Outlined], seed: int) -> Row:
         "replaced_f1": [one.replaced.f1 for one in part],
         "replaced_iou": [one.replaced.iou for one in part],
     }
-    row: Row = {}
     estimates = {key: estimate_mean(np.asarray(found), seed) for key, found in values.items()}
     estimates["identified"] = estimate_rate(np.asarray([float(one.identified) for one in part]), seed)
-    for key, estimate in estimates.items():
-        row |= {key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high}
-    return row
+    return _spread(estimates)

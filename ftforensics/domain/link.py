@@ -9,6 +9,9 @@ from typing import Any
 from ftforensics.domain.evidence import EvidenceItem, IntakeFailure
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagOutcome
 
+# So much better, or worse, is beyond accident; see docs/adr/0021 for what was seen on held-out photographs.
+FOLLOWING_ERRORS = 3.0
+
 
 class Verdict(StrEnum):
     """The program's answer about one exhibit; meanings in the user guide."""
@@ -77,6 +80,34 @@ class Survival:
     visible_fraction: float | None = None
     inside_error: float | None = None
     localiser_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """How the source's content was moved within the suspect, beyond one plane map of the whole.
+
+    ``moved_fraction`` is the share of what both show whose content agrees with the source only once small, smooth
+    displacements are undone; ``shift`` how far it lies from where it was, in shares of the longer side (one place in
+    twenty may be farther off); ``agreement`` the share of the textured overlap that agrees then. ``following`` says by
+    how many standard errors what was read fits the tag moved along with the content better than the tag at rest:
+    positive if the picture was bent after it was tagged, negative if the tag came later; None where too little was
+    moved to tell.
+    """
+
+    moved_fraction: float
+    shift: float
+    agreement: float
+    following: float | None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the tag surely was moved along."""
+        return self.following is not None and self.following >= FOLLOWING_ERRORS
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether the tag surely lies as if nothing had been moved."""
+        return self.following is not None and self.following <= -FOLLOWING_ERRORS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +181,7 @@ class FurtherTag:
     other_sources: tuple[SourceRef, ...] = ()
     registration: Registration | None = None
     survival: Survival | None = None
+    movement: Movement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +217,7 @@ class Finding:
     other_sources: tuple[SourceRef, ...] = ()
     registration: Registration | None = None
     survival: Survival | None = None
+    movement: Movement | None = None
     region: Box | None = None
     further_tags: tuple[FurtherTag, ...] = ()
     artifacts: tuple[Artifact, ...] = ()

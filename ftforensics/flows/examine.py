@@ -24,7 +24,8 @@ from ftforensics.engine.ring import RingKey
 from ftforensics.engine.tries import Nominee
 from ftforensics.errors import FtfError
 from ftforensics.flows.frames import frame_of
-from ftforensics.flows.linking import Candidate, LazyFeatures, Linker, confirmed
+from ftforensics.flows.known import Candidate, KnownSources, LazyFeatures, confirmed
+from ftforensics.flows.linking import Linker
 from ftforensics.flows.parts import LEAST_PX, cut_part
 from ftforensics.flows.pictures import Picture, as_jpeg
 from ftforensics.flows.sources import RecordChecks, Sources
@@ -77,13 +78,9 @@ class Examiner:
         localiser: Localiser | None,
     ) -> None:
         self._reader = tag_reader
-        self._linker = Linker(
-            tag_reader=tag_reader,
-            keys=keys,
-            sources=sources,
-            checks=RecordChecks(trust, checked_at),
-            localiser=localiser,
-        )
+        checks = RecordChecks(trust, checked_at)
+        self._known = KnownSources(sources, checks)
+        self._linker = Linker(tag_reader=tag_reader, keys=keys, sources=sources, checks=checks, localiser=localiser)
 
     def unreadable(self, result: IntakeResult, place: Place) -> Examined:
         """The finding of an input whose pixels cannot be had."""
@@ -128,16 +125,16 @@ class Examiner:
         with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
 
             def suggest() -> list[geometry.Affine]:
-                candidates.extend(self._linker.look(pixels, features))
+                candidates.extend(self._known.look(pixels, features))
                 leads = confirmed(candidates)
                 if leads:  # found by tag or by content alone, this record will be asked for
-                    beside.submit(self._linker.check, leads[0])
+                    beside.submit(self._known.check, leads[0])
                 return [frame_of(lead.registration) for lead in leads]
 
             def recall(
                 nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
             ) -> Iterator[KnownSource]:
-                return self._linker.recall(pixels, features, candidates, nominees, panels)
+                return self._known.recall(pixels, features, candidates, nominees, panels)
 
             reading = self._reader.identify(pixels, residual, suggest, recall)
         if isinstance(reading.outcome, MatchedTag):
@@ -166,6 +163,7 @@ class Examiner:
             other_sources=facts.rivals,
             registration=facts.registration if facts.registration is not None else lead,
             survival=facts.survival,
+            movement=facts.movement,
             region=facts.region,
             further_tags=further,
             error=result.failure,
@@ -207,6 +205,7 @@ class Examiner:
                     other_sources=facts.rivals,
                     registration=facts.registration,
                     survival=facts.survival,
+                    movement=facts.movement,
                 )
             )
             pictures += [replace(picture, role=f"{picture.role}-{number}") for picture in more]

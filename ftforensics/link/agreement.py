@@ -76,9 +76,13 @@ def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_P
 
 def measure_agreement(aligned: Aligned) -> Agreement:
     """How much of what either picture shows is the same in both, whatever the light, colour and compression."""
-    correlation, weight = local_structure(aligned)
-    textured = aligned.seen & (weight > _TEXTURED_WEIGHT)
-    seen = max(int(aligned.seen.sum()), 1)
+    return summarise_structure(*local_structure(aligned), aligned.seen)
+
+
+def summarise_structure(correlation: F32, weight: F32, both: Mask) -> Agreement:
+    """What ``local_structure`` says on the whole of the part that ``both`` pictures show."""
+    textured = both & (weight > _TEXTURED_WEIGHT)
+    seen = max(int(both.sum()), 1)
     agreeing = int((textured & (correlation > _AGREEING_CORRELATION)).sum())
     return Agreement(
         share=agreeing / max(int(textured.sum()), 1),
@@ -93,9 +97,8 @@ def local_structure(aligned: Aligned) -> tuple[F32, F32]:
     Returns:
         Correlation, -1..1, and weight, 0..1, each float32 (H, W). Flat, clipped or unseen windows weigh nothing.
     """
-    mask = (aligned.seen & ~_clipped(aligned)).astype(np.float32)
-    first, second = _equally_sharp(_levels(aligned.suspect), _levels(aligned.source), mask > 0)
-    first, second = _detail(first, mask), _detail(second, mask)
+    mask = _judged(aligned)
+    first, second = equal_detail(aligned)
     coverage = blur(mask, WINDOW_SIGMA_PX)
     norm = np.maximum(coverage, 1e-3)
 
@@ -117,6 +120,18 @@ def local_structure(aligned: Aligned) -> tuple[F32, F32]:
             stronger = np.maximum(first_var, moved_var)
     weight = stronger / (stronger + _STRUCTURE_VARIANCE) * (coverage > _MIN_COVERAGE)
     return best.astype(np.float32), weight.astype(np.float32)
+
+
+def equal_detail(aligned: Aligned) -> tuple[F32, F32]:
+    """Detail of suspect and source, equally sharp and free of light: log luma about 0, float32 (H, W) each."""
+    mask = _judged(aligned)
+    first, second = _equally_sharp(_levels(aligned.suspect), _levels(aligned.source), mask > 0)
+    return _detail(first, mask), _detail(second, mask)
+
+
+def _judged(aligned: Aligned) -> F32:
+    """1 where both pictures show something that is neither burnt out nor black, else 0."""
+    return (aligned.seen & ~_clipped(aligned)).astype(np.float32)
 
 
 def _levels(pixels: F32) -> F32:

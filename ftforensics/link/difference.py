@@ -17,6 +17,7 @@ import numpy as np
 from ftforensics.domain.link import Box, Registration
 from ftforensics.link.agreement import F32, U8, Mask, align, local_structure
 from ftforensics.link.homography import Reals
+from ftforensics.link.movement import MovementMap
 from ftforensics.link.register import matrix_of
 
 CHANGED_LEVEL = 0.5
@@ -52,18 +53,23 @@ class Difference:
     fidelity: float
 
 
-def compare(suspect: U8, source_preview: U8, registration: Registration) -> Difference:
+def compare(
+    suspect: U8, source_preview: U8, registration: Registration, movement: MovementMap | None = None
+) -> Difference:
     """Compare a suspect with its source where both show the scene.
 
     Args:
         suspect: uint8 (H, W, 3).
         source_preview: uint8 (h, w, 3).
         registration: As ``register`` made it.
+        movement: Displacements to be undone first, so that what was only moved does not count as changed.
 
     Returns:
         The difference; its maps have a long side of at most 256 px.
     """
     aligned = align(suspect, source_preview, matrix_of(registration))
+    if movement is not None:
+        aligned = movement.undo(aligned)
     correlation, weight = local_structure(aligned)
     background = _background(correlation, weight, aligned.seen)
     dissimilarity = (1.0 - correlation) * weight
@@ -89,17 +95,20 @@ def measured(registration: Registration, difference: Difference) -> Registration
     return replace(registration, changed_fraction=difference.changed_fraction, changed_regions=difference.regions)
 
 
-def project_to_source(mask: Mask, registration: Registration, grid: int) -> Mask:
+def project_to_source(mask: Mask, registration: Registration, grid: int, movement: MovementMap | None = None) -> Mask:
     """Carry a mask from the suspect's frame onto a grid over the source (the tag's frame).
 
     Args:
         mask: bool (h, w) over the whole suspect.
         registration: Source to suspect.
         grid: Side of the square result.
+        movement: Displacements on top of the registration, or None.
 
     Returns:
         bool (grid, grid); False where the suspect does not show the source.
     """
+    if movement is not None:
+        return movement.pull_to_source(mask, grid)
     height, width = mask.shape
     to_grid = _pixels(grid, grid) @ np.linalg.inv(matrix_of(registration)) @ np.linalg.inv(_pixels(width, height))
     carried = cv2.warpPerspective(mask.astype(np.float32), to_grid, (grid, grid), flags=cv2.INTER_LINEAR, borderValue=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import Box, Registration, SignatureCheck, SourceRef, Survival, Verdict
+from ftforensics.domain.link import Box, Movement, Registration, SignatureCheck, SourceRef, Survival, Verdict
 from ftforensics.domain.tag import TagOutcome
 
 
@@ -32,6 +32,8 @@ class Facts:
             regeneration, not to another picture.
         change_similarity: ``Difference.similarity`` of the changed regions, or None.
         survival: Summary of the survival map, or None.
+        movement: How content was moved within the picture, or None where none was. If the tag surely was moved along
+            (``Movement.is_followed``) and the registration is confirmed, everything else was measured with it undone.
         rivals: Other records, verified under pinned keys, to which the picture's content or a second tag leads.
         lead: Registration to ``lead_source`` found by content alone, or None.
         lead_source: The record of that lead.
@@ -53,6 +55,7 @@ class Facts:
     coarse_distance_bits: int | None = None
     change_similarity: float | None = None
     survival: Survival | None = None
+    movement: Movement | None = None
     rivals: tuple[SourceRef, ...] = ()
     lead: Registration | None = None
     lead_source: SourceRef | None = None

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftforensics.link.difference import CHANGED_LEVEL, Difference
-from ftforensics.link.homography import Reals
 from ftforensics.link.outline import divide, keep_sure
-from ftforensics.link.render import carry, source_mask
+from ftforensics.link.placement import Placement
 from ftforensics.link.survival import Holes
 
 Mask = NDArray[np.bool_]
@@ -26,13 +25,13 @@ DIFFERENCE_WEIGHT, MOST_AGAINST = 0.5, 0.4
 _LENGTH_COST, _GAP_CELLS, _LEAST_CELLS, _LEAST_EVIDENCE = 0.25, 4, 40, 5.0
 
 
-def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
+def find_replaced(difference: Difference, holes: Holes, frame: Placement) -> Mask:
     """What was replaced, where content and tag are weighed together.
 
     Args:
         difference: As ``compare`` made it for the suspect.
         holes: As ``find_holes`` made them for the same suspect.
-        frame: 3 x 3, unit coordinates of the tagged frame to those of the suspect.
+        frame: How the tagged frame lies in the suspect.
 
     Returns:
         bool (h, w) over the whole suspect, long side 128 cells.
@@ -41,8 +40,8 @@ def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
     scale = LONG_SIDE_CELLS / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Content that surely differs must outweigh a tag that shows there: a paste may have been tagged anew.
-    against = np.maximum(carry(holes.evidence, frame, size), -MOST_AGAINST)
-    gone = np.where(source_mask(frame, size), against, 0.0)
+    against = np.maximum(frame.carry(holes.evidence, size), -MOST_AGAINST)
+    gone = np.where(frame.covers(size), against, 0.0)
     # Clipped before it is made small: a burnt-out pixel is no better proof than a changed one.
     differs = np.clip(difference.difference - CHANGED_LEVEL, -CHANGED_LEVEL, 1.0) * difference.seen
     differs = cv2.resize(differs.astype(np.float32), size, interpolation=cv2.INTER_AREA)
@@ -55,6 +54,6 @@ def find_replaced(difference: Difference, holes: Holes, frame: Reals) -> Mask:
         gap=_GAP_CELLS,
         least=_LEAST_CELLS,
         sure=_LEAST_EVIDENCE,
-        proof=changed | (carry(proven.astype(np.float32), frame, size) > 0.5),
+        proof=changed | (frame.carry(proven.astype(np.float32), size) > 0.5),
         rounded=False,
     )

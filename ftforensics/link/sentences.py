@@ -6,7 +6,7 @@ rules.
 
 from __future__ import annotations
 
-from ftforensics.domain.link import Box, Registration, SourceRef, Survival
+from ftforensics.domain.link import Box, Movement, Registration, SourceRef, Survival
 from ftforensics.domain.tag import MatchedTag
 
 KINSHIP = (
@@ -44,6 +44,11 @@ NO_PREVIEW = (
     "The record keeps no preview of the source, so the pictures were not compared pixel by pixel and the report "
     "cannot show the source."
 )
+MOVED_LIMITS = (
+    "Displacements of less than half a percent of the longer side are not measured, nor is why content was moved: "
+    "expression transfer, a lens correction and a retouching hand look alike."
+)
+MOVED_ALONE = "Once that is undone, no other change was found in the shared area."
 CHANGE_LIMITS = (
     "The comparison sees changes of structure; a change of colour or light alone, or one smaller than about half a "
     "percent of the picture, can go unnoticed."
@@ -74,13 +79,30 @@ def describe_registration(registration: Registration) -> str:
     )
 
 
-def describe_change(registration: Registration) -> str:
-    """How much was changed, in words."""
+def describe_change(registration: Registration, *, moved: bool = False) -> str:
+    """How much was changed, in words; ``moved`` where that was measured with displacements undone."""
     count = len(registration.changed_regions)
+    undone = "Once that is undone, the" if moved else "The"
     return (
-        f"The content differs from the source in {count} {'region' if count == 1 else 'regions'}, together "
+        f"{undone} content differs from the source in {count} {'region' if count == 1 else 'regions'}, together "
         f"{percent(registration.changed_fraction or 0.0)} of the shared area; the rest agrees."
     )
+
+
+def describe_movement(movement: Movement) -> str:
+    """How far content was moved, and whether the tag went along, in words."""
+    where = (
+        f"In {percent(movement.moved_fraction)} of the shared area the content is the source's own but was moved, by "
+        f"up to {percent(movement.shift)} of the picture's longer side"
+    )
+    if movement.following is None:
+        return f"{where}; too little of it to tell whether the tag was moved along."
+    errors = f"({abs(movement.following):.1f} standard errors)"
+    if movement.is_followed:
+        return f"{where}; the tag was moved along {errors}, so the picture was bent after it had been tagged."
+    if movement.is_left_behind:
+        return f"{where}; the tag was not moved along {errors}, so it was embedded after the content had been moved."
+    return f"{where}; whether the tag was moved along cannot be told {errors}."
 
 
 def describe_survival(survival: Survival) -> str:

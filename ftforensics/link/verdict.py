@@ -233,7 +233,9 @@ def _disputing(facts: Facts) -> tuple[SourceRef, ...]:
 
 
 def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
-    why = _contradiction(facts) if facts.registration is None else _tag_over_replacement(facts)
+    why = _tag_left_behind(facts)
+    if why is None:
+        why = _contradiction(facts) if facts.registration is None else _tag_over_replacement(facts)
     if why is None:
         return None
     seen = () if facts.registration is None else (say.describe_registration(facts.registration),)
@@ -262,6 +264,13 @@ def _contradiction(facts: Facts) -> str | None:
     )
 
 
+def _tag_left_behind(facts: Facts) -> str | None:
+    """The content was moved, and the tag lies as if it had not been: it was put on afterwards."""
+    if facts.movement is None or not facts.movement.is_left_behind:
+        return None
+    return say.describe_movement(facts.movement)
+
+
 def _tag_over_replacement(facts: Facts) -> str | None:
     """A good part of the tag where content was replaced, beyond accident: it was put on afterwards."""
     survival, registration = facts.survival, facts.registration
@@ -286,20 +295,27 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     if registration is None:
         return None
     # A tag that is missing somewhere does not show a change by itself: readers miss it in untouched pictures too.
-    if registration.changed_fraction is None or not registration.changed_regions:
+    if registration.changed_fraction is None or not (registration.changed_regions or _is_moved(facts)):
         return None
     if registration.changed_fraction > MAX_CHANGED_FRACTION:
         return None
     return Judgement(
         verdict=Verdict.VERIFIED_DERIVATIVE,
-        reasons=(*_verified_reasons(facts, tag), say.describe_change(registration), *_survival_reason(facts)),
-        limitations=(*_verified_limitations(facts), say.CHANGE_LIMITS),
+        reasons=(
+            *_verified_reasons(facts, tag),
+            *_movement_reason(facts),
+            *_change_reason(facts, registration),
+            *_survival_reason(facts),
+        ),
+        limitations=(*_verified_limitations(facts), *_movement_limits(facts), say.CHANGE_LIMITS),
     )
 
 
 def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
     registration = facts.registration
     if registration is None or registration.changed_fraction is None or registration.changed_regions:
+        return None
+    if _is_moved(facts):
         return None
     return Judgement(
         verdict=Verdict.VERIFIED_MATCH,
@@ -345,7 +361,13 @@ def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
     preview = (say.NO_PREVIEW,) if unmeasured else ()
     return Judgement(
         verdict=Verdict.TAG_UNCONFIRMED,
-        reasons=(say.describe_match(tag), _verified_signature(facts), *why, *_survival_reason(facts)),
+        reasons=(
+            say.describe_match(tag),
+            _verified_signature(facts),
+            *why,
+            *_movement_reason(facts),
+            *_survival_reason(facts),
+        ),
         limitations=(
             "This identifies the tag, not the picture: whether the content comes from the source was not confirmed.",
             say.TAG_IS_COPYABLE,
@@ -364,6 +386,25 @@ def _verified_reasons(facts: Facts, tag: MatchedTag) -> tuple[str, ...]:
 def _verified_signature(facts: Facts) -> str:
     issuer = facts.signature.issuer if facts.signature is not None else None
     return f"The record's signature verifies under a pinned key of {issuer or 'the issuer'}."
+
+
+def _is_moved(facts: Facts) -> bool:
+    """Whether content and tag were moved together, and everything else was measured with that undone."""
+    return facts.movement is not None and facts.movement.is_followed
+
+
+def _movement_reason(facts: Facts) -> tuple[str, ...]:
+    return () if facts.movement is None else (say.describe_movement(facts.movement),)
+
+
+def _movement_limits(facts: Facts) -> tuple[str, ...]:
+    return () if facts.movement is None else (say.MOVED_LIMITS,)
+
+
+def _change_reason(facts: Facts, registration: Registration) -> tuple[str, ...]:
+    if not registration.changed_regions:
+        return (say.MOVED_ALONE,)
+    return (say.describe_change(registration, moved=_is_moved(facts)),)
 
 
 def _survival_reason(facts: Facts) -> tuple[str, ...]:

@@ -76,6 +76,8 @@ COLUMNS = (
     "overlap_fraction",
     "changed_fraction",
     "surviving_fraction",
+    "moved_fraction",
+    "tag_following",
     "reasons",
     "limitations",
     "error_stage",
@@ -147,12 +149,14 @@ def _tag_cells(finding: Finding) -> dict[str, Cell]:
 
 
 def _link_cells(finding: Finding) -> dict[str, Cell]:
-    registration, survival = finding.registration, finding.survival
+    registration, survival, movement = finding.registration, finding.survival, finding.movement
     return {
         "inliers": registration.inliers if registration else None,
         "overlap_fraction": registration.overlap_fraction if registration else None,
         "changed_fraction": registration.changed_fraction if registration else None,
         "surviving_fraction": survival.surviving_fraction if survival else None,
+        "moved_fraction": movement.moved_fraction if movement else None,
+        "tag_following": movement.following if movement else None,
     }
 
 

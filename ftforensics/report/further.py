@@ -47,6 +47,7 @@ def _block(number: int, further: FurtherTag, pictures: Mapping[str, Picture]) ->
     shown = (
         ("Registered photograph", f"source-{number}"),
         ("What differs in this part", f"difference-{number}"),
+        ("What was moved in this part", f"movement-{number}"),
         ("Where the tag survives in this part", f"survival-{number}"),
     )
     return FurtherBlock(
@@ -62,7 +63,7 @@ def _block(number: int, further: FurtherTag, pictures: Mapping[str, Picture]) ->
 
 def _facts(further: FurtherTag) -> tuple[Fact, ...]:
     tag, signature, source, registration = further.tag, further.signature, further.source, further.registration
-    survival = further.survival
+    survival, movement = further.survival, further.movement
     changed = None if registration is None else registration.changed_fraction
     return present(
         fact("Place in the exhibit", region_text(further.region)),
@@ -77,6 +78,7 @@ def _facts(further: FurtherTag) -> tuple[Fact, ...]:
         fact("Log time", None if source is None else utc(source.logged_at)),
         fact("Record SHA-256", None if source is None else source.record_sha256, "hash"),
         fact("Changed share of what is compared", None if changed is None else percent(changed)),
+        fact("Moved share of what is compared", None if movement is None else percent(movement.moved_fraction)),
         fact("Localiser SHA-256", None if survival is None else survival.localiser_sha256, "hash"),
         fact("Other records of this part", count(len(further.other_sources)) if further.other_sources else None),
     )

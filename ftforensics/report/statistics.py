@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ftforensics.domain.link import Finding, Registration, Survival
+from ftforensics.domain.link import FOLLOWING_ERRORS, Finding, Movement, Registration, Survival
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, Geometry, MatchedTag, TagAbsence
 from ftforensics.report.quantities import count, decimal, percent, power_of_ten, scientific
 from ftforensics.report.wording import SEARCH_TEXTS
@@ -67,6 +67,8 @@ def build_statistics(finding: Finding) -> tuple[Statistic, ...]:
             )
     if finding.registration is not None:
         rows += _registration_rows(finding.registration)
+    if finding.movement is not None:
+        rows += _movement_rows(finding.movement)
     if finding.survival is not None:
         rows += _survival_rows(finding.survival)
     return tuple(rows)
@@ -227,6 +229,26 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
         else "Not measured: the record keeps no preview of the photograph to compare with."
     )
     rows.append(Statistic(name="Changed area", value="–" if changed is None else percent(changed), meaning=meaning))
+    return rows
+
+
+def _movement_rows(movement: Movement) -> list[Statistic]:
+    rows = [
+        Statistic(
+            name="Moved area",
+            value=f"{percent(movement.moved_fraction)}, by up to {percent(movement.shift)}",
+            meaning="Share of the overlap whose content is the photograph's but lies elsewhere, and how far, in shares "
+            f"of the longer side. With that undone, {percent(movement.agreement)} of what has texture agrees.",
+        )
+    ]
+    if movement.following is not None:
+        errors = f"{'+' if movement.following >= 0 else '−'}{decimal(abs(movement.following), 1)}"
+        meaning = (
+            "By how many standard errors what was read fits the tag moved along with the content better than the tag "
+            f"at rest. From +{decimal(FOLLOWING_ERRORS, 0)} the tag was in the picture when it was bent, from "
+            f"−{decimal(FOLLOWING_ERRORS, 0)} it came later."
+        )
+        rows.append(Statistic(name="Tag moved along", value=errors, meaning=meaning))
     return rows
 
 

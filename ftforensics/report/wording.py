@@ -256,6 +256,8 @@ def _changed(finding: Finding) -> str:
         return "part of it differs"
     regions = len(registration.changed_regions)
     share = f"{percent(registration.changed_fraction)} of the area that the two share"
+    moved = "" if finding.movement is None else f"{percent(finding.movement.moved_fraction)} of it was moved"
     if regions == 0:
-        return f"{share} differs"
-    return f"{plural(regions, 'region')} covering {share} {'differs' if regions == 1 else 'differ'}"
+        return moved or f"{share} differs"
+    differs = f"{plural(regions, 'region')} covering {share} {'differs' if regions == 1 else 'differ'}"
+    return f"{moved}, and {differs}" if moved else differs

@@ -15,7 +15,7 @@ from ftforensics.flows.bench.paired import PairedSetup
 from ftforensics.flows.bench.pictures import load_set
 from ftforensics.flows.bench.search_modes import MODES, SearchWorker, suggest
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.linking import LazyFeatures
+from ftforensics.flows.known import LazyFeatures
 
 
 def test_only_content_is_told_where_the_source_lies(model_folder: Path, tmp_path: Path):

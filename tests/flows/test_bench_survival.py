@@ -26,13 +26,14 @@ from ftforensics.flows.bench.survival import (
     TAGGED_ANEW,
     Outlined,
     SurvivalWorker,
-    find_holes,
+    hold,
     open_source,
     overlap,
     summarise_intact,
     summarise_survival,
 )
 from ftforensics.flows.bench.tagging import load_exhibit
+from ftforensics.flows.comparing import Comparer
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,11 @@ def test_an_untouched_picture_has_hardly_a_hole(setup: Setup, photos: Path):
     source = open_source(load_exhibit(pictures[0].path), planes, reader)
     reading = reader.identify(tagged.pixels, reader.residuals([tagged.pixels])[0])
     assert isinstance(reading.outcome, MatchedTag)
-    holes = find_holes(reading, reading.outcome, source, bench.localiser)
+    comparer = Comparer(tag_reader=reader, keys=[], localiser=bench.localiser)
+    held = hold(comparer, tagged.pixels, reading, reading.outcome, source)
+    assert held.lined_up.moved is None
+    holes = held.holes
+    assert holes is not None
     assert holes.visible.mean() > 0.4
     assert holes.gone.sum() <= 0.02 * holes.visible.sum()
     assert not holes.region.any()

@@ -12,7 +12,7 @@ import pytest
 
 from ftforensics.domain.record import RegisteredRecord, SignedEnvelope
 from ftforensics.engine.tries import Nominee
-from ftforensics.flows.linking import Candidate, LazyFeatures, Linker
+from ftforensics.flows.known import Candidate, KnownSources, LazyFeatures
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import resize
 from ftforensics.link import fingerprint, register
@@ -49,25 +49,18 @@ def candidate(row: RegisteredRecord) -> Candidate:
     return Candidate(row=row, attempt=attempt, frame=PLACED)
 
 
-def linker_of(*rows: RegisteredRecord, near: Sequence[RegisteredRecord] = ()) -> Linker:
+def known_of(*rows: RegisteredRecord, near: Sequence[RegisteredRecord] = ()) -> KnownSources:
     def check(row: RegisteredRecord) -> tuple[SimpleNamespace, None]:
         # A second row of the same record has descriptors or a preview that the record does not sign.
         forged = row.record.payload == FORGED or row.log_index != 0
         return SimpleNamespace(status="signature_invalid" if forged else "issuer_untrusted"), None
 
-    reader = SimpleNamespace(reader=SimpleNamespace(card=SimpleNamespace(model_id="ftf-1")))
     sources = SimpleNamespace(
         find=lambda tag_id, key_id: [row for row in rows if row.tag_id == tag_id],
         near=lambda pixels, *, limit: [],
         near_parts=lambda features, *, limit: _fitting(features(), near),
     )
-    return Linker(
-        tag_reader=cast(Any, reader),
-        keys=[],
-        sources=cast(Any, sources),
-        checks=cast(Any, SimpleNamespace(of=check)),
-        localiser=None,
-    )
+    return KnownSources(cast(Any, sources), cast(Any, SimpleNamespace(of=check)))
 
 
 def _fitting(features: Features, rows: Sequence[RegisteredRecord]) -> list[RegisteredRecord]:
@@ -78,7 +71,7 @@ def _fitting(features: Features, rows: Sequence[RegisteredRecord]) -> list[Regis
 def recalled(picture: np.ndarray, rows: list[RegisteredRecord], candidates: list[Candidate]) -> list[np.ndarray]:
     """The frames in which the picture is read beside the tag's sources, the tag being nominated."""
     nominee = Nominee(tag_id=TAG, carrier_key_id=KEY, z=4.0, frame=geometry.IDENTITY)
-    sources = linker_of(*rows).recall(picture, LazyFeatures(picture), candidates, [nominee], [])
+    sources = known_of(*rows).recall(picture, LazyFeatures(picture), candidates, [nominee], [])
     return [source.frame for source in sources if source.tag_id == TAG]
 
 
@@ -119,10 +112,10 @@ def test_a_copy_with_other_content_does_not_take_the_records_place_in_another_pa
     left = resize(photographs["coffee"], 600, 400)
     right = resize(photographs["astronaut"][40:360, 100:420], 400, 400)
     sheet = np.concatenate([left, right], axis=1)
-    linker = linker_of(copy, real, near=[copy, real])
+    known = known_of(copy, real, near=[copy, real])
     panels = [(0.0, 0.0, 0.6, 1.0), (0.6, 0.0, 1.0, 1.0)]
     assert attempt_of(copy, left).inliers > attempt_of(real, right).inliers > 0
-    (source,) = linker.recall(sheet, LazyFeatures(sheet), [], None, panels)
+    (source,) = known.recall(sheet, LazyFeatures(sheet), [], None, panels)
     # 512 px of the astronaut at 400/320 of its size, 100 px of it beyond the panel's left edge.
     assert source.frame[0] == pytest.approx([0.64, 0.0, 0.475], abs=0.01)
 
@@ -137,13 +130,13 @@ def test_a_record_is_given_once_whatever_suggests_it(real: RegisteredRecord, pho
     half = photographs["astronaut"][:, :256]
     sheet = np.concatenate([half, np.full((512, 40, 3), 255, np.uint8), half], axis=1)
     panels = [(0.0, 0.0, 256 / 552, 1.0), (296 / 552, 0.0, 1.0, 1.0)]
-    linker = linker_of(real)
+    known = known_of(real)
     near = SimpleNamespace(near=lambda *_, **__: [real], near_parts=lambda *_, **__: [], find=lambda *_: [real])
-    linker._sources = cast(Any, near)
+    known._sources = cast(Any, near)
     nominee = Nominee(tag_id=TAG, carrier_key_id=KEY, z=4.0, frame=geometry.IDENTITY)
     given = {}
     for name, nominees in (("searched", [nominee]), ("found already", None)):
-        sources = list(linker.recall(sheet, LazyFeatures(sheet), [candidate(real)], nominees, panels))
+        sources = list(known.recall(sheet, LazyFeatures(sheet), [candidate(real)], nominees, panels))
         assert len(sources) == 1, name
         given[name] = sources[0]
     assert given["searched"].within == given["found already"].within == panels[0]

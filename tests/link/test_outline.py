@@ -5,8 +5,11 @@ import pytest
 
 from ftforensics.link.difference import Difference
 from ftforensics.link.outline import divide, keep_sure
+from ftforensics.link.placement import Placement
 from ftforensics.link.replaced import find_replaced
 from ftforensics.link.survival import Holes
+
+WHOLE = Placement(matrix=np.eye(3))
 
 GRID = 64
 
@@ -77,25 +80,25 @@ def test_either_map_completes_the_other(shape):
     at = (np.arange(GRID) + 0.5) / GRID
     x, y = np.meshgrid(at, at)
     gone = np.where((abs(y - 0.5) < 0.2) & (abs(x - 0.65) < 0.1), 0.4, np.where(x > 0.5, -0.4, 0.0))
-    found = find_replaced(_difference(level), _holes(gone), np.eye(3))
+    found = find_replaced(_difference(level), _holes(gone), WHOLE)
     assert max(found.shape) == 128
     rows, columns = ((np.arange(side) + 0.5) / side for side in found.shape)
     truth = (abs(rows[:, None] - 0.5) < 0.2) & (abs(columns[None] - 0.5) < 0.25)
     assert _fit(found, truth) > 0.9
-    alone = find_replaced(_difference(level), _holes(np.zeros_like(gone)), np.eye(3))
+    alone = find_replaced(_difference(level), _holes(np.zeros_like(gone)), WHOLE)
     assert _fit(alone, truth) < 0.85
 
 
 def test_pictures_that_agree_and_hold_the_tag_have_no_outline():
     agreeing = np.full((200, 256), 0.1)
-    assert not find_replaced(_difference(agreeing), _holes(np.full((GRID, GRID), -0.2)), np.eye(3)).any()
+    assert not find_replaced(_difference(agreeing), _holes(np.full((GRID, GRID), -0.2)), WHOLE).any()
 
 
 def test_what_lies_outside_the_tagged_frame_rests_on_content_alone():
     # The frame is the picture's left half; the tag is gone at its right edge, which must not leak beyond.
     gone = np.full((GRID, GRID), -0.3)
     gone[:, 40:] = 0.5
-    half = np.array([[0.5, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    half = Placement(matrix=np.array([[0.5, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
     found = find_replaced(_difference(np.full((128, 128), 0.4)), _holes(gone), half)
     assert found[20:108, 46:60].mean() > 0.9
     assert not found[:, 68:].any()

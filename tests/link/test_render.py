@@ -8,10 +8,13 @@ from PIL import Image
 
 from ftforensics.link import fingerprint
 from ftforensics.link.difference import compare
+from ftforensics.link.placement import Placement
 from ftforensics.link.register import matrix_of, register
 from ftforensics.link.render import outline_changed, outline_replaced, render_difference, render_survival
 from ftforensics.link.replaced import find_replaced
 from ftforensics.link.survival import Holes, SurvivalMap
+
+WHOLE = Placement(matrix=np.eye(3))
 
 
 def _holes(visible, gone):
@@ -70,7 +73,7 @@ def test_the_survival_map_is_laid_on_the_mirrored_suspect():
     level[:, :20] = 0.0
     suspect = mirror(photograph())
     registration, _ = _compared(suspect)
-    picture = _open(render_survival(suspect, _survival(level), matrix_of(registration)))
+    picture = _open(render_survival(suspect, _survival(level), Placement(matrix=matrix_of(registration))))
     left, right = picture[:768, 100:400].mean(axis=(0, 1)), picture[:768, 600:740].mean(axis=(0, 1))
     assert left[1] > right[1] + 30
     assert right[2] > right[1]
@@ -123,7 +126,7 @@ def test_a_changed_region_in_which_the_tag_is_left_is_outlined_all_the_same():
     gone[1:32, 15:39] = True
     evidence = np.where(gone, 1.0, -1.0).astype(np.float32)
     replaced = find_replaced(
-        difference, Holes(visible=np.ones_like(gone), gone=gone, region=gone, evidence=evidence), np.eye(3)
+        difference, Holes(visible=np.ones_like(gone), gone=gone, region=gone, evidence=evidence), WHOLE
     )
     changed = outline_changed(difference, (768, 768))
     outlined = outline_replaced(changed, replaced)
@@ -135,7 +138,7 @@ def test_a_changed_region_in_which_the_tag_is_left_is_outlined_all_the_same():
 def test_nothing_is_outlined_by_a_missing_tag_alone():
     _, difference = _compared(photograph())
     everywhere = np.ones((64, 64), np.bool_)
-    replaced = find_replaced(difference, _holes(everywhere, everywhere), np.eye(3))
+    replaced = find_replaced(difference, _holes(everywhere, everywhere), WHOLE)
     assert not outline_replaced(outline_changed(difference, (768, 768)), replaced).any()
 
 
@@ -144,7 +147,5 @@ def test_evidence_without_a_changed_or_tagless_place_outlines_nothing():
     nothing = np.zeros((64, 64), np.bool_)
     doubtful = np.zeros((64, 64), np.float32)
     doubtful[44:60, 4:24] = 0.6
-    replaced = find_replaced(
-        difference, Holes(visible=nothing, gone=nothing, region=nothing, evidence=doubtful), np.eye(3)
-    )
+    replaced = find_replaced(difference, Holes(visible=nothing, gone=nothing, region=nothing, evidence=doubtful), WHOLE)
     assert not outline_replaced(outline_changed(difference, (768, 768)), replaced)[560:700, 80:260].any()

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from ftforensics.link.difference import Difference
+from ftforensics.link.placement import Placement
 from ftforensics.link.replaced import find_replaced
 from ftforensics.link.survival import ODDS_WEIGHT, Holes
+
+WHOLE = Placement(matrix=np.eye(3))
 
 SIDE = 64
 
@@ -43,7 +46,7 @@ def holes_of(odds: np.ndarray, *, gone: np.ndarray | None = None, by_network: bo
 
 
 def outlined(difference: Difference, holes: Holes) -> np.ndarray:
-    replaced = find_replaced(difference, holes, np.eye(3))
+    replaced = find_replaced(difference, holes, WHOLE)
     step = replaced.shape[0] // SIDE
     return replaced[::step, ::step]
 

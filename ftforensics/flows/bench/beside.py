@@ -18,7 +18,7 @@ from ftforensics.engine.search import Recall
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import follow
-from ftforensics.flows.linking import LEADS, PANEL_LEADS, LazyFeatures
+from ftforensics.flows.known import LEADS, PANEL_LEADS, LazyFeatures
 from ftforensics.flows.parts import cut_panels
 from ftforensics.flows.recall import find_frame, find_panel, keep_best, see_within
 from ftforensics.imaging import geometry

@@ -29,7 +29,7 @@ from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import estimate_rate, upper_bound
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import frame_of
-from ftforensics.flows.linking import LazyFeatures
+from ftforensics.flows.known import LazyFeatures
 from ftforensics.flows.tag import READ_PX
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, fit_within

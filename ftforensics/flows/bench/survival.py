@@ -8,7 +8,9 @@ picture that is not identified has no outline and scores zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -18,7 +20,6 @@ from ftforensics.attacks import handling, regions
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.tag import DEFAULT_PSNR_DB, MatchedTag
-from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.flows.bench.manipulations import (
     BATTERY,
@@ -35,13 +36,12 @@ from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.setup import Bench, Setup
 from ftforensics.flows.bench.statistics import Estimate, estimate_mean, estimate_rate
 from ftforensics.flows.bench.tagging import TaggedPicture, load_exhibit
-from ftforensics.flows.linking import locate_holes
+from ftforensics.flows.comparing import Comparer, Held, SourcePicture, outline_replaced
 from ftforensics.flows.tag import READ_PX
-from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
 from ftforensics.link import difference, fingerprint, register, render, survival
-from ftforensics.link.replaced import find_replaced
+from ftforensics.link.canvas import RENDER_PX
 
 JPEG_QUALITY = 70
 
@@ -120,10 +120,8 @@ class Outlined:
 class Source:
     """What a record tells of its source: preview, descriptors, the tag, and where that shows in the preview."""
 
-    preview: Pixels
+    picture: SourcePicture
     descriptors: bytes
-    planes: Floats
-    shown: survival.SurvivalMap
 
 
 def _tag_anew(pixels: Pixels, planes: Floats) -> Pixels:
@@ -141,15 +139,8 @@ def open_source(pixels: Pixels, planes: Floats, tag_reader: TagReader) -> Source
     kept = fingerprint.build(pixels)
     preview = fingerprint.decode_preview(kept.preview)
     shown = survival.build_survival(tag_reader.residuals([_tag_anew(preview, planes)])[0], planes)
-    return Source(preview=preview, descriptors=kept.descriptors, planes=planes, shown=shown)
-
-
-def find_holes(reading: Reading, tag: MatchedTag, source: Source, localiser: Localiser | None) -> survival.Holes:
-    """Where a scan says that the tag is gone, in the tagged frame."""
-    local = survival.build_survival(reading.residual, source.planes)
-    frame = np.asarray(tag.geometry.matrix).reshape(2, 3)
-    seen = None if tag.geometry.mode == "direct" else geometry.seen_cells(frame, local.correlation.shape[0])
-    return locate_holes(localiser, local, source.shown, source.planes, seen)
+    picture = SourcePicture(preview=preview, planes=planes, shown=lambda: shown)
+    return Source(picture=picture, descriptors=kept.descriptors)
 
 
 class SurvivalWorker:
@@ -159,6 +150,7 @@ class SurvivalWorker:
         self._bench = Bench(setup.setup)
         self._tag_reader = TagReader(self._bench.reader, [setup.book.open(self._bench.key)])
         self._sync = build_sync_carrier(self._bench.reader.card.model_id)
+        self._comparer = Comparer(tag_reader=self._tag_reader, keys=[], localiser=self._bench.localiser)
 
     def __call__(self, task: PairedTask) -> list[Outlined] | None:
         """All pastes of a picture, and it without one; None where ``ftf tag`` would have refused it."""
@@ -199,25 +191,25 @@ class SurvivalWorker:
     def _outline(self, name: str, after: str, pixels: Pixels, truth: Mask, source: Source, tag_id: str) -> Outlined:
         size = _shown_size(pixels)
         wanted = np.asarray(cv2.resize(truth.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5)
-        compared = _compare(pixels, source)
-        changed = np.zeros_like(wanted) if compared is None else render.outline_changed(compared, size)
         reading = self._tag_reader.identify(pixels, self._tag_reader.residuals([pixels])[0])
         tag = reading.outcome
-        identified = isinstance(tag, MatchedTag) and tag.tag_id == tag_id
-        gone, visible, both = np.zeros_like(wanted), 0.0, changed
-        if isinstance(tag, MatchedTag) and identified:
-            holes = find_holes(reading, tag, source, self._bench.localiser)
-            frame = geometry.homogeneous(np.asarray(tag.geometry.matrix).reshape(2, 3))
-            gone = render.outline_gone(holes, frame, size)
-            judged = render.outline_gone(replace(holes, region=holes.visible), frame, size)
-            visible = float(judged[wanted].mean()) if wanted.any() else 0.0
-            both = gone
-            if compared is not None:
-                both = render.outline_replaced(changed, find_replaced(compared, holes, frame))
+        gone, visible, held = np.zeros_like(wanted), 0.0, None
+        if isinstance(tag, MatchedTag) and tag.tag_id == tag_id:
+            held = hold(self._comparer, pixels, reading, tag, source)
+            if held.holes is not None:
+                gone = render.outline_gone(held.holes, held.laid.placement, size)
+                judged = replace(held.holes, region=held.holes.visible)
+                seen = render.outline_gone(judged, held.laid.placement, size)
+                visible = float(seen[wanted].mean()) if wanted.any() else 0.0
+        measured = _compare(pixels, source) if held is None else held.lined_up.measured
+        changed = np.zeros_like(wanted) if measured is None else render.outline_changed(measured, size)
+        both = changed
+        if held is not None:
+            both = gone if measured is None else render.outline_replaced(changed, outline_replaced(held))
         return Outlined(
             paste=name,
             after=after,
-            identified=identified,
+            identified=held is not None,
             gone=overlap(gone, wanted),
             changed=overlap(changed, wanted),
             replaced=overlap(both, wanted),
@@ -227,17 +219,26 @@ class SurvivalWorker:
         )
 
 
+def hold(comparer: Comparer, pixels: Pixels, reading: Reading, tag: MatchedTag, source: Source) -> Held:
+    """A picture held against its source as a scan does it, where a tag was read in the whole of it."""
+    frame = None if tag.geometry.mode == "direct" else np.asarray(tag.geometry.matrix).reshape(2, 3)
+    attempt = partial(register.attempt, pixels, source.picture.preview, source.descriptors)
+    with ThreadPoolExecutor(1) as beside:
+        return comparer.hold(pixels, frame, reading.residual, source.picture, attempt, beside)[1]
+
+
 def _shown_size(pixels: Pixels) -> tuple[int, int]:
     """Width and height of the report's picture."""
     height, width = pixels.shape[:2]
-    scale = render.RENDER_PX / max(height, width)
+    scale = RENDER_PX / max(height, width)
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
 def _compare(pixels: Pixels, source: Source) -> difference.Difference | None:
     """The difference map; None where the picture does not register to its source."""
-    registration = register.register(pixels, source.preview, source.descriptors)
-    return None if registration is None else difference.compare(pixels, source.preview, registration)
+    preview = source.picture.preview
+    registration = register.register(pixels, preview, source.descriptors)
+    return None if registration is None or preview is None else difference.compare(pixels, preview, registration)
 
 
 def overlap(outline: Mask, truth: Mask) -> Overlap:

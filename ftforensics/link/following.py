@@ -1,0 +1,89 @@
+"""Whether a tag was moved together with the content it lies in.
+
+In: what was read in the tag's frame, the tag, and where the content was moved. Out: by how many standard errors the
+reading fits the tag moved along better than the tag at rest.
+
+A picture that was bent after it was tagged took its tag along. A tag that was laid over a bent picture, or over another
+frame of the same scene, lies straight. Both hypotheses are held against one reading, where content was moved and
+nowhere else, so that what the reader makes of a picture is the same for both; the scatter is that of the same
+comparison with displaced and turned copies of the tag, which are not there.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ftforensics.errors import LinkError
+from ftforensics.imaging import geometry
+from ftforensics.link.agreement import F32, Mask
+from ftforensics.link.homography import Reals, map_points
+from ftforensics.link.movement import MovementMap
+
+LEAST_CELLS = 120
+
+# As good as other tags: copies by (down, across) in cells, upright and turned over.
+_DISPLACEMENTS = (
+    *((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43)),
+    *((13 + 9 * k, 50 - 23 * k) for k in range(14)),
+)
+
+
+def measure_following(residual: F32, expected: F32, frame: geometry.Affine, movement: MovementMap) -> float | None:
+    """By how many standard errors a reading fits the moved tag better than the one at rest.
+
+    Args:
+        residual: float32 (3, G, G), what was read through ``frame``, not straightened.
+        expected: float32 (3, G, G), the re-encoded tag.
+        frame: (2, 3), unit coordinates of the frame in which the tag was read to those of the suspect.
+        movement: Where the suspect's content was moved, and its ``matrix`` from the source.
+
+    Returns:
+        Positive if the tag was moved along, negative if it was not; at rest is where it was read, or where the content
+        is lined up as a whole, whichever fits better. None where content was moved in fewer than 120 cells.
+
+    Raises:
+        LinkError: Shapes that do not fit.
+    """
+    if residual.shape != expected.shape or residual.ndim != 3:
+        raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
+    grid = residual.shape[1]
+    at = _in_suspect(frame, grid)
+    moved, of_moved = _tag_at(expected, movement.to_source(at))
+    straight, of_straight = _tag_at(expected, map_points(np.linalg.inv(movement.matrix), at.reshape(-1, 2)))
+    judged = _moved_cells(movement, at) & of_moved & of_straight
+    if int(judged.sum()) < LEAST_CELLS:
+        return None
+    read = residual * judged
+    return min(_compare(read, moved - resting) for resting in (expected, straight))
+
+
+def _compare(read: F32, gain: F32) -> float:
+    copies = [np.roll(one, by, axis=(1, 2)) for one in (gain, gain[:, ::-1]) for by in _DISPLACEMENTS]
+    error = float(np.sqrt(np.mean([float(np.vdot(read, copy)) ** 2 for copy in copies])))
+    return float(np.vdot(read, gain)) / (error + 1e-12)
+
+
+def _in_suspect(frame: geometry.Affine, grid: int) -> NDArray[np.float64]:
+    """Unit coordinates (G, G, 2) of a frame's cells in the suspect."""
+    across, down = np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2)
+    return np.asarray(np.stack([across, down, np.ones_like(across)], axis=-1) @ frame.T, np.float64)
+
+
+def _tag_at(expected: F32, places: Reals) -> tuple[F32, Mask]:
+    """The tag as it would be read where its frame's ``places`` are, (3, G, G), and where those are in the frame."""
+    grid = expected.shape[1]
+    places = places.reshape(grid, grid, 2)
+    at = (grid * places - 0.5).astype(np.float32)
+    planes = [
+        cv2.remap(plane, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT) for plane in expected
+    ]
+    return np.asarray(planes, np.float32), np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
+
+
+def _moved_cells(movement: MovementMap, at: NDArray[np.float64]) -> Mask:
+    height, width = movement.moved.shape
+    across, down = (width * at[..., 0] - 0.5).astype(np.float32), (height * at[..., 1] - 0.5).astype(np.float32)
+    mask = movement.moved.astype(np.float32)
+    return np.asarray(cv2.remap(mask, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.5, np.bool_)

@@ -1,0 +1,222 @@
+"""Where the source's content lies elsewhere in the suspect than one plane map puts it: reenactment, a lens, a hand.
+
+In: pixels of both and the homography that carries the source onto the suspect. Out: a smooth field of displacements,
+where it can be trusted, and where content agrees with the source only once it is undone.
+
+The field is dense inverse search optical flow (Kroeger et al., ECCV 2016) between the local structure of both pictures,
+in both directions. Where the directions contradict each other or the structure does not agree afterwards it counts for
+nothing, and what is left is smoothed over 3 % of the side: a paste cannot be explained away as a displacement, for
+nothing in it agrees, and what moves a face moves its neighbourhood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from ftforensics.imaging.resample import resize
+from ftforensics.link.agreement import (
+    F32,
+    U8,
+    Agreement,
+    Aligned,
+    Mask,
+    align,
+    blur,
+    equal_detail,
+    local_structure,
+    summarise_structure,
+)
+from ftforensics.link.homography import Reals, map_points
+
+# All chosen on photographs that were kept back from training, see docs/adr/0021.
+SMOOTHED_SHARE = 0.03
+LEAST_SHIFT = 0.0047
+LEAST_FRACTION = 0.03
+
+_FLOW_GAIN, _FINEST_SCALE = 2.0, 1
+_MOST_CONTRADICTION_PX = 1.0
+_TRUSTED_CORRELATION, _TEXTURED_WEIGHT = 0.7, 0.5
+_PRIOR = 0.02
+_LEAST_TRUST = 0.3
+_BETTER_BY, _AGREEING_AFTER, _LEAST_BETTER, _LEAST_TEXTURED = 0.05, 0.8, 0.25, 0.05
+_INVERSIONS = 6
+_OVERSAMPLED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MovementMap:
+    """A field of displacements on top of a homography, over the suspect.
+
+    ``matrix`` is 3 x 3, source to suspect. ``offsets`` and ``undone`` are float32 (h, w, 2), x and y in shares of the
+    suspect's sides: a place of the suspect shows what the lined-up source has at ``offsets`` from it, and what the
+    lined-up source has at a place, the suspect shows at ``undone`` from it. ``moved`` is bool (h, w), where content
+    agrees only when moved by half a percent of the side and more. ``seen`` is bool (h, w), what both show.
+    ``agreement`` is that of the pictures once the field is undone.
+    """
+
+    matrix: Reals
+    offsets: F32
+    undone: F32
+    moved: Mask
+    seen: Mask
+    agreement: Agreement
+
+    @property
+    def moved_fraction(self) -> float:
+        """Share of what both pictures show whose content was moved."""
+        return float(self.moved.sum()) / max(int(self.seen.sum()), 1)
+
+    @property
+    def shift(self) -> float:
+        """How far content was moved at most, in shares of the longer side; one in twenty places may be farther off."""
+        if not self.moved.any():
+            return 0.0
+        lengths = np.linalg.norm(_in_pixels(self.offsets), axis=2)
+        return float(np.quantile(lengths[self.moved], 0.95)) / float(max(self.moved.shape))
+
+    def to_source(self, places: Reals) -> Reals:
+        """Where in the source lies what the suspect shows at these places; unit coordinates (h, w, 2)."""
+        return _carry(np.linalg.inv(self.matrix), places + _sample(self.offsets, places))
+
+    def to_suspect(self, places: Reals) -> Reals:
+        """Where the suspect shows what lies at these places of the source; unit coordinates (h, w, 2)."""
+        lined_up = _carry(self.matrix, places)
+        return np.asarray(lined_up + _sample(self.undone, lined_up), np.float64)
+
+    def shows(self, grid: int) -> Mask:
+        """Which cells of the source's frame, laid out in ``grid`` by ``grid``, the suspect shows."""
+        places = self.to_suspect(_cells(grid))
+        return np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
+
+    def pull_to_source(self, mask: Mask, grid: int) -> Mask:
+        """A mask over the suspect (h, w) on a grid over the source; False where the suspect does not show that."""
+        height, width = mask.shape
+        at = (self.to_suspect(_cells(grid)) * np.array([width, height]) - 0.5).astype(np.float32)
+        found = cv2.remap(mask.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderValue=0)
+        return np.asarray(found > 0.5, np.bool_)
+
+    def straighten(self, suspect: U8, side: int) -> U8:
+        """The source's frame as the suspect shows it, the displacements undone, squeezed to a square of ``side`` px."""
+        fine = _OVERSAMPLED * side
+        places = self.to_suspect(_cells(fine))
+        across, down = places.min(axis=(0, 1)), places.max(axis=(0, 1))
+        # Shrunk first to about the scale at which it is looked at, so that nothing aliases.
+        wide, tall = np.minimum(suspect.shape[1::-1], np.ceil(fine / np.maximum(down - across, 1e-3))).astype(int)
+        small = np.asarray(resize(suspect, max(8, int(wide)), max(8, int(tall))))
+        at = (places * np.array([small.shape[1], small.shape[0]]) - 0.5).astype(np.float32)
+        seen = cv2.remap(small, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        return np.asarray(resize(np.asarray(seen, np.uint8), side, side), np.uint8)
+
+    def undo(self, aligned: Aligned) -> Aligned:
+        """The pair that the map was measured on, with the source moved to where the suspect shows its content."""
+        return _move(aligned, _in_pixels(self.offsets))
+
+
+def measure_movement(suspect: U8, source_preview: U8, matrix: Reals) -> MovementMap | None:
+    """Find where content was moved.
+
+    Args:
+        suspect: uint8 (H, W, 3).
+        source_preview: uint8 (h, w, 3).
+        matrix: 3 x 3, unit coordinates of the source to those of the suspect.
+
+    Returns:
+        The map, with a long side of at most 256 px; None where less than 3 % of what both show was moved.
+    """
+    aligned = align(suspect, source_preview, matrix)
+    before, weight = local_structure(aligned)
+    textured = aligned.seen & (weight > _TEXTURED_WEIGHT)
+    if not textured.any():
+        return None
+    sigma = SMOOTHED_SHARE * max(textured.shape)
+    offsets, trust = _smooth_flow(aligned, sigma)
+    moved_pair = _move(aligned, offsets)
+    after, weight_after = local_structure(moved_pair)
+    better = textured & (after > _AGREEING_AFTER) & (after > before + _BETTER_BY)
+    near = np.maximum(blur(textured.astype(np.float32), sigma), _LEAST_TEXTURED)
+    share = blur(better.astype(np.float32), sigma) / near
+    far = np.linalg.norm(offsets, axis=2) > LEAST_SHIFT * max(textured.shape)
+    moved = aligned.seen & (share > _LEAST_BETTER) & (trust > _LEAST_TRUST) & far
+    if int(moved.sum()) < LEAST_FRACTION * int(aligned.seen.sum()):
+        return None
+    return MovementMap(
+        matrix=matrix,
+        offsets=_in_shares(offsets),
+        undone=_in_shares(_invert(offsets)),
+        moved=moved,
+        seen=aligned.seen,
+        agreement=summarise_structure(after, weight_after, moved_pair.seen),
+    )
+
+
+def _smooth_flow(aligned: Aligned, sigma_px: float) -> tuple[F32, F32]:
+    """Displacements from the suspect to the lined-up source in pixels (h, w, 2), and how far they can be trusted."""
+    first, second = (_as_grey(detail) for detail in equal_detail(aligned))
+    forth, back = _flow(first, second), _flow(second, first)
+    contradiction = np.linalg.norm(forth + _pull(back, forth), axis=2)
+    agreeing, weight = local_structure(_move(aligned, forth))
+    sure = (contradiction < _MOST_CONTRADICTION_PX) & (agreeing > _TRUSTED_CORRELATION) & aligned.seen
+    trust = sure * weight
+    near = blur(trust.astype(np.float32), sigma_px)
+    offsets = blur((forth * trust[..., None]).astype(np.float32), sigma_px) / (near + _PRIOR)[..., None]
+    return offsets.astype(np.float32), near
+
+
+def _flow(first: U8, second: U8) -> F32:
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow.setFinestScale(_FINEST_SCALE)
+    return np.asarray(flow.calc(first, second, np.zeros((*first.shape, 2), np.float32)), np.float32)
+
+
+def _as_grey(detail: F32) -> U8:
+    return np.asarray(np.clip(128.0 + _FLOW_GAIN * detail, 0, 255), np.uint8)
+
+
+def _invert(offsets: F32) -> F32:
+    """The field that undoes one: fixed-point steps, which a smooth field lets converge."""
+    undone = np.zeros_like(offsets)
+    for _ in range(_INVERSIONS):
+        undone = np.negative(_pull(offsets, undone))
+    return undone
+
+
+def _move(aligned: Aligned, offsets: F32) -> Aligned:
+    """The pair with the source moved to where the suspect shows its content."""
+    seen = aligned.seen & (_pull(aligned.seen.astype(np.float32), offsets) > 0.99)
+    return replace(aligned, source=_pull(aligned.source, offsets), seen=seen)
+
+
+def _pull(values: F32, offsets: F32) -> F32:
+    """Values (h, w) or (h, w, n) from ``offsets`` away, in pixels."""
+    height, width = offsets.shape[:2]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    across, down = columns + offsets[..., 0], rows + offsets[..., 1]
+    return np.asarray(cv2.remap(values, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _sample(field: F32, places: Reals) -> Reals:
+    """A field's values (h, w, 2) at unit coordinates (h, w, 2)."""
+    at = (places * np.array(field.shape[1::-1]) - 0.5).astype(np.float32)
+    found = cv2.remap(field, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, np.float64)
+
+
+def _carry(matrix: Reals, places: Reals) -> Reals:
+    return np.asarray(map_points(matrix, places.reshape(-1, 2)).reshape(places.shape), np.float64)
+
+
+def _cells(grid: int) -> Reals:
+    """Centres of the cells of a square, unit coordinates (grid, grid, 2)."""
+    at = (np.arange(grid) + 0.5) / grid
+    return np.asarray(np.stack(np.meshgrid(at, at), axis=-1), np.float64)
+
+
+def _in_shares(offsets: F32) -> F32:
+    return np.asarray(offsets / np.array(offsets.shape[1::-1], np.float32), np.float32)
+
+
+def _in_pixels(offsets: F32) -> F32:
+    return np.asarray(offsets * np.array(offsets.shape[1::-1], np.float32), np.float32)

@@ -13,6 +13,7 @@ ftf bench survival --images "$images" --work "$work" --out "$results"
 ftf bench beside --images "$images" --work "$work" --out "$results"
 ftf bench search --images "$images" --work "$work" --out "$results"
 ftf bench attackers --images "$images" --out "$results"
+ftf bench verdicts --images "$images" --out "$results"
 ftf bench false-positives --images "$images" --work "$work" --out "$results"
 ftf bench scan --images "$images" --out "$results"
 if [ -z "${WORK:-}" ]; then rm -r "$work"; fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ftforensics.attacks.handling import smooth_field
 from ftforensics.imaging.resample import Pixels
@@ -36,10 +37,17 @@ def border(image: Pixels, shares: tuple[float, float, float, float], fill: tuple
     return np.asarray(cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=fill))
 
 
-def reenact(image: Pixels, shift: float, random: np.random.Generator) -> Pixels:
-    """Smooth local displacement of at most about ``shift`` of the side, as expression transfer moves a face."""
+def reenact(
+    image: Pixels, shift: float, random: np.random.Generator, within: NDArray[np.float32] | None = None
+) -> Pixels:
+    """Smooth local displacement of at most about ``shift`` of the side, as expression transfer moves a face.
+
+    ``within``, (H, W) of 0..1, fades it out: a face that moves before a still background. None moves everything.
+    """
     height, width = image.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     dx = smooth_field(height, width, 3, random) * np.float32(0.5 * shift * width)
     dy = smooth_field(height, width, 3, random) * np.float32(0.5 * shift * height)
+    if within is not None:
+        dx, dy = dx * within, dy * within
     return np.asarray(cv2.remap(image, columns + dx, rows + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))

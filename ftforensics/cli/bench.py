@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ftforensics.cli import bench_attackers, bench_beside, bench_maps  # noqa: F401 - their commands join the group
+from ftforensics.cli import bench_attackers, bench_beside, bench_maps, bench_verdicts  # noqa: F401 - their commands join the group
 from ftforensics.cli.bench_run import (
     RECORDS,
     RESULTS_FILE,

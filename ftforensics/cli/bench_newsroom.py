@@ -1,4 +1,4 @@
-"""The newsroom that ``ftf bench attackers`` attacks: two issuers, their registries, and an examiner who trusts both.
+"""The newsroom of ``ftf bench attackers`` and ``ftf bench verdicts``: two issuers with registries, and an examiner.
 
 Everything is thrown away afterwards. Tags are made, registered and scanned for real, but for the file of a suspect:
 attacked pictures are handed to the examiner as pixels.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftforensics.cli.bench_attackers import derive_seed, place
-from ftforensics.codec.carriers import build_sync_carrier, rows_from_planes
+from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes, rows_from_planes
 from ftforensics.codec.channel import encode
 from ftforensics.domain.evidence import EvidenceItem
 from ftforensics.domain.link import Finding
@@ -32,6 +32,7 @@ from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.examine import Examiner, Place
 from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import READ_PX, Issuer, Tagger, TagSettings
+from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import psnr_db
 from ftforensics.imaging.resample import Pixels, fit_within
 from ftforensics.media.intake import IntakeResult
@@ -123,13 +124,23 @@ class Newsroom:
         for house in self._houses:
             house.registry.close()
 
-    def register(self, picture: BenchPicture) -> Victim | None:
+    @property
+    def bench(self) -> Bench:
+        """Reads and regenerates."""
+        return self._bench
+
+    def tag_again(self, pixels: Pixels, tag_id: str) -> Pixels:
+        """Pixels with the first house's tag laid over them, as whoever can tag like it would."""
+        planes = build_tag_planes(encode(tag_id, self._bench.key.channel), self._bench.key.carriers, self._sync)
+        return add_residual(pixels, planes, build_mask(pixels), self._setup.psnr_db)
+
+    def register(self, picture: BenchPicture, *, twice: bool = True) -> Victim | None:
         """Tag and register a picture, then again by the other issuer; None where ``ftf tag`` refuses it."""
         first = self._houses[0].tag(picture)
         if first is None:
             return None
         copy, tag_id = first
-        second = self._houses[1].tag(copy)
+        second = self._houses[1].tag(copy) if twice else None
         return Victim(
             picture=picture,
             untagged=load_exhibit(picture.path),
@@ -210,7 +221,7 @@ class Newsroom:
             made[flow.FORGED_UNMIXED] = flow.lay_over(other, carrier_attack.forge(message, self._sync))
         found = []
         for attack, pixels in made.items():
-            finding = self._scan(0, pixels, attack)
+            finding = self.scan(0, pixels, attack)
             read = identities.is_read(finding, victim.tag_id)
             found.append(flow.Forgery(attack=attack, read=read, verdict=identities.gravest_verdict(finding)))
         return found
@@ -222,7 +233,7 @@ class Newsroom:
         pixels = np.ascontiguousarray(fit_within(victim.retagged, READ_PX))
         reading = self._identify(1, pixels)
         tags = {tag.tag_id for tag in identities.named_tags(reading) if isinstance(tag, MatchedTag)}
-        finding = self._scan(1, victim.retagged, "retagged")
+        finding = self.scan(1, victim.retagged, "retagged")
         return [flow.Retagged(first=victim.tag_id in tags, second=victim.second_id in tags, verdict=finding.verdict)]
 
     def remove(self, victim: Victim) -> list[flow.Removal]:
@@ -249,7 +260,7 @@ class Newsroom:
         reader = self._readers[who]
         return reader.identify(pixels, reader.residuals([pixels])[0])
 
-    def _scan(self, who: int, pixels: Pixels, label: str) -> Finding:
+    def scan(self, who: int, pixels: Pixels, label: str) -> Finding:
         """The finding of an examiner of the first house (0) or of both (1), as of a file with these pixels."""
         seen = np.ascontiguousarray(fit_within(pixels, READ_PX))
         digest = hashlib.sha256(seen.tobytes()).hexdigest()

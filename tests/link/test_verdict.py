@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.domain.link import Box, Registration, SignatureCheck, SourceRef, Survival, Verdict
+from ftforensics.domain.link import Box, Movement, Registration, SignatureCheck, SourceRef, Survival, Verdict
 from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
 from ftforensics.link.sentences import BESIDE_PREVIEW
 from ftforensics.link.verdict import Facts, judge
@@ -413,3 +413,58 @@ def test_tags_in_other_parts_are_told_and_dispute_nothing(count: int, words: str
     judgement = judge(replace(GOOD, further_tags=count))
     assert judgement.verdict == Verdict.VERIFIED_MATCH
     assert sum(words in reason for reason in judgement.reasons) == 1
+
+
+MOVED_ALONG = Movement(moved_fraction=0.4, shift=0.023, agreement=0.9, following=8.1)
+AT_REST = replace(MOVED_ALONG, following=-7.2)
+UNCLEAR = replace(MOVED_ALONG, following=1.4)
+
+
+def test_a_bent_picture_whose_tag_was_bent_with_it_is_a_derivative_even_if_nothing_else_changed():
+    judgement = judge(replace(GOOD, movement=MOVED_ALONG))
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    assert any("bent after it had been tagged" in text for text in judgement.reasons)
+    assert any("no other change" in text for text in judgement.reasons)
+    assert not any("differs from the source" in text for text in judgement.reasons)
+    assert any("expression transfer" in text for text in judgement.limitations)
+
+
+def test_what_differs_besides_is_told_beside_the_movement():
+    judgement = judge(replace(FAKE, movement=MOVED_ALONG))
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    moved, changed = (
+        next(at for at, text in enumerate(judgement.reasons) if words in text)
+        for words in ("was moved", "Once that is undone, the content differs")
+    )
+    assert moved < changed
+
+
+@pytest.mark.parametrize("facts", [GOOD, FAKE, replace(GOOD, registration=None, common_geometry=True)])
+def test_a_tag_that_lies_straight_in_a_bent_picture_is_suspected(facts):
+    judgement = judge(replace(facts, movement=AT_REST))
+    assert judgement.verdict == Verdict.TAG_TRANSPLANT_SUSPECTED
+    assert any("embedded after the content had been moved" in text for text in judgement.reasons)
+    assert any("not attributed" in text for text in judgement.limitations)
+
+
+@pytest.mark.parametrize("following", [UNCLEAR.following, None, 2.99, -2.99])
+def test_a_doubtful_movement_neither_links_nor_accuses(following):
+    doubtful = replace(UNCLEAR, following=following)
+    unconfirmed = replace(GOOD, registration=None, common_geometry=True, movement=doubtful)
+    assert _verdict(unconfirmed) == Verdict.TAG_UNCONFIRMED
+    assert any("was moved" in text for text in judge(unconfirmed).reasons)
+    assert _verdict(replace(FAKE, movement=doubtful)) == Verdict.VERIFIED_DERIVATIVE
+
+
+@pytest.mark.parametrize("stricter", ["signature", "acquired_at"])
+def test_a_moved_tag_overrules_nothing_stricter(stricter):
+    worse = {
+        "signature": replace(SIGNATURE, status="signature_invalid"),
+        "acquired_at": "2025-12-01T00:00:00Z",
+    }[stricter]
+    assert not _verdict(replace(GOOD, movement=MOVED_ALONG, **{stricter: worse})).startswith("VERIFIED")
+
+
+def test_too_large_a_changed_area_is_no_derivative_though_the_rest_was_moved():
+    most = replace(CHANGED, changed_fraction=0.7)
+    assert _verdict(replace(FAKE, registration=most, movement=MOVED_ALONG)) == Verdict.TAG_UNCONFIRMED

@@ -19,6 +19,7 @@ from ftforensics.domain.link import (
     Box,
     Finding,
     FurtherTag,
+    Movement,
     Registration,
     SourceRef,
     Survival,
@@ -65,6 +66,7 @@ FURTHER = st.deferred(
         limitations=st.lists(TEXT, max_size=2).map(tuple),
         other_sources=st.lists(st.builds(SourceRef), max_size=1).map(tuple),
         registration=st.none() | REGISTRATIONS,
+        movement=st.none() | st.builds(Movement),
     )
 )
 FINDINGS = st.deferred(
@@ -77,6 +79,7 @@ FINDINGS = st.deferred(
         limitations=st.lists(TEXT, max_size=3).map(tuple),
         tag=st.none() | st.builds(MatchedTag) | st.builds(DecodedTag) | st.builds(TagAbsence),
         registration=st.none() | REGISTRATIONS,
+        movement=st.none() | st.builds(Movement),
         region=st.none() | st.builds(Box),
         further_tags=st.lists(FURTHER, max_size=2).map(tuple),
         other_sources=st.lists(st.builds(SourceRef), max_size=2).map(tuple),
@@ -274,6 +277,15 @@ def test_the_error_of_a_level_is_kept_and_older_findings_have_none() -> None:
     assert parse_finding(row).survival == survival
     del row["survival"]["inside_error"]
     assert parse_finding(row).survival == replace(survival, inside_error=None)
+
+
+def test_what_was_moved_is_kept_and_older_findings_have_none() -> None:
+    movement = Movement(moved_fraction=0.41, shift=0.023, agreement=0.9, following=8.125)
+    row = json.loads(render_finding_line(make_finding(movement=movement)))
+    assert row["movement"] == {"moved_fraction": 0.41, "shift": 0.023, "agreement": 0.9, "following": 8.125}
+    assert parse_finding(row).movement == movement
+    del row["movement"]
+    assert parse_finding(row).movement is None
 
 
 def test_what_outlined_is_kept_and_older_findings_have_none() -> None:

@@ -173,7 +173,7 @@ def summarise_forgeries(forgeries: Sequence[Forgery], seed: int) -> tuple[Row, .
         verified = sum(one.verdict in VERIFIED for one in part)
         row: Row = {"attack": attack, "pictures": len(part), "verified": verified}
         row |= {"verified_upper": upper_bound(verified, len(part)), "verdicts": _count(part)}
-        rows.append(row | _rate("read", [one.read for one in part], seed))
+        rows.append(row | rate("read", [one.read for one in part], seed))
     return tuple(rows)
 
 
@@ -182,10 +182,10 @@ def summarise_retagging(results: Sequence[Retagged], seed: int) -> tuple[Row, ..
     if not results:
         return ()
     row: Row = {"pictures": len(results), "verdicts": _count(results)}
-    row |= _rate("both", [one.first and one.second for one in results], seed)
-    row |= _rate("first", [one.first and not one.second for one in results], seed)
-    row |= _rate("second", [one.second and not one.first for one in results], seed)
-    return (row | _rate("neither", [not one.first and not one.second for one in results], seed),)
+    row |= rate("both", [one.first and one.second for one in results], seed)
+    row |= rate("first", [one.first and not one.second for one in results], seed)
+    row |= rate("second", [one.second and not one.first for one in results], seed)
+    return (row | rate("neither", [not one.first and not one.second for one in results], seed),)
 
 
 def summarise_removal(results: Sequence[Removal], seed: int) -> tuple[Row, ...]:
@@ -198,11 +198,12 @@ def summarise_removal(results: Sequence[Removal], seed: int) -> tuple[Row, ...]:
         if np.isfinite(losses).all():
             psnr = estimate_mean(losses, seed)
             row |= {"psnr_db": psnr.mean, "psnr_db_low": psnr.low, "psnr_db_high": psnr.high}
-        rows.append(row | _rate("identified", [one.identified for one in part], seed))
+        rows.append(row | rate("identified", [one.identified for one in part], seed))
     return tuple(rows)
 
 
-def _rate(key: str, seen: Sequence[bool], seed: int) -> Row:
+def rate(key: str, seen: Sequence[bool], seed: int) -> Row:
+    """Three columns: the rate and the ends of its interval."""
     found = estimate_rate(np.asarray(seen, dtype=np.float64), seed)
     return {key: found.mean, f"{key}_low": found.low, f"{key}_high": found.high}
 

@@ -74,8 +74,8 @@ if TYPE_CHECKING:
 app = new_app()
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)[bB]?")
-_COLUMNS = ("exhibit", "path", "verdict", "tag_id", "issuer", "e_case", "z", "changed", "further_tags", "sha256")
-_TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed", "further_tags")
+_COLUMNS = ("exhibit", "path", "verdict", "tag_id", "issuer", "e_case", "z", "changed", "moved", "further_tags", "sha256")
+_TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed", "moved", "further_tags")
 _SEARCHES = ("direct", "content", "blind", "deep")
 
 
@@ -381,6 +381,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "e_case": None if e_case is None else f"{e_case:.1e}",
         "z": None if z is None else round(z, 2),
         "changed": None if changed is None else f"{100 * changed:.1f} %",
+        "moved": None if finding.movement is None else f"{100 * finding.movement.moved_fraction:.1f} %",
         "further_tags": "; ".join(f"{one.tag.tag_id} {one.verdict.value}" for one in finding.further_tags) or None,
         "sha256": finding.evidence.sha256,
     }

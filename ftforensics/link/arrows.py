@@ -10,7 +10,7 @@ from ftforensics.link.canvas import add_legend, colour, draw_outline, enlarge, f
 from ftforensics.link.movement import MovementMap
 
 _STEP_PX = 32
-_LONGEST_STEPS = 1.5
+_LONGEST_STEPS = 2.0
 _MOST_ENLARGED = 8
 _EDGE, _SHAFT = (20, 20, 20), (255, 255, 255)
 

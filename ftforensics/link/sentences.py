@@ -93,7 +93,7 @@ def describe_movement(movement: Movement) -> str:
     """How far content was moved, and whether the tag went along, in words."""
     where = (
         f"In {percent(movement.moved_fraction)} of the shared area the content is the source's own but was moved, by "
-        f"up to {percent(movement.shift)} of the picture's longer side"
+        f"up to {100.0 * movement.shift:.1f} % of the picture's longer side"
     )
     if movement.following is None:
         return f"{where}; too little of it to tell whether the tag was moved along."

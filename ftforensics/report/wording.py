@@ -260,4 +260,4 @@ def _changed(finding: Finding) -> str:
     if regions == 0:
         return moved or f"{share} differs"
     differs = f"{plural(regions, 'region')} covering {share} {'differs' if regions == 1 else 'differ'}"
-    return f"{moved}, and {differs}" if moved else differs
+    return f"{moved}; besides, {differs}" if moved else differs

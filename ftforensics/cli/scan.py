@@ -74,8 +74,8 @@ if TYPE_CHECKING:
 app = new_app()
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)[bB]?")
-_COLUMNS = ("exhibit", "path", "verdict", "tag_id", "issuer", "e_case", "z", "changed", "moved", "further_tags", "sha256")
 _TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed", "moved", "further_tags")
+_COLUMNS = ("exhibit", *_TABLE[:5], "z", *_TABLE[5:], "sha256")
 _SEARCHES = ("direct", "content", "blind", "deep")
 
 

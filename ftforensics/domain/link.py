@@ -65,9 +65,10 @@ class Registration:
 class Survival:
     """Local correlation of the residual map with the re-encoded tag.
 
-    ``inside`` and ``outside`` are mean correlations in and out of the changed region, None where there is no such
-    region; ``inside_error`` is the root mean square of what ``inside`` would be for tags that are not there, larger the
-    smaller the region, None where that was not measured. ``surviving_fraction`` is the share of the part of the frame
+    ``inside`` and ``outside`` are mean correlations in and out of what was replaced, each read by itself, None where
+    nothing was replaced or too little to judge by (older findings have them of all that was changed); ``inside_error``
+    is the root mean square of what ``inside`` would be for tags that are not there, larger the smaller the region, None
+    where that was not measured. ``surviving_fraction`` is the share of the part of the frame
     in which a tag can be seen where this one is; ``visible_fraction`` says how much of the frame that part is, None
     where the source is not known well enough to tell (then ``surviving_fraction`` is of the whole frame, and a hole in
     it shows nothing). ``localiser_sha256`` is that of the graph which outlined where the tag is gone, None where no

@@ -54,7 +54,6 @@ class Compared:
     source_features: int
     common_geometry: bool
     coarse_distance_bits: int
-    change_similarity: float | None
     pictures: tuple[Picture, ...]
 
 
@@ -154,7 +153,6 @@ class Comparer:
         )
         drawing = beside.submit(_draw_survival, pixels, held)
         registration = held.lined_up.registration
-        measured = held.lined_up.measured
         return Compared(
             registration=None if registration is None else part.place(registration),
             survival=self._summarise(held, source.planes),
@@ -163,7 +161,6 @@ class Comparer:
             source_features=attempt.source_features,
             common_geometry=attempt.reason == "not_confirmed",
             coarse_distance_bits=_coarse_distance(pixels, frame, row),
-            change_similarity=None if measured is None else measured.similarity,
             pictures=(*_draw(pixels, row, held), drawing.result()),
         )
 
@@ -211,6 +208,8 @@ class Comparer:
                 return plain
         found = measure_movement(pixels, preview, register.matrix_of(candidate))
         if found is None:
+            if attempt.registration is None and register.is_confirmed_alone(attempt.agreement):
+                return _measured(candidate, difference.compare(pixels, preview, candidate))
             return plain
         residual = self._reader.residuals([laid.look()])[0]
         following = measure_following(residual, source.planes, laid.placement.matrix[:2].astype(np.float64), found)
@@ -254,20 +253,19 @@ class Comparer:
         return local, survival.find_holes(local, shown, laid.seen, odds)
 
     def _summarise(self, held: Held, expected: Floats) -> Survival:
-        """Where the tag is left on the whole, and in and out of the changed region, each read by itself."""
-        changed: Mask | None = None
+        """Where the tag is left on the whole, and in and out of what was replaced, each read by itself."""
         lined_up, laid = held.lined_up, held.laid
-        if lined_up.measured is not None and lined_up.registration is not None:
-            mask, registration = lined_up.measured.changed, lined_up.registration
-            changed = difference.project_to_source(mask, registration, GRID, lined_up.undone)
-        summary = survival.summarise(held.local, changed, laid.seen, held.holes)
+        summary = survival.summarise(held.local, None, laid.seen, held.holes)
         if self._localiser is not None and held.holes is not None and held.holes.by_network:
             summary = replace(summary, localiser_sha256=self._localiser.sha256)
-        if changed is None or not changed.any():
+        replaced = _replaced(lined_up)
+        if replaced is None or lined_up.registration is None:
             return summary
-        apart = read_apart(laid.look(), changed, laid.seen, expected, self._reader.reader)
-        inside, outside, error = (None,) * 3 if apart is None else (apart.inside, apart.outside, apart.error)
-        return replace(summary, inside=inside, outside=outside, inside_error=error)
+        region = difference.project_to_source(replaced, lined_up.registration, GRID, lined_up.undone)
+        apart = read_apart(laid.look(), region, laid.seen, expected, self._reader.reader) if region.any() else None
+        if apart is None:
+            return summary
+        return replace(summary, inside=apart.inside, outside=apart.outside, inside_error=apart.error)
 
     def _tag_planes(self, tag_id: str, carrier_key_id: str) -> Floats:
         key = self._keys[carrier_key_id]
@@ -285,6 +283,20 @@ class Comparer:
 
 def _measured(registration: Registration, found: difference.Difference) -> LinedUp:
     return LinedUp(registration=difference.measured(registration, found), measured=found)
+
+
+def _replaced(lined_up: LinedUp) -> Mask | None:
+    """What shows something else than the source, bool (h, w); None where that was not measured.
+
+    What agrees once it is moved back is not replaced, even where it is not sure that the tag was moved along; but if
+    the tag rather stayed behind it counts, for then it may show on a replacement.
+    """
+    measured, movement, moved = lined_up.measured, lined_up.movement, lined_up.moved
+    if measured is None:
+        return None
+    if moved is None or lined_up.undone is not None or movement is None or (movement.following or 0.0) <= 0.0:
+        return measured.replaced
+    return measured.replaced & ~moved.explains(difference.REWORKED_CORRELATION)
 
 
 def _coarse_distance(pixels: Pixels, frame: geometry.Affine, row: RegisteredRecord) -> int:

@@ -91,7 +91,6 @@ class Linker:
             source_features=linked.source_features,
             common_geometry=linked.common_geometry,
             coarse_distance_bits=linked.coarse_distance_bits,
-            change_similarity=linked.change_similarity,
             survival=linked.survival,
             movement=linked.movement,
             rivals=rivals,

@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 ALIGN_PX = 256
 _MIN_ALIGN_PX = 96
 _PREFILTER_SIGMA_PX = 0.8
-_AGREEING_CORRELATION = 0.85
+AGREEING_CORRELATION = 0.85
 _TEXTURED_WEIGHT = 0.5
 
 WINDOW_SIGMA_PX = 3.0
@@ -33,6 +33,7 @@ _LOG_SCALE, _LOG_OFFSET = 120.0, 24.0
 _LIGHT_SIGMA_PX = 6.0
 _SHARPNESS_RATIO = 0.8
 _BLURS_PX = (0.5, 0.7, 0.9, 1.2, 1.5, 1.9, 2.4)
+_REGIONAL_SHARE, _LEAST_WEIGHT = 0.03, 0.05
 _SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
@@ -83,7 +84,7 @@ def summarise_structure(correlation: F32, weight: F32, both: Mask) -> Agreement:
     """What ``local_structure`` says on the whole of the part that ``both`` pictures show."""
     textured = both & (weight > _TEXTURED_WEIGHT)
     seen = max(int(both.sum()), 1)
-    agreeing = int((textured & (correlation > _AGREEING_CORRELATION)).sum())
+    agreeing = int((textured & (correlation > AGREEING_CORRELATION)).sum())
     return Agreement(
         share=agreeing / max(int(textured.sum()), 1),
         textured_fraction=float(textured.sum()) / seen,
@@ -120,6 +121,16 @@ def local_structure(aligned: Aligned) -> tuple[F32, F32]:
             stronger = np.maximum(first_var, moved_var)
     weight = stronger / (stronger + _STRUCTURE_VARIANCE) * (coverage > _MIN_COVERAGE)
     return best.astype(np.float32), weight.astype(np.float32)
+
+
+def regional_correlation(correlation: F32, weight: F32) -> F32:
+    """What ``local_structure`` found, averaged some way around each place: low where something else was put.
+
+    Over a few windows unlike things agree by accident; over a region they do not, and what was only reworked does.
+    """
+    sigma = _REGIONAL_SHARE * max(correlation.shape)
+    near = np.maximum(blur(weight, sigma), _LEAST_WEIGHT)
+    return np.asarray(blur(correlation * weight, sigma) / near, np.float32)
 
 
 def equal_detail(aligned: Aligned) -> tuple[F32, F32]:

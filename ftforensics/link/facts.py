@@ -30,7 +30,6 @@ class Facts:
         coarse_distance_bits: Smaller Hamming distance of the suspect's or its mirror image's perceptual hash to the
             record's, or None where it was not measured. A near hash beside a failed registration points to
             regeneration, not to another picture.
-        change_similarity: ``Difference.similarity`` of the changed regions, or None.
         survival: Summary of the survival map, or None.
         movement: How content was moved within the picture, or None where none was. If the tag surely was moved along
             (``Movement.is_followed``) and the registration is confirmed, everything else was measured with it undone.
@@ -53,7 +52,6 @@ class Facts:
     source_features: int = 0
     common_geometry: bool = False
     coarse_distance_bits: int | None = None
-    change_similarity: float | None = None
     survival: Survival | None = None
     movement: Movement | None = None
     rivals: tuple[SourceRef, ...] = ()

@@ -5,8 +5,9 @@ where it can be trusted, and where content agrees with the source only once it i
 
 The field is dense inverse search optical flow (Kroeger et al., ECCV 2016) between the local structure of both pictures,
 in both directions. Where the directions contradict each other or the structure does not agree afterwards it counts for
-nothing, and what is left is smoothed over 3 % of the side: a paste cannot be explained away as a displacement, for
-nothing in it agrees, and what moves a face moves its neighbourhood.
+nothing, and what is left is smoothed over 3 % of the side: what moves a face moves its neighbourhood. Flow also matches
+the mouth of one person to that of another, so a place counts as moved only if nearly all around it agrees afterwards: a
+face that was swapped for another cannot be explained away as a moved one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from ftforensics.imaging.resample import resize
 from ftforensics.link.agreement import (
+    AGREEING_CORRELATION,
     F32,
     U8,
     Agreement,
@@ -27,6 +29,7 @@ from ftforensics.link.agreement import (
     blur,
     equal_detail,
     local_structure,
+    regional_correlation,
     summarise_structure,
 )
 from ftforensics.link.homography import Reals, map_points
@@ -42,6 +45,7 @@ _TRUSTED_CORRELATION, _TEXTURED_WEIGHT = 0.7, 0.5
 _PRIOR = 0.02
 _LEAST_TRUST = 0.3
 _BETTER_BY, _AGREEING_AFTER, _LEAST_BETTER, _LEAST_TEXTURED = 0.05, 0.8, 0.25, 0.05
+_AROUND_SHARE, _AGREEING_AROUND = 0.05, 0.8
 _INVERSIONS = 6
 _OVERSAMPLED = 4
 
@@ -54,7 +58,8 @@ class MovementMap:
     suspect's sides: a place of the suspect shows what the lined-up source has at ``offsets`` from it, and what the
     lined-up source has at a place, the suspect shows at ``undone`` from it. ``moved`` is bool (h, w), where content
     agrees only when moved by half a percent of the side and more. ``seen`` is bool (h, w), what both show.
-    ``agreement`` is that of the pictures once the field is undone.
+    ``agreement`` is that of the pictures once the field is undone, ``correlation`` and ``weight``, float32 (h, w), what
+    it rests on (see ``agreement.local_structure``).
     """
 
     matrix: Reals
@@ -63,6 +68,8 @@ class MovementMap:
     moved: Mask
     seen: Mask
     agreement: Agreement
+    correlation: F32
+    weight: F32
 
     @property
     def moved_fraction(self) -> float:
@@ -76,6 +83,10 @@ class MovementMap:
             return 0.0
         lengths = np.linalg.norm(_in_pixels(self.offsets), axis=2)
         return float(np.quantile(lengths[self.moved], 0.95)) / float(max(self.moved.shape))
+
+    def explains(self, level: float) -> Mask:
+        """Where, with the field undone, content agrees by more than ``level`` some way around, bool (h, w)."""
+        return np.asarray(regional_correlation(self.correlation, self.weight) > level, np.bool_)
 
     def to_source(self, places: Reals) -> Reals:
         """Where in the source lies what the suspect shows at these places; unit coordinates (h, w, 2)."""
@@ -139,7 +150,7 @@ def measure_movement(suspect: U8, source_preview: U8, matrix: Reals) -> Movement
     near = np.maximum(blur(textured.astype(np.float32), sigma), _LEAST_TEXTURED)
     share = blur(better.astype(np.float32), sigma) / near
     far = np.linalg.norm(offsets, axis=2) > LEAST_SHIFT * max(textured.shape)
-    moved = aligned.seen & (share > _LEAST_BETTER) & (trust > _LEAST_TRUST) & far
+    moved = aligned.seen & (share > _LEAST_BETTER) & (trust > _LEAST_TRUST) & far & _agrees_around(after, textured)
     if int(moved.sum()) < LEAST_FRACTION * int(aligned.seen.sum()):
         return None
     return MovementMap(
@@ -149,7 +160,17 @@ def measure_movement(suspect: U8, source_preview: U8, matrix: Reals) -> Movement
         moved=moved,
         seen=aligned.seen,
         agreement=summarise_structure(after, weight_after, moved_pair.seen),
+        correlation=after,
+        weight=weight_after,
     )
+
+
+def _agrees_around(correlation: F32, textured: Mask) -> Mask:
+    """Where nearly all that has texture agrees, some way around."""
+    sigma = _AROUND_SHARE * max(textured.shape)
+    agreeing = (textured & (correlation > AGREEING_CORRELATION)).astype(np.float32)
+    near = np.maximum(blur(textured.astype(np.float32), sigma), _LEAST_TEXTURED)
+    return np.asarray(blur(agreeing, sigma) > _AGREEING_AROUND * near, np.bool_)
 
 
 def _smooth_flow(aligned: Aligned, sigma_px: float) -> tuple[F32, F32]:

@@ -43,6 +43,8 @@ MAX_LOG10_CHANCE = -4.0
 MIN_AGREEING_SHARE = 0.48
 MIN_AGREEING_SHARE_IF_EXACT = 0.28
 MIN_AGREEING_FRACTION = 0.02
+# Nearly all agrees within a pixel at 256 px, where two photographs of one scene reached 0.42: no exact fit is needed.
+MIN_AGREEING_SHARE_ALONE = 0.9
 # Once displacements are undone, unrelated pictures reached 0.41 and bent ones, a third replaced, kept 0.52.
 MIN_AGREEING_SHARE_IF_MOVED = 0.5
 MAX_RESIDUAL_PX = 1.2
@@ -129,6 +131,18 @@ def attempt(
         if tried.inliers > best.inliers:
             best = tried
     return best
+
+
+def is_confirmed_alone(agreement: Agreement | None) -> bool:
+    """Whether so much agrees as it lies that the fit of the features need not be exact, as where a lens bent it.
+
+    For a picture whose tag leads to the source; what content alone suggests has to fit exactly.
+    """
+    return (
+        agreement is not None
+        and agreement.share >= MIN_AGREEING_SHARE_ALONE
+        and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
+    )
 
 
 def is_confirmed_moved(agreement: Agreement) -> bool:

@@ -115,7 +115,7 @@ def describe_survival(survival: Survival) -> str:
         text = f"Where a tag can be seen at all, {seen} of the frame, it is present in {present}"
     if survival.inside is not None and survival.outside is not None:
         error = "" if survival.inside_error is None else f" (within {survival.inside_error:.2f} by chance alone)"
-        levels = f"{survival.inside:.2f} inside the changed region{error} and {survival.outside:.2f} outside"
+        levels = f"{survival.inside:.2f} where content was replaced{error} and {survival.outside:.2f} outside"
         text += f"; its local correlation is {levels}"
     return text + "."
 

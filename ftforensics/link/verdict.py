@@ -22,7 +22,6 @@ from ftforensics.link.facts import Facts, Judgement
 __all__ = ["Facts", "Judgement", "judge"]
 
 ENOUGH_FEATURES = 60
-REWORKED_SIMILARITY = 0.75
 COARSE_LIKENESS_BITS = 12
 # Of the region's correlation to that of the rest, each read by itself, and how many of its errors the region's must lie
 # above that: a small region shows a third by accident. See docs/adr/0003 for what honest swaps and overlays showed.
@@ -272,14 +271,15 @@ def _tag_left_behind(facts: Facts) -> str | None:
 
 
 def _tag_over_replacement(facts: Facts) -> str | None:
-    """A good part of the tag where content was replaced, beyond accident: it was put on afterwards."""
+    """A good part of the tag where content was replaced, beyond accident: it was put on afterwards.
+
+    Where the old content was only reworked there is no ``inside``: the tag may well have come through.
+    """
     survival, registration = facts.survival, facts.registration
     if survival is None or survival.inside is None or survival.outside is None or registration is None:
         return None
     if not registration.changed_regions:
         return None
-    if facts.change_similarity is not None and facts.change_similarity >= REWORKED_SIMILARITY:
-        return None  # the old content was reworked, not replaced: the tag may well have come through
     surely = survival.inside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0)
     if survival.outside < TRANSPLANT_MIN_OUTSIDE or surely < TRANSPLANT_RATIO * survival.outside:
         return None

@@ -278,7 +278,7 @@ def _survival_rows(survival: Survival) -> list[Statistic]:
             Statistic(
                 name="Tag inside / outside",
                 value=f"{decimal(survival.inside)}{_scatter(survival)} / {decimal(survival.outside)}",
-                meaning="Correlation with the tag inside and outside the changed region. Replaced pixels should carry "
+                meaning="Correlation with the tag inside and outside what was replaced. Replaced pixels should carry "
                 "none; a good part of it inside speaks for a copied tag. What stands behind ± is how far tags that are "
                 "not there reach inside.",
             )

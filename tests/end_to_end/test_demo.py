@@ -43,6 +43,7 @@ def test_every_fake_is_traced_and_the_stranger_is_not(demo: tuple[Run, Path]):
     assert verdicts["honest-copy.jpg"] == "VERIFIED_MATCH"
     assert verdicts["mirrored.jpg"] == "VERIFIED_MATCH"
     assert verdicts["close-up.jpg"] == "VERIFIED_MATCH"
+    assert verdicts["reenacted.jpg"] == "VERIFIED_DERIVATIVE"
     for name in ("relit.jpg", "regenerated.png"):
         assert verdicts[name] in {"VERIFIED_MATCH", "VERIFIED_DERIVATIVE"}, name
     assert verdicts["untagged-original.jpg"] == "CONTENT_LEAD"

@@ -75,7 +75,7 @@ def test_a_tag_put_on_a_finished_fake_is_told_from_one_that_the_fake_inherited()
     source, fake = _fake()
     facts, preview = _facts(fake, source)
     difference = compare(fake, preview, facts.registration)
-    hole = project_to_source(difference.changed, facts.registration, 64)
+    hole = project_to_source(difference.replaced, facts.registration, 64)
     tag = _tag_pattern()
     noise = np.random.default_rng(1).normal(size=tag.shape).astype(np.float32)
     verdicts = {}
@@ -86,7 +86,6 @@ def test_a_tag_put_on_a_finished_fake_is_told_from_one_that_the_fake_inherited()
             replace(
                 facts,
                 registration=measured(facts.registration, difference),
-                change_similarity=difference.similarity,
                 survival=survival,
             )
         ).verdict

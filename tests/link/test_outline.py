@@ -59,8 +59,7 @@ def _difference(level):
         seen=np.ones(level.shape, np.bool_),
         regions=(),
         changed_fraction=float((level > 1.0).mean()),
-        similarity=None,
-        fidelity=1.0,
+        replaced=level > 1.0,
     )
 
 

@@ -28,9 +28,8 @@ def difference_of(changed: np.ndarray) -> Difference:
         changed=changed,
         seen=np.ones_like(changed),
         changed_fraction=float(changed.mean()),
-        similarity=0.1,
+        replaced=changed,
         regions=(),
-        fidelity=0.9,
     )
 
 

@@ -82,11 +82,15 @@ _TAKEN = (
     "face-like swap, 30 %",
     "face-like swap, 50 %",
     "Poisson swap, 50 %",
+    "swap, 480 px, JPEG 60",
     "attribute edit: light on the face",
+    "attribute edit: ageing",
+    "attribute edit: glasses",
     "GAN simulator",
     "generator A (black box)",
     "generator B (black box)",
 )
+_LATE = ("face-like swap, 30 %", "face-like swap, 50 %", "Poisson swap, 50 %")
 CASES: tuple[Case, ...] = (
     Case(name=NOTHING, apply=lambda picture, _: picture),
     *(Case(name=name, apply=_KNOWN[name].apply, generator=_KNOWN[name].generator) for name in _TAKEN),

@@ -90,16 +90,13 @@ _TAKEN = (
     "generator A (black box)",
     "generator B (black box)",
 )
-_LATE = ("face-like swap, 30 %", "face-like swap, 50 %", "Poisson swap, 50 %")
+_LATE = ("face-like swap, 30 %", "face-like swap, 50 %")
 CASES: tuple[Case, ...] = (
     Case(name=NOTHING, apply=lambda picture, _: picture),
     *(Case(name=name, apply=_KNOWN[name].apply, generator=_KNOWN[name].generator) for name in _TAKEN),
     *(Case(name=name, apply=apply) for name, apply in MOVED),
     Case(name="face-like swap, 30 %, then moved all over, 2 %", apply=_swap_then_move),
-    *(
-        Case(name=name, apply=_KNOWN[name].apply, late=True)
-        for name in ("face-like swap, 30 %", "face-like swap, 50 %")
-    ),
+    *(Case(name=name, apply=_KNOWN[name].apply, late=True) for name in _LATE),
     *(Case(name=name, apply=apply, late=True) for name, apply in MOVED),
 )
 

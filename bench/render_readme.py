@@ -27,6 +27,8 @@ README_TABLES = (
     "message",
     "survival",
     "survival-intact",
+    "verdicts",
+    "verdicts-late",
     "attackers-forgeries",
     "false-positives",
     "beside",

@@ -39,12 +39,17 @@ class Apart:
     error: float
 
 
-def read_apart(view: Pixels, changed: Mask, seen: Mask | None, expected: Floats, reader: Reader) -> Apart | None:
-    """Mean local correlation with a tag in and out of a changed region, each read without the other.
+def read_apart(
+    view: Pixels, changed: Mask, replaced: Mask, seen: Mask | None, expected: Floats, reader: Reader
+) -> Apart | None:
+    """Mean local correlation with a tag in what was replaced of a changed region, and out of the region.
+
+    Region and rest are each read without the other.
 
     Args:
         view: uint8 (P, P, 3), the picture through the tag's frame, at the reader's size.
         changed: bool (G, G), the changed region in that frame.
+        replaced: bool (G, G), the part of it over which the tag is judged.
         seen: bool (G, G), the part of the frame that the picture shows, or None for all of it.
         expected: The tag's planes, float32 (3, G, G).
         reader: Reads two pictures.
@@ -53,7 +58,7 @@ def read_apart(view: Pixels, changed: Mask, seen: Mask | None, expected: Floats,
         The levels; None where either part has fewer than 64 cells, too few to judge by.
     """
     frame = np.ones_like(changed) if seen is None else seen
-    parts = (changed & frame, ~changed & frame)
+    parts = (replaced & frame, ~changed & frame)
     if min(int(part.sum()) for part in parts) < FEWEST_CELLS:
         return None
     within, around = reader.read(np.stack([isolate(view, changed), isolate(view, ~changed)]))

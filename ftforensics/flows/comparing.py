@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,13 +85,17 @@ class Laid:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LinedUp:
-    """The registration, with what differs and what was moved; ``undone`` where the tag was moved along."""
+    """The registration, with what differs and what was moved."""
 
     registration: Registration | None
     measured: difference.Difference | None = None
     movement: Movement | None = None
     moved: MovementMap | None = None
-    undone: MovementMap | None = None
+
+    @property
+    def undone(self) -> MovementMap | None:
+        """What was undone before anything else was measured."""
+        return self.moved if self.movement is not None and self.movement.undone else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -207,27 +211,28 @@ class Comparer:
             if plain.measured is not None and not plain.measured.changed.any():
                 return plain
         found = measure_movement(pixels, preview, register.matrix_of(candidate))
+        if attempt.registration is None and register.is_confirmed_alone(attempt.agreement):
+            plain = _measured(candidate, difference.compare(pixels, preview, candidate))
         if found is None:
-            if attempt.registration is None and register.is_confirmed_alone(attempt.agreement):
-                return _measured(candidate, difference.compare(pixels, preview, candidate))
             return plain
         residual = self._reader.residuals([laid.look()])[0]
-        following = measure_following(residual, source.planes, laid.placement.matrix[:2].astype(np.float64), found)
         movement = Movement(
             moved_fraction=found.moved_fraction,
             shift=found.shift,
             agreement=found.agreement.share,
-            following=following,
+            following=measure_following(residual, source.planes, laid.placement.matrix[:2].astype(np.float64), found),
+            undone=False,
         )
-        if movement.is_followed and register.is_confirmed_moved(found.agreement):
-            plain = replace(_measured(candidate, difference.compare(pixels, preview, candidate, found)), undone=found)
+        if movement.is_followed and found.agreement.agreeing_fraction >= register.MIN_AGREEING_FRACTION:
+            undone = _measured(candidate, difference.compare(pixels, preview, candidate, found))
+            return replace(undone, movement=replace(movement, undone=True), moved=found)
         return replace(plain, movement=movement, moved=found)
 
     def _lay(self, pixels: Pixels, frame: geometry.Affine | None) -> Laid:
         """The frame as the tag was read in it."""
         return Laid(
             placement=Placement(matrix=np.eye(3) if frame is None else geometry.homogeneous(frame)),
-            look=partial(self._reader.view, pixels, frame),
+            look=cache(partial(self._reader.view, pixels, frame)),
             seen=None if frame is None else geometry.seen_cells(frame, GRID),
         )
 
@@ -235,7 +240,7 @@ class Comparer:
         """The source's frame with the content's displacements undone."""
         return Laid(
             placement=Placement(matrix=movement.matrix, movement=movement),
-            look=partial(movement.straighten, pixels, self._reader.reader.card.input_px),
+            look=cache(partial(movement.straighten, pixels, self._reader.reader.card.input_px)),
             seen=movement.shows(GRID),
         )
 
@@ -258,11 +263,16 @@ class Comparer:
         summary = survival.summarise(held.local, None, laid.seen, held.holes)
         if self._localiser is not None and held.holes is not None and held.holes.by_network:
             summary = replace(summary, localiser_sha256=self._localiser.sha256)
-        replaced = _replaced(lined_up)
-        if replaced is None or lined_up.registration is None:
+        measured, replaced, registration = lined_up.measured, _replaced(lined_up), lined_up.registration
+        if measured is None or replaced is None or registration is None:
             return summary
-        region = difference.project_to_source(replaced, lined_up.registration, GRID, lined_up.undone)
-        apart = read_apart(laid.look(), region, laid.seen, expected, self._reader.reader) if region.any() else None
+        changed, core = (
+            difference.project_to_source(mask, registration, GRID, lined_up.undone)
+            for mask in (measured.changed, replaced)
+        )
+        apart = None
+        if core.any():
+            apart = read_apart(laid.look(), changed, core, laid.seen, expected, self._reader.reader)
         if apart is None:
             return summary
         return replace(summary, inside=apart.inside, outside=apart.outside, inside_error=apart.error)
@@ -294,9 +304,13 @@ def _replaced(lined_up: LinedUp) -> Mask | None:
     measured, movement, moved = lined_up.measured, lined_up.movement, lined_up.moved
     if measured is None:
         return None
-    if moved is None or lined_up.undone is not None or movement is None or (movement.following or 0.0) <= 0.0:
+    if moved is None or movement is None or movement.undone or _rather_stayed(movement.following):
         return measured.replaced
     return measured.replaced & ~moved.explains(difference.REWORKED_CORRELATION)
+
+
+def _rather_stayed(following: float | None) -> bool:
+    return following is not None and following <= -1.0
 
 
 def _coarse_distance(pixels: Pixels, frame: geometry.Affine, row: RegisteredRecord) -> int:

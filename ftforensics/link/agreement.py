@@ -33,7 +33,7 @@ _LOG_SCALE, _LOG_OFFSET = 120.0, 24.0
 _LIGHT_SIGMA_PX = 6.0
 _SHARPNESS_RATIO = 0.8
 _BLURS_PX = (0.5, 0.7, 0.9, 1.2, 1.5, 1.9, 2.4)
-_REGIONAL_SHARE, _LEAST_WEIGHT = 0.03, 0.05
+_REGIONAL_SHARE, _LEAST_WEIGHT = 0.03, 0.2
 _SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
@@ -126,11 +126,13 @@ def local_structure(aligned: Aligned) -> tuple[F32, F32]:
 def regional_correlation(correlation: F32, weight: F32) -> F32:
     """What ``local_structure`` found, averaged some way around each place: low where something else was put.
 
-    Over a few windows unlike things agree by accident; over a region they do not, and what was only reworked does.
+    Over a few windows unlike things agree by accident; over a region they do not, and what was only reworked does. 1
+    where nothing has texture: nothing can be told from structure there.
     """
     sigma = _REGIONAL_SHARE * max(correlation.shape)
-    near = np.maximum(blur(weight, sigma), _LEAST_WEIGHT)
-    return np.asarray(blur(correlation * weight, sigma) / near, np.float32)
+    near = blur(weight, sigma)
+    mean = blur(correlation * weight, sigma) / (near + 1e-9)
+    return np.asarray(np.where(near > _LEAST_WEIGHT, mean, 1.0), np.float32)
 
 
 def equal_detail(aligned: Aligned) -> tuple[F32, F32]:

@@ -44,7 +44,7 @@ def render_movement(suspect: U8, movement: MovementMap) -> bytes:
                 _draw_arrow(picture, (across, down), times * offsets[down, across])
     longer = "" if times == 1 else f", {times} times as long as it moved"
     notes = [
-        f"Outlined: the source's own content, moved by up to {100 * movement.shift:.1f} % of the longer side "
+        f"Outlined: agrees with the source only once moved, by up to {100 * movement.shift:.1f} % of the longer side "
         f"({100 * movement.moved_fraction:.0f} % of the shared area)",
         f"Arrows: from where the source shows the content to where this picture does{longer}",
     ]

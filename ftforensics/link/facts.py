@@ -31,8 +31,8 @@ class Facts:
             record's, or None where it was not measured. A near hash beside a failed registration points to
             regeneration, not to another picture.
         survival: Summary of the survival map, or None.
-        movement: How content was moved within the picture, or None where none was. If the tag surely was moved along
-            (``Movement.is_followed``) and the registration is confirmed, everything else was measured with it undone.
+        movement: How content was moved within the picture, or None where none was. Everything else was measured with
+            that undone if ``Movement.undone`` says so.
         rivals: Other records, verified under pinned keys, to which the picture's content or a second tag leads.
         lead: Registration to ``lead_source`` found by content alone, or None.
         lead_source: The record of that lead.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ftforensics.errors import LinkError
 from ftforensics.imaging import geometry
@@ -22,6 +21,11 @@ from ftforensics.link.homography import Reals, map_points
 from ftforensics.link.movement import MovementMap
 
 LEAST_CELLS = 120
+# Cells at rest from which the tag's own place can be told.
+LEAST_STILL = 400
+_REACH, _FIRST_STEP = 2.0, 0.5
+
+Places = Reals
 
 # As good as other tags: copies by (down, across) in cells, upright and turned over.
 _DISPLACEMENTS = (
@@ -40,8 +44,9 @@ def measure_following(residual: F32, expected: F32, frame: geometry.Affine, move
         movement: Where the suspect's content was moved, and its ``matrix`` from the source.
 
     Returns:
-        Positive if the tag was moved along, negative if it was not; at rest is where it was read, or where the content
-        is lined up as a whole, whichever fits better. None where content was moved in fewer than 120 cells.
+        Positive if the tag was moved along, negative if it was not; at rest is where it was read, where the content is
+        lined up as a whole, or where the tag fits what was not moved, whichever fits better. None where content was
+        moved in fewer than 120 cells.
 
     Raises:
         LinkError: Shapes that do not fit.
@@ -50,39 +55,71 @@ def measure_following(residual: F32, expected: F32, frame: geometry.Affine, move
         raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
     grid = residual.shape[1]
     at = _in_suspect(frame, grid)
-    moved, of_moved = _tag_at(expected, movement.to_source(at))
-    straight, of_straight = _tag_at(expected, map_points(np.linalg.inv(movement.matrix), at.reshape(-1, 2)))
-    judged = _moved_cells(movement, at) & of_moved & of_straight
+    along, straight = movement.to_source(at), _carry(np.linalg.inv(movement.matrix), at)
+    visible = _within(at) & _within(along) & _within(straight)
+    judged = visible & _moved_cells(movement, at)
     if int(judged.sum()) < LEAST_CELLS:
         return None
+    still = visible & ~cv2.dilate(judged.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
+    cells = np.stack(np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2), axis=-1)
+    own = cells + _find_shift(residual * (still if int(still.sum()) >= LEAST_STILL else visible), expected, cells)
     read = residual * judged
-    return min(_compare(read, moved - resting) for resting in (expected, straight))
+    return min(_compare(read, expected, along, resting) for resting in (cells, straight, own))
 
 
-def _compare(read: F32, gain: F32) -> float:
-    copies = [np.roll(one, by, axis=(1, 2)) for one in (gain, gain[:, ::-1]) for by in _DISPLACEMENTS]
-    error = float(np.sqrt(np.mean([float(np.vdot(read, copy)) ** 2 for copy in copies])))
-    return float(np.vdot(read, gain)) / (error + 1e-12)
+def _compare(read: F32, expected: F32, along: Places, resting: Places) -> float:
+    """How much better a tag fits at ``along`` than at ``resting``, in what the same gives for tags that are not there.
+
+    The copies are displaced first and moved then: moved along and at rest differ only where content was moved, and a
+    displaced difference would have little to do with those cells.
+    """
+
+    def gain(tag: F32) -> float:
+        return float(np.vdot(read, _tag_at(tag, along) - _tag_at(tag, resting)))
+
+    copies = [np.roll(one, by, axis=(1, 2)) for one in (expected, expected[:, ::-1]) for by in _DISPLACEMENTS]
+    error = float(np.sqrt(np.mean([gain(np.ascontiguousarray(copy)) ** 2 for copy in copies])))
+    return gain(expected) / (error + 1e-12)
 
 
-def _in_suspect(frame: geometry.Affine, grid: int) -> NDArray[np.float64]:
+def _find_shift(read: F32, expected: F32, cells: Places) -> Places:
+    """The small shift of the whole tag, in shares of its frame, under which it fits a reading best.
+
+    Content may have led to the frame, and may be lined up elsewhere than a tag that was laid over it.
+    """
+    best, step = np.zeros(2), _FIRST_STEP
+    for reach in (_REACH, step, step / 2):
+        span = np.arange(-reach, reach + 1e-9, step)
+        tried = [best + np.array([across, down]) for down in span for across in span]
+        best = max(tried, key=lambda shift: float(np.vdot(read, _tag_at(expected, cells + shift / len(cells)))))
+        step /= 2
+    return np.asarray(best / len(cells), np.float64)
+
+
+def _in_suspect(frame: geometry.Affine, grid: int) -> Places:
     """Unit coordinates (G, G, 2) of a frame's cells in the suspect."""
     across, down = np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2)
     return np.asarray(np.stack([across, down, np.ones_like(across)], axis=-1) @ frame.T, np.float64)
 
 
-def _tag_at(expected: F32, places: Reals) -> tuple[F32, Mask]:
-    """The tag as it would be read where its frame's ``places`` are, (3, G, G), and where those are in the frame."""
-    grid = expected.shape[1]
-    places = places.reshape(grid, grid, 2)
-    at = (grid * places - 0.5).astype(np.float32)
+def _tag_at(expected: F32, places: Places) -> F32:
+    """The tag as it would be read where its frame's ``places`` (G, G, 2) are, (3, G, G)."""
+    at = (expected.shape[1] * places - 0.5).astype(np.float32)
     planes = [
         cv2.remap(plane, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT) for plane in expected
     ]
-    return np.asarray(planes, np.float32), np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
+    return np.asarray(planes, np.float32)
 
 
-def _moved_cells(movement: MovementMap, at: NDArray[np.float64]) -> Mask:
+def _within(places: Places) -> Mask:
+    return np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
+
+
+def _carry(matrix: Reals, places: Places) -> Places:
+    return np.asarray(map_points(matrix, places.reshape(-1, 2)).reshape(places.shape), np.float64)
+
+
+def _moved_cells(movement: MovementMap, at: Places) -> Mask:
     height, width = movement.moved.shape
     across, down = (width * at[..., 0] - 0.5).astype(np.float32), (height * at[..., 1] - 0.5).astype(np.float32)
     mask = movement.moved.astype(np.float32)

@@ -38,6 +38,8 @@ from ftforensics.link.homography import Reals, map_points
 SMOOTHED_SHARE = 0.03
 LEAST_SHIFT = 0.0047
 LEAST_FRACTION = 0.03
+# Of the common frame: the flow's windows need so much, and OpenCV's code fails on less.
+LEAST_SIDE_PX = 24
 
 _FLOW_GAIN, _FINEST_SCALE = 2.0, 1
 _MOST_CONTRADICTION_PX = 1.0
@@ -110,7 +112,10 @@ class MovementMap:
         return np.asarray(found > 0.5, np.bool_)
 
     def straighten(self, suspect: U8, side: int) -> U8:
-        """The source's frame as the suspect shows it, the displacements undone, squeezed to a square of ``side`` px."""
+        """The source's frame as the suspect shows it, the displacements undone, squeezed to a square of ``side`` px.
+
+        What the suspect does not show has its mean colour.
+        """
         fine = _OVERSAMPLED * side
         places = self.to_suspect(_cells(fine))
         across, down = places.min(axis=(0, 1)), places.max(axis=(0, 1))
@@ -118,7 +123,9 @@ class MovementMap:
         wide, tall = np.minimum(suspect.shape[1::-1], np.ceil(fine / np.maximum(down - across, 1e-3))).astype(int)
         small = np.asarray(resize(suspect, max(8, int(wide)), max(8, int(tall))))
         at = (places * np.array([small.shape[1], small.shape[0]]) - 0.5).astype(np.float32)
-        seen = cv2.remap(small, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        mean = tuple(float(value) for value in small.reshape(-1, small.shape[2]).mean(axis=0))
+        across, down = at[..., 0], at[..., 1]
+        seen = cv2.remap(small, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=mean)
         return np.asarray(resize(np.asarray(seen, np.uint8), side, side), np.uint8)
 
     def undo(self, aligned: Aligned) -> Aligned:
@@ -135,9 +142,12 @@ def measure_movement(suspect: U8, source_preview: U8, matrix: Reals) -> Movement
         matrix: 3 x 3, unit coordinates of the source to those of the suspect.
 
     Returns:
-        The map, with a long side of at most 256 px; None where less than 3 % of what both show was moved.
+        The map, with a long side of at most 256 px; None where less than 3 % of what both show was moved, or where the
+        picture is so narrow that its short side is then under 24 px.
     """
     aligned = align(suspect, source_preview, matrix)
+    if min(aligned.seen.shape) < LEAST_SIDE_PX:
+        return None
     before, weight = local_structure(aligned)
     textured = aligned.seen & (weight > _TEXTURED_WEIGHT)
     if not textured.any():
@@ -206,16 +216,16 @@ def _invert(offsets: F32) -> F32:
 
 def _move(aligned: Aligned, offsets: F32) -> Aligned:
     """The pair with the source moved to where the suspect shows its content."""
-    seen = aligned.seen & (_pull(aligned.seen.astype(np.float32), offsets) > 0.99)
+    seen = aligned.seen & (_pull(aligned.seen.astype(np.float32), offsets, cv2.BORDER_CONSTANT) > 0.99)
     return replace(aligned, source=_pull(aligned.source, offsets), seen=seen)
 
 
-def _pull(values: F32, offsets: F32) -> F32:
+def _pull(values: F32, offsets: F32, border: int = cv2.BORDER_REPLICATE) -> F32:
     """Values (h, w) or (h, w, n) from ``offsets`` away, in pixels."""
     height, width = offsets.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     across, down = columns + offsets[..., 0], rows + offsets[..., 1]
-    return np.asarray(cv2.remap(values, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    return np.asarray(cv2.remap(values, across, down, cv2.INTER_LINEAR, borderMode=border), np.float32)
 
 
 def _sample(field: F32, places: Reals) -> Reals:

@@ -45,8 +45,6 @@ MIN_AGREEING_SHARE_IF_EXACT = 0.28
 MIN_AGREEING_FRACTION = 0.02
 # Nearly all agrees within a pixel at 256 px, where two photographs of one scene reached 0.42: no exact fit is needed.
 MIN_AGREEING_SHARE_ALONE = 0.9
-# Once displacements are undone, unrelated pictures reached 0.41 and bent ones, a third replaced, kept 0.52.
-MIN_AGREEING_SHARE_IF_MOVED = 0.5
 MAX_RESIDUAL_PX = 1.2
 EXACT_RESIDUAL_PX = 0.5
 EXACT_INLIERS = 20
@@ -66,9 +64,9 @@ class Attempt:
     """What trying to register gave; a failed attempt is a fact for the verdict too.
 
     ``suspect_features`` and ``source_features`` count different places: with few of them a failure says nothing.
-    ``candidate`` is the registration of the best fit that chance does not explain, confirmed or not (see
-    ``is_confirmed_moved``); ``matrix`` is its homography (3, 3) from source to suspect, and ``matched`` the upright
-    rectangle of the suspect that holds most of the features which agree on it.
+    ``candidate`` is the registration of the best fit that chance does not explain, confirmed or not; ``matrix`` is its
+    homography (3, 3) from source to suspect, and ``matched`` the upright rectangle of the suspect that holds most of
+    the features which agree on it.
     """
 
     registration: Registration | None
@@ -143,15 +141,6 @@ def is_confirmed_alone(agreement: Agreement | None) -> bool:
         and agreement.share >= MIN_AGREEING_SHARE_ALONE
         and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
     )
-
-
-def is_confirmed_moved(agreement: Agreement) -> bool:
-    """Whether a common geometry is confirmed by what agrees once small displacements are undone (``link.movement``).
-
-    Displacements can make other photographs of one scene agree, so this alone links nothing: the tag must have been
-    moved along as well (``link.following``).
-    """
-    return agreement.share >= MIN_AGREEING_SHARE_IF_MOVED and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
 
 
 def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:

@@ -45,8 +45,13 @@ NO_PREVIEW = (
     "cannot show the source."
 )
 MOVED_LIMITS = (
-    "Displacements of less than half a percent of the longer side are not measured, nor is why content was moved: "
-    "expression transfer, a lens correction and a retouching hand look alike."
+    "Displacements of less than half a percent of the longer side are not measured, and content that was moved so far "
+    "that it was not found again counts as changed. Why content was moved is not told: expression transfer, a lens "
+    "correction and a retouching hand look alike."
+)
+LEFT_BEHIND_LIMITS = (
+    "Whether a tag was moved along is a statistical judgement that rests on the displacements found; where content was "
+    "made anew rather than moved, it can err."
 )
 MOVED_ALONE = "Once that is undone, no other change was found in the shared area."
 CHANGE_LIMITS = (
@@ -55,7 +60,7 @@ CHANGE_LIMITS = (
 )
 NOT_CHANGED_LIMITS = (
     "That no changed region was found means none was found by this comparison; it does not exclude small or purely "
-    "tonal edits."
+    "tonal edits, or displacements of about half a percent of the picture."
 )
 UNPINNED = (
     "A key that merely comes with a registry proves nothing about who holds it; the examiner has to pin it out of band."
@@ -92,16 +97,16 @@ def describe_change(registration: Registration, *, moved: bool = False) -> str:
 def describe_movement(movement: Movement) -> str:
     """How far content was moved, and whether the tag went along, in words."""
     where = (
-        f"In {percent(movement.moved_fraction)} of the shared area the content is the source's own but was moved, by "
-        f"up to {100.0 * movement.shift:.1f} % of the picture's longer side"
+        f"In {percent(movement.moved_fraction)} of the shared area the content agrees with the source only once it is "
+        f"moved, by up to {100.0 * movement.shift:.1f} % of the longer side of what is compared"
     )
     if movement.following is None:
-        return f"{where}; too little of it to tell whether the tag was moved along."
+        return f"{where}; that is too little to tell whether the tag was moved along."
     errors = f"({abs(movement.following):.1f} standard errors)"
     if movement.is_followed:
         return f"{where}; the tag was moved along {errors}, so the picture was bent after it had been tagged."
     if movement.is_left_behind:
-        return f"{where}; the tag was not moved along {errors}, so it was embedded after the content had been moved."
+        return f"{where}; the tag lies as if nothing had been moved {errors}, as one does that was embedded afterwards."
     return f"{where}; whether the tag was moved along cannot be told {errors}."
 
 

@@ -25,7 +25,7 @@ ENOUGH_FEATURES = 60
 COARSE_LIKENESS_BITS = 12
 # Of the region's correlation to that of the rest, each read by itself, and how many of its errors the region's must lie
 # above that: a small region shows a third by accident. See docs/adr/0003 for what honest swaps and overlays showed.
-TRANSPLANT_RATIO = 0.30
+TRANSPLANT_RATIO = 0.25
 TRANSPLANT_ERRORS = 2.0
 TRANSPLANT_MIN_OUTSIDE = 0.15
 MAX_CHANGED_FRACTION = 0.60
@@ -238,10 +238,13 @@ def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
     if why is None:
         return None
     seen = () if facts.registration is None else (say.describe_registration(facts.registration),)
+    left_behind = facts.movement is not None and facts.movement.is_left_behind
+    moved = () if left_behind else _movement_reason(facts)
     return Judgement(
         verdict=Verdict.TAG_TRANSPLANT_SUSPECTED,
-        reasons=(say.describe_match(tag), *seen, why),
+        reasons=(say.describe_match(tag), *seen, why, *moved),
         limitations=(
+            *((say.LEFT_BEHIND_LIMITS,) if left_behind else ()),
             "The picture is not attributed to the record. The suspicion concerns the tag; it does not show who moved "
             "it or why.",
             "A picture that was made anew from top to bottom, for instance by a generative model, could look like a "
@@ -390,7 +393,7 @@ def _verified_signature(facts: Facts) -> str:
 
 def _is_moved(facts: Facts) -> bool:
     """Whether content and tag were moved together, and everything else was measured with that undone."""
-    return facts.movement is not None and facts.movement.is_followed
+    return facts.movement is not None and facts.movement.undone
 
 
 def _movement_reason(facts: Facts) -> tuple[str, ...]:

@@ -237,16 +237,16 @@ def _movement_rows(movement: Movement) -> list[Statistic]:
         Statistic(
             name="Moved area",
             value=f"{percent(movement.moved_fraction)}, by up to {percent(movement.shift)}",
-            meaning="Share of the overlap whose content is the photograph's but lies elsewhere, and how far, in shares "
-            f"of the longer side. With that undone, {percent(movement.agreement)} of what has texture agrees.",
+            meaning="Share of the overlap that agrees with the photograph only once it is moved, and how far, in "
+            f"shares of the longer side. With that undone, {percent(movement.agreement)} of what has texture agrees.",
         )
     ]
     if movement.following is not None:
         errors = f"{'+' if movement.following >= 0 else '−'}{decimal(abs(movement.following), 1)}"
         meaning = (
             "By how many standard errors what was read fits the tag moved along with the content better than the tag "
-            f"at rest. From +{decimal(FOLLOWING_ERRORS, 0)} the tag was in the picture when it was bent, from "
-            f"−{decimal(FOLLOWING_ERRORS, 0)} it came later."
+            f"at rest. From +{decimal(FOLLOWING_ERRORS, 0)} the tag was in the picture when it was bent, to "
+            f"−{decimal(FOLLOWING_ERRORS, 0)} it seems to have come later, if half of the texture agrees."
         )
         rows.append(Statistic(name="Tag moved along", value=errors, meaning=meaning))
     return rows

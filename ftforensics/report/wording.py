@@ -28,7 +28,7 @@ VERDICT_TEXTS: dict[Verdict, VerdictText] = {
         label="Verified derivative",
         mark="derivative",
         meaning="A tag was read, its record verifies under a pinned issuer, the content lines up with the registered "
-        "photograph, and at least one region of it differs.",
+        "photograph, and at least one region of it differs, or was moved and its tag with it.",
         not_meaning="Which of the two pictures came first, or who made the change.",
     ),
     Verdict.VERIFIED_MATCH: VerdictText(
@@ -42,7 +42,8 @@ VERDICT_TEXTS: dict[Verdict, VerdictText] = {
         label="Tag transplant suspected",
         mark="transplant",
         meaning="A tag was read, but the content contradicts its record, or the tag holds inside the replaced "
-        "region nearly as it does outside. The exhibit is attributed to nobody.",
+        "region nearly as it does outside, or lies as if content that was moved had not been. The exhibit is "
+        "attributed to nobody.",
         not_meaning="That the issuer of the record has anything to do with this picture.",
     ),
     Verdict.RECORD_POSTDATES_EXHIBIT: VerdictText(
@@ -256,7 +257,9 @@ def _changed(finding: Finding) -> str:
         return "part of it differs"
     regions = len(registration.changed_regions)
     share = f"{percent(registration.changed_fraction)} of the area that the two share"
-    moved = "" if finding.movement is None else f"{percent(finding.movement.moved_fraction)} of it was moved"
+    movement, moved = finding.movement, ""
+    if movement is not None and movement.undone:
+        moved = f"{percent(movement.moved_fraction)} of the area that the two share was moved, and its tag with it"
     if regions == 0:
         return moved or f"{share} differs"
     differs = f"{plural(regions, 'region')} covering {share} {'differs' if regions == 1 else 'differ'}"

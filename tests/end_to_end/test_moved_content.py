@@ -67,7 +67,7 @@ def test_a_picture_tagged_after_it_was_bent_is_attributed_to_nobody(scan: Scan, 
     row = scan.rows[name]
     assert row["verdict"] == "TAG_TRANSPLANT_SUSPECTED"
     assert row["movement"]["following"] <= -FOLLOWING_ERRORS
-    assert any("embedded after the content had been moved" in reason for reason in row["reasons"])
+    assert any("embedded afterwards" in reason for reason in row["reasons"])
 
 
 def test_reports_show_what_was_moved(newsroom: Newsroom, scan: Scan, tmp_path: Path) -> None:

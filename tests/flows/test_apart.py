@@ -56,7 +56,7 @@ def changed() -> np.ndarray:
 
 
 def test_a_pasted_face_shows_no_tag_by_itself(swapped: np.ndarray, changed: np.ndarray):
-    apart = read_apart(resize(swapped, 128, 128), changed, None, planes(), READER)
+    apart = read_apart(resize(swapped, 128, 128), changed, changed, None, planes(), READER)
     assert apart is not None
     assert apart.outside > 0.3
     assert apart.inside - TRANSPLANT_ERRORS * apart.error < TRANSPLANT_RATIO * apart.outside
@@ -65,13 +65,13 @@ def test_a_pasted_face_shows_no_tag_by_itself(swapped: np.ndarray, changed: np.n
 
 def test_a_strong_tag_laid_over_the_face_shows(swapped: np.ndarray, changed: np.ndarray):
     laid = embed(swapped, TAG_ID, KEY, 24.0)
-    apart = read_apart(resize(laid, 128, 128), changed, None, planes(), READER)
+    apart = read_apart(resize(laid, 128, 128), changed, changed, None, planes(), READER)
     assert apart is not None
     assert apart.inside - TRANSPLANT_ERRORS * apart.error > TRANSPLANT_RATIO * apart.outside
 
 
 def test_another_tag_shows_nowhere(swapped: np.ndarray, changed: np.ndarray):
-    apart = read_apart(resize(swapped, 128, 128), changed, None, planes("1" * 16), READER)
+    apart = read_apart(resize(swapped, 128, 128), changed, changed, None, planes("1" * 16), READER)
     assert apart is not None
     assert abs(apart.outside) < 0.15
     assert abs(apart.inside) < 3.0 * apart.error
@@ -81,7 +81,7 @@ def test_the_smaller_a_region_the_larger_its_error(swapped: np.ndarray, changed:
     view = resize(swapped, 128, 128)
     small = cv2.erode(changed.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     large = cv2.dilate(changed.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
-    apart = [read_apart(view, part, None, planes(), READER) for part in (small, large)]
+    apart = [read_apart(view, part, part, None, planes(), READER) for part in (small, large)]
     assert all(part is not None and part.error > 0.0 for part in apart)
     assert apart[0].error > 1.5 * apart[1].error
 
@@ -90,9 +90,9 @@ def test_too_few_cells_are_not_judged_by(swapped: np.ndarray, changed: np.ndarra
     view = resize(swapped, 128, 128)
     few = np.zeros((64, 64), np.bool_)
     few[:7, :9] = True
-    assert read_apart(view, few, None, planes(), READER) is None
-    assert read_apart(view, ~few, None, planes(), READER) is None
-    assert read_apart(view, changed, few, planes(), READER) is None
+    assert read_apart(view, few, few, None, planes(), READER) is None
+    assert read_apart(view, ~few, ~few, None, planes(), READER) is None
+    assert read_apart(view, changed, changed, few, planes(), READER) is None
 
 
 def test_what_is_kept_stays_and_the_rest_loses_its_detail(swapped: np.ndarray, changed: np.ndarray):

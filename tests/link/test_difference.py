@@ -97,3 +97,22 @@ def test_a_crop_is_projected_into_its_part_of_the_source():
     seen = project_to_source(difference.seen, registration, 64)
     assert seen[:30, :30].mean() > 0.9
     assert not seen[34:, 34:].any()
+
+
+def test_plain_places_that_a_change_surrounds_are_not_called_replaced():
+    """Nothing can be told from structure there, and a tag in them is no sign of anything."""
+    plain = np.full((512, 512, 3), 128, np.uint8)
+    plain[:120] = photograph()[:120]
+    plain[400:] = photograph()[400:]
+    made = fingerprint.build(plain)
+    preview = fingerprint.decode_preview(made.preview)
+    ringed = plain.copy()
+    cv2.circle(ringed, (256, 260), 110, (30, 30, 30), 14)
+    cv2.circle(ringed, (256, 260), 104, (230, 230, 230), 6)
+    registration = register(ringed, preview, made.descriptors)
+    assert registration is not None
+    difference = compare(ringed, preview, registration)
+    inner = np.zeros(difference.changed.shape, np.uint8)
+    cv2.circle(inner, (128, 130), 20, 1, -1)
+    assert difference.changed[inner > 0].all()
+    assert not difference.replaced[inner > 0].any()

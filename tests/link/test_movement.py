@@ -6,6 +6,7 @@ import pytest
 from link_pictures import jpeg, mirror, paste, photograph, resize
 
 from ftforensics.attacks.warps import reenact
+from ftforensics.link.agreement import align
 from ftforensics.link.movement import MovementMap, measure_movement
 from ftforensics.link.placement import Placement
 
@@ -127,3 +128,23 @@ def test_maps_over_the_source_are_carried_along():
     back = found.pull_to_source(truth, GRID)
     assert (back ^ (over_source > 0.5)).mean() < 0.01
     assert Placement(matrix=WHOLE, movement=found).covers((64, 64)).mean() > 0.9
+
+
+@pytest.mark.parametrize("shape", [(8, 256), (12, 256), (23, 400), (300, 14), (1024, 64)])
+def test_very_narrow_pictures_are_left_alone(shape):
+    """OpenCV's flow ends the process on windows that it has no room for."""
+    picture = np.ascontiguousarray(np.resize(photograph(), (*shape, 3)))
+    found = measure_movement(np.roll(picture, 2, axis=1), picture, WHOLE)
+    assert found is None or min(found.moved.shape) >= 24
+
+
+def test_what_comes_from_beyond_the_frame_is_not_compared():
+    bent = _bend(photograph(), 0.05)[0][70:-70, 70:-70]
+    source = photograph()[70:-70, 70:-70]
+    found = _found(bent, source)
+    aligned = align(bent, _preview(source), WHOLE)
+    height, width = found.moved.shape
+    places = _ramp(np.zeros((height, width))) + found.offsets
+    beyond = ((places < 0.0) | (places > 1.0)).any(axis=-1)
+    assert beyond.any()
+    assert not (found.undo(aligned).seen & beyond).any()

@@ -280,9 +280,15 @@ def test_the_error_of_a_level_is_kept_and_older_findings_have_none() -> None:
 
 
 def test_what_was_moved_is_kept_and_older_findings_have_none() -> None:
-    movement = Movement(moved_fraction=0.41, shift=0.023, agreement=0.9, following=8.125)
+    movement = Movement(moved_fraction=0.41, shift=0.023, agreement=0.9, following=8.125, undone=True)
     row = json.loads(render_finding_line(make_finding(movement=movement)))
-    assert row["movement"] == {"moved_fraction": 0.41, "shift": 0.023, "agreement": 0.9, "following": 8.125}
+    assert row["movement"] == {
+        "moved_fraction": 0.41,
+        "shift": 0.023,
+        "agreement": 0.9,
+        "following": 8.125,
+        "undone": True,
+    }
     assert parse_finding(row).movement == movement
     del row["movement"]
     assert parse_finding(row).movement is None

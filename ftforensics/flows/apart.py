@@ -1,9 +1,9 @@
 """Whether a tag is in a region's own pixels: the region read by itself, and the rest by itself.
 
-Enters: a picture seen through its tag's frame, and which cells of that frame were changed. Leaves: how well the tag
-reads in either part while the other is blurred away. A reader looks at a whole picture, and a tag that was shaped to a
-picture makes it see a continuation in a pasted face that carries none. Read apart, such a face shows next to nothing,
-and a tag that was laid over it afterwards still shows.
+Enters: a picture seen through its tag's frame, and which cells of that frame were changed and replaced. Leaves: how
+well the tag reads in what was replaced, and around what was changed, while the other is blurred away. A reader looks at
+a whole picture, and a tag that was shaped to a picture makes it see a continuation in a pasted face that carries none.
+Read apart, such a face shows next to nothing, and a tag that was laid over it afterwards still shows.
 """
 
 from __future__ import annotations

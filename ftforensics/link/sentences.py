@@ -14,8 +14,8 @@ KINSHIP = (
     "alone does not show which of them came first. Direction comes from trusted times and from people."
 )
 SAME_SCENE = (
-    "A tag moved to another photograph of the same scene, for instance another frame from the same tripod, registers "
-    "too and cannot be told apart by this method."
+    "A tag moved to another photograph of the same scene, for instance another frame from the same tripod, or bent to "
+    "fit one from elsewhere, registers too and cannot be told apart by this method."
 )
 NOT_AUTHENTIC = (
     "That no tag was read does not show that the picture is genuine, unaltered or was never tagged: tags can be "

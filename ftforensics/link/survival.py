@@ -1,7 +1,7 @@
 """Where in the frame the tag is still there.
 
 In: the reader's residual map and the re-encoded tag, float32 (3, G, G) over the tagged frame (the whole source picture
-squeezed to a square). Out: a map of their local correlation, and its summary in and out of the changed region.
+squeezed to a square). Out: a map of their local correlation, and its summary.
 
 Where pixels were replaced, the tag is gone: that hole is what a deepfake leaves. But a reader does not see a tag
 everywhere even in an untouched photograph: in busy or plain places there is none to be found. So a place is

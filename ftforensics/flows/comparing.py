@@ -263,7 +263,7 @@ class Comparer:
         summary = survival.summarise(held.local, None, laid.seen, held.holes)
         if self._localiser is not None and held.holes is not None and held.holes.by_network:
             summary = replace(summary, localiser_sha256=self._localiser.sha256)
-        measured, replaced, registration = lined_up.measured, _replaced(lined_up), lined_up.registration
+        measured, replaced, registration = lined_up.measured, find_replaced_content(lined_up), lined_up.registration
         if measured is None or replaced is None or registration is None:
             return summary
         changed, core = (
@@ -295,7 +295,7 @@ def _measured(registration: Registration, found: difference.Difference) -> Lined
     return LinedUp(registration=difference.measured(registration, found), measured=found)
 
 
-def _replaced(lined_up: LinedUp) -> Mask | None:
+def find_replaced_content(lined_up: LinedUp) -> Mask | None:
     """What shows something else than the source, bool (h, w); None where that was not measured.
 
     What agrees once it is moved back is not replaced, even where it is not sure that the tag was moved along; but if

@@ -1,0 +1,107 @@
+"""How a picture is lined up with its source where content was moved, by what the tag says of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data
+
+from ftforensics.attacks.warps import reenact
+from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.reading import TagReader
+from ftforensics.flows import comparing
+from ftforensics.flows.comparing import Comparer, Held
+from ftforensics.imaging.resample import Pixels
+from ftforensics.link import fingerprint, register
+
+
+@pytest.fixture(scope="module")
+def comparer(model_folder: Path) -> Comparer:
+    return Comparer(tag_reader=TagReader(OnnxReader(model_folder), []), keys=[], localiser=None)
+
+
+def bend(pixels: Pixels, shift: float, within: np.ndarray | None = None) -> Pixels:
+    return reenact(pixels, shift, np.random.default_rng(3), within)
+
+
+def held(
+    comparer: Comparer, suspect: Pixels, following: float | None, monkeypatch: pytest.MonkeyPatch, least: float = 0.0
+) -> Held:
+    """As a scan holds a picture of the astronaut, the tag saying so much, and agreement ``least`` where given."""
+    monkeypatch.setattr(comparing, "measure_following", lambda *_: following)
+    if least:
+        real = comparing.measure_movement
+
+        def doubtful(*given):
+            found = real(*given)
+            return None if found is None else replace(found, agreement=replace(found.agreement, share=least))
+
+        monkeypatch.setattr(comparing, "measure_movement", doubtful)
+    made = fingerprint.build(data.astronaut())
+    preview = fingerprint.decode_preview(made.preview)
+    source = comparing.SourcePicture(preview=preview, planes=np.ones((3, 64, 64), np.float32), shown=lambda: None)
+    attempt = partial(register.attempt, suspect, preview, made.descriptors)
+    with ThreadPoolExecutor(1) as beside:
+        return comparer.hold(suspect, None, np.zeros((3, 64, 64), np.float32), source, attempt, beside)[1]
+
+
+def test_a_bent_picture_registers_where_the_tag_went_along(comparer: Comparer, monkeypatch: pytest.MonkeyPatch):
+    found = held(comparer, bend(data.astronaut(), 0.03), 5.0, monkeypatch).lined_up
+    assert found.registration is not None
+    assert found.movement is not None
+    assert found.movement.undone
+    assert found.undone is found.moved
+    assert found.registration.changed_fraction < 0.05
+
+
+@pytest.mark.parametrize("following", [None, 0.0, 2.9, -2.9, -8.0])
+def test_it_does_not_register_by_content_alone(
+    following: float | None, comparer: Comparer, monkeypatch: pytest.MonkeyPatch
+):
+    found = held(comparer, bend(data.astronaut(), 0.03), following, monkeypatch).lined_up
+    assert found.registration is None
+    assert found.movement is not None
+    assert not found.movement.undone
+    assert found.undone is None
+
+
+def test_nor_where_little_agrees_after_all(comparer: Comparer, monkeypatch: pytest.MonkeyPatch):
+    found = held(comparer, bend(data.astronaut(), 0.03), 9.0, monkeypatch, least=0.45).lined_up
+    assert found.registration is None
+    assert found.movement is not None
+    assert not found.movement.undone
+
+
+def test_what_agrees_nearly_everywhere_registers_though_its_features_fit_loosely(
+    comparer: Comparer, monkeypatch: pytest.MonkeyPatch
+):
+    made, suspect = fingerprint.build(data.astronaut()), bend(data.astronaut(), 0.006)
+    preview = fingerprint.decode_preview(made.preview)
+    assert register.attempt(suspect, preview, made.descriptors).registration is None
+    found = held(comparer, suspect, None, monkeypatch).lined_up
+    assert found.registration is not None
+    assert found.movement is None or not found.movement.undone
+    assert not register.is_confirmed_alone(None)
+
+
+@pytest.mark.parametrize(
+    ("following", "counts"), [(None, False), (2.0, False), (-0.5, False), (-2.0, True), (-9.0, True)]
+)
+def test_a_moved_face_counts_as_replaced_only_if_the_tag_rather_stayed(
+    following: float | None, counts: bool, comparer: Comparer, monkeypatch: pytest.MonkeyPatch
+):
+    rows, columns = np.mgrid[0:512, 0:512].astype(np.float32)
+    disc = np.clip(4.0 * (1.0 - np.hypot(columns - 230, rows - 200) / 150), 0.0, 1.0)
+    found = held(comparer, bend(data.astronaut(), 0.04, disc), following, monkeypatch).lined_up
+    assert found.measured is not None
+    assert found.moved is not None
+    assert found.measured.replaced.sum() > 100
+    replaced = comparing.find_replaced_content(found)
+    assert replaced is not None
+    share = replaced.sum() / found.measured.replaced.sum()
+    assert share == 1.0 if counts else share < 0.5

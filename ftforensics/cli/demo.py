@@ -261,8 +261,12 @@ def _row(finding: Finding, fakes: list[Fake], names: dict[str, str]) -> dict[str
         "verdict": finding.verdict.value,
         "source": names.get(finding.source.tag_id) if finding.source is not None else None,
         "e_case": None if e_case is None else f"{e_case:.0e}",
-        "changed": None if changed is None else f"{100 * changed:.0f} % of the picture",
+        "changed": None if changed is None else f"{100 * changed:.0f} % of the picture{_moved(finding)}",
     }
+
+
+def _moved(finding: Finding) -> str:
+    return "" if finding.movement is None else f", {100 * finding.movement.moved_fraction:.0f} % moved"
 
 
 def _is_right(findings: list[Finding], fakes: list[Fake]) -> bool:

@@ -11,6 +11,8 @@ comparison with displaced and turned copies of the tag, which are not there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import cv2
 import numpy as np
 
@@ -62,36 +64,48 @@ def measure_following(residual: F32, expected: F32, frame: geometry.Affine, move
         return None
     still = visible & ~cv2.dilate(judged.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
     cells = np.stack(np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2), axis=-1)
-    own = cells + _find_shift(residual * (still if int(still.sum()) >= LEAST_STILL else visible), expected, cells)
-    read = residual * judged
-    return min(_compare(read, expected, along, resting) for resting in (cells, straight, own))
+    tag = np.ascontiguousarray(expected.transpose(1, 2, 0))
+    image = np.ascontiguousarray(residual.transpose(1, 2, 0))
+    own = cells + _find_shift(image * (still if int(still.sum()) >= LEAST_STILL else visible)[..., None], tag, cells)
+    read = image * judged[..., None]
+    tags = [tag, *_copies(tag)]
+    moved = [_fit(read, one, along) for one in tags]
+    return min(_standing(moved, [_fit(read, one, resting) for one in tags]) for resting in (cells, straight, own))
 
 
-def _compare(read: F32, expected: F32, along: Places, resting: Places) -> float:
-    """How much better a tag fits at ``along`` than at ``resting``, in what the same gives for tags that are not there.
+def _standing(moved: Sequence[float], resting: Sequence[float]) -> float:
+    """How much better the first tag fits moved than at rest, in what the others, which are not there, give.
 
-    The copies are displaced first and moved then: moved along and at rest differ only where content was moved, and a
+    Copies are displaced first and moved then: moved along and at rest differ only where content was moved, and their
     displaced difference would have little to do with those cells.
     """
-
-    def gain(tag: F32) -> float:
-        return float(np.vdot(read, _tag_at(tag, along) - _tag_at(tag, resting)))
-
-    copies = [np.roll(one, by, axis=(1, 2)) for one in (expected, expected[:, ::-1]) for by in _DISPLACEMENTS]
-    error = float(np.sqrt(np.mean([gain(np.ascontiguousarray(copy)) ** 2 for copy in copies])))
-    return gain(expected) / (error + 1e-12)
+    gains = np.subtract(moved, resting)
+    return float(gains[0] / (np.sqrt(np.mean(np.square(gains[1:]))) + 1e-12))
 
 
-def _find_shift(read: F32, expected: F32, cells: Places) -> Places:
+def _copies(tag: F32) -> Iterator[F32]:
+    for one in (tag, tag[::-1]):
+        for by in _DISPLACEMENTS:
+            yield np.ascontiguousarray(np.roll(one, by, axis=(0, 1)))
+
+
+def _fit(read: F32, tag: F32, places: Places) -> float:
+    """How a reading fits a tag (G, G, 3) as it would be read where its frame's ``places`` (G, G, 2) are."""
+    at = (len(tag) * places - 0.5).astype(np.float32)
+    seen = cv2.remap(tag, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    return float(np.vdot(read, seen))
+
+
+def _find_shift(read: F32, tag: F32, cells: Places) -> Places:
     """The small shift of the whole tag, in shares of its frame, under which it fits a reading best.
 
     Content may have led to the frame, and may be lined up elsewhere than a tag that was laid over it.
     """
     best, step = np.zeros(2), _FIRST_STEP
-    for reach in (_REACH, step, step / 2):
+    for reach in (_REACH, _FIRST_STEP, _FIRST_STEP / 2):
         span = np.arange(-reach, reach + 1e-9, step)
         tried = [best + np.array([across, down]) for down in span for across in span]
-        best = max(tried, key=lambda shift: float(np.vdot(read, _tag_at(expected, cells + shift / len(cells)))))
+        best = max(tried, key=lambda shift: _fit(read, tag, cells + shift / len(cells)))
         step /= 2
     return np.asarray(best / len(cells), np.float64)
 
@@ -100,15 +114,6 @@ def _in_suspect(frame: geometry.Affine, grid: int) -> Places:
     """Unit coordinates (G, G, 2) of a frame's cells in the suspect."""
     across, down = np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2)
     return np.asarray(np.stack([across, down, np.ones_like(across)], axis=-1) @ frame.T, np.float64)
-
-
-def _tag_at(expected: F32, places: Places) -> F32:
-    """The tag as it would be read where its frame's ``places`` (G, G, 2) are, (3, G, G)."""
-    at = (expected.shape[1] * places - 0.5).astype(np.float32)
-    planes = [
-        cv2.remap(plane, at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT) for plane in expected
-    ]
-    return np.asarray(planes, np.float32)
 
 
 def _within(places: Places) -> Mask:

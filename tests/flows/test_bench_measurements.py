@@ -18,7 +18,7 @@ from ftforensics.engine.onnx import OnnxEmbedder, OnnxReader
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.engine.ring import build_book
 from ftforensics.errors import EvidenceUnreadable
-from ftforensics.flows.bench import false_positives, search_modes
+from ftforensics.flows.bench import false_positives, search_modes, verdicts
 from ftforensics.flows.bench.false_positives import (
     UNTAGGED,
     FalsePositiveSetup,
@@ -276,3 +276,27 @@ def test_attackers_attack_a_newsroom_of_their_own(
     assert made["attackers-retagging"][0]["pictures"] == 1
     assert str(tmp_path) not in out.read_text()
     capsys.readouterr()
+
+
+def test_verdicts_are_counted_of_pictures_tagged_in_time_and_too_late(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FTF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(
+        verdicts, "CASES", [one for one in verdicts.CASES if "3 %" in one.name or one.name == "nothing"]
+    )
+    out = tmp_path / "bench.json"
+    arguments = ["--images", str(photos), "--fast", "--records", "1000", "--seed", "3", "--out", str(out)]
+    assert run_command(["bench", "verdicts", *arguments]) == 0
+    made = {table.name: {row["case"]: row for row in table.rows} for table in load_tables(out)}
+    in_time, late = made["verdicts-fast"], made["verdicts-late-fast"]
+    assert in_time["nothing"]["verdicts"] == "VERIFIED_MATCH 2"
+    moved = {"moved all over, 3 %", "a face moved, 3 %"}
+    assert set(in_time) == moved | {"nothing"}
+    assert set(late) == moved
+    for name in moved:
+        assert in_time[name]["pictures"] == late[name]["pictures"] == 2
+        assert in_time[name]["suspected"] == 0.0
+        assert in_time[name]["least"] > late[name]["most"]
+    assert late["moved all over, 3 %"]["verified"] == 0
+    assert str(photos) not in out.read_text()

@@ -21,10 +21,10 @@ def bend(pixels: np.ndarray, within: np.ndarray | None = None) -> np.ndarray:
 
 
 def face_like(pixels: np.ndarray) -> np.ndarray:
-    """A soft disc of about half the width, 1 inside."""
+    """A soft disc over most of the width, 1 inside: large enough that its tag surely tells, whatever the key."""
     height, width = pixels.shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    away = np.hypot(columns - 0.45 * width, rows - 0.4 * height) / (0.3 * width)
+    away = np.hypot(columns - 0.48 * width, rows - 0.45 * height) / (0.45 * width)
     return np.asarray(np.clip(4.0 * (1.0 - away), 0.0, 1.0), np.float32)
 
 

@@ -59,7 +59,8 @@ def test_what_was_only_moved_is_not_called_changed(scan: Scan) -> None:
     assert scan.rows["bent.jpg"]["registration"]["changed_fraction"] < 0.05
     assert scan.rows["face.jpg"]["registration"]["changed_fraction"] < 0.05
     assert scan.rows["swapped.jpg"]["registration"]["changed_regions"]
-    assert "no other change" in " ".join(scan.rows["bent.jpg"]["reasons"] + scan.rows["face.jpg"]["reasons"])
+    for name in ("bent.jpg", "face.jpg"):
+        assert any(reason.startswith("Once that is undone,") for reason in scan.rows[name]["reasons"])
 
 
 @pytest.mark.parametrize("name", ["bent-late.png", "face-late.png"])

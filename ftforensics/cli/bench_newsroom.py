@@ -32,7 +32,6 @@ from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.examine import Examiner, Place
 from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import READ_PX, Issuer, Tagger, TagSettings
-from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import psnr_db
 from ftforensics.imaging.resample import Pixels, fit_within
 from ftforensics.media.intake import IntakeResult
@@ -132,7 +131,7 @@ class Newsroom:
     def tag_again(self, pixels: Pixels, tag_id: str) -> Pixels:
         """Pixels with the first house's tag laid over them, as whoever can tag like it would."""
         planes = build_tag_planes(encode(tag_id, self._bench.key.channel), self._bench.key.carriers, self._sync)
-        return add_residual(pixels, planes, build_mask(pixels), self._setup.psnr_db)
+        return flow.lay_over(pixels, planes, self._setup.psnr_db)
 
     def register(self, picture: BenchPicture, *, twice: bool = True) -> Victim | None:
         """Tag and register a picture, then again by the other issuer; None where ``ftf tag`` refuses it."""

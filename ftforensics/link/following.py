@@ -20,7 +20,8 @@ from ftforensics.errors import LinkError
 from ftforensics.imaging import geometry
 from ftforensics.link.agreement import F32, Mask
 from ftforensics.link.homography import Reals, map_points
-from ftforensics.link.movement import MovementMap
+from ftforensics.link.movement import MovementMap, cell_centres, within_unit
+from ftforensics.link.survival import DISPLACEMENTS_OF_LEVELS
 
 LEAST_CELLS = 120
 # Cells at rest from which the tag's own place can be told.
@@ -28,12 +29,6 @@ LEAST_STILL = 400
 _REACH, _FIRST_STEP = 2.0, 0.5
 
 Places = Reals
-
-# As good as other tags: copies by (down, across) in cells, upright and turned over.
-_DISPLACEMENTS = (
-    *((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43)),
-    *((13 + 9 * k, 50 - 23 * k) for k in range(14)),
-)
 
 
 def measure_following(residual: F32, expected: F32, frame: geometry.Affine, movement: MovementMap) -> float | None:
@@ -55,15 +50,14 @@ def measure_following(residual: F32, expected: F32, frame: geometry.Affine, move
     """
     if residual.shape != expected.shape or residual.ndim != 3:
         raise LinkError(f"A residual map of shape {residual.shape} does not fit a tag of shape {expected.shape}")
-    grid = residual.shape[1]
-    at = _in_suspect(frame, grid)
-    along, straight = movement.to_source(at), _carry(np.linalg.inv(movement.matrix), at)
-    visible = _within(at) & _within(along) & _within(straight)
+    cells = cell_centres(residual.shape[1])
+    at = cells @ frame[:, :2].T + frame[:, 2]
+    along, straight = movement.to_source(at), map_points(np.linalg.inv(movement.matrix), at)
+    visible = within_unit(at) & within_unit(along) & within_unit(straight)
     judged = visible & _moved_cells(movement, at)
     if int(judged.sum()) < LEAST_CELLS:
         return None
     still = visible & ~cv2.dilate(judged.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_)
-    cells = np.stack(np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2), axis=-1)
     tag = np.ascontiguousarray(expected.transpose(1, 2, 0))
     image = np.ascontiguousarray(residual.transpose(1, 2, 0))
     own = cells + _find_shift(image * (still if int(still.sum()) >= LEAST_STILL else visible)[..., None], tag, cells)
@@ -84,8 +78,9 @@ def _standing(moved: Sequence[float], resting: Sequence[float]) -> float:
 
 
 def _copies(tag: F32) -> Iterator[F32]:
+    """Tags that are as good as others: displaced, upright and turned over."""
     for one in (tag, tag[::-1]):
-        for by in _DISPLACEMENTS:
+        for by in DISPLACEMENTS_OF_LEVELS:
             yield np.ascontiguousarray(np.roll(one, by, axis=(0, 1)))
 
 
@@ -108,20 +103,6 @@ def _find_shift(read: F32, tag: F32, cells: Places) -> Places:
         best = max(tried, key=lambda shift: _fit(read, tag, cells + shift / len(cells)))
         step /= 2
     return np.asarray(best / len(cells), np.float64)
-
-
-def _in_suspect(frame: geometry.Affine, grid: int) -> Places:
-    """Unit coordinates (G, G, 2) of a frame's cells in the suspect."""
-    across, down = np.meshgrid(*[(np.arange(grid) + 0.5) / grid] * 2)
-    return np.asarray(np.stack([across, down, np.ones_like(across)], axis=-1) @ frame.T, np.float64)
-
-
-def _within(places: Places) -> Mask:
-    return np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
-
-
-def _carry(matrix: Reals, places: Places) -> Places:
-    return np.asarray(map_points(matrix, places.reshape(-1, 2)).reshape(places.shape), np.float64)
 
 
 def _moved_cells(movement: MovementMap, at: Places) -> Mask:

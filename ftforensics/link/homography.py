@@ -115,10 +115,10 @@ def log10_chance(agreeing: int, total: int, p: float) -> float:
 
 
 def map_points(matrix: Reals, points: Reals) -> Reals:
-    """Carry points (N, 2) through a homography."""
+    """Carry points (..., 2) through a homography."""
     carried = points @ matrix[:, :2].T + matrix[:, 2]
-    w = carried[:, 2:]
-    return np.asarray(carried[:, :2] / np.where(np.abs(w) < 1e-12, 1e-12, w), np.float64)
+    w = carried[..., 2:]
+    return np.asarray(carried[..., :2] / np.where(np.abs(w) < 1e-12, 1e-12, w), np.float64)
 
 
 def corners() -> Reals:

@@ -92,22 +92,21 @@ class MovementMap:
 
     def to_source(self, places: Reals) -> Reals:
         """Where in the source lies what the suspect shows at these places; unit coordinates (h, w, 2)."""
-        return _carry(np.linalg.inv(self.matrix), places + _sample(self.offsets, places))
+        return map_points(np.linalg.inv(self.matrix), places + _sample(self.offsets, places))
 
     def to_suspect(self, places: Reals) -> Reals:
         """Where the suspect shows what lies at these places of the source; unit coordinates (h, w, 2)."""
-        lined_up = _carry(self.matrix, places)
+        lined_up = map_points(self.matrix, places)
         return np.asarray(lined_up + _sample(self.undone, lined_up), np.float64)
 
     def shows(self, grid: int) -> Mask:
         """Which cells of the source's frame, laid out in ``grid`` by ``grid``, the suspect shows."""
-        places = self.to_suspect(_cells(grid))
-        return np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
+        return within_unit(self.to_suspect(cell_centres(grid)))
 
     def pull_to_source(self, mask: Mask, grid: int) -> Mask:
         """A mask over the suspect (h, w) on a grid over the source; False where the suspect does not show that."""
         height, width = mask.shape
-        at = (self.to_suspect(_cells(grid)) * np.array([width, height]) - 0.5).astype(np.float32)
+        at = (self.to_suspect(cell_centres(grid)) * np.array([width, height]) - 0.5).astype(np.float32)
         found = cv2.remap(mask.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderValue=0)
         return np.asarray(found > 0.5, np.bool_)
 
@@ -117,7 +116,7 @@ class MovementMap:
         What the suspect does not show has its mean colour.
         """
         fine = _OVERSAMPLED * side
-        places = self.to_suspect(_cells(fine))
+        places = self.to_suspect(cell_centres(fine))
         across, down = places.min(axis=(0, 1)), places.max(axis=(0, 1))
         # Shrunk first to about the scale at which it is looked at, so that nothing aliases.
         wide, tall = np.minimum(suspect.shape[1::-1], np.ceil(fine / np.maximum(down - across, 1e-3))).astype(int)
@@ -235,11 +234,12 @@ def _sample(field: F32, places: Reals) -> Reals:
     return np.asarray(found, np.float64)
 
 
-def _carry(matrix: Reals, places: Reals) -> Reals:
-    return np.asarray(map_points(matrix, places.reshape(-1, 2)).reshape(places.shape), np.float64)
+def within_unit(places: Reals) -> Mask:
+    """Which places (..., 2) lie in the unit square."""
+    return np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
 
 
-def _cells(grid: int) -> Reals:
+def cell_centres(grid: int) -> Reals:
     """Centres of the cells of a square, unit coordinates (grid, grid, 2)."""
     at = (np.arange(grid) + 0.5) / grid
     return np.asarray(np.stack(np.meshgrid(at, at), axis=-1), np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ftforensics.link.agreement import F32, Mask
 from ftforensics.link.homography import Reals
-from ftforensics.link.movement import MovementMap
+from ftforensics.link.movement import MovementMap, within_unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class Placement:
         if self.movement is None and np.array_equal(self.matrix, np.eye(3)):  # the whole suspect
             return np.ones((size[1], size[0]), np.bool_)
         places = self._look_up(size)
-        return np.asarray(((places >= 0.0) & (places <= 1.0)).all(axis=-1), np.bool_)
+        return within_unit(places)
 
     def _look_up(self, size: tuple[int, int]) -> Reals:
         """Frame coordinates (height, width, 2) of the suspect's pixels; not numbers behind a vanishing line."""

@@ -57,7 +57,7 @@ _PROVEN_ODDS = 2.0
 
 _DISPLACEMENTS = ((11, 5), (23, 17), (31, 29), (7, 37), (41, 13), (19, 43))
 # A level over a region is one number, so its scatter takes more copies than that of a map.
-_DISPLACEMENTS_OF_LEVELS = (*_DISPLACEMENTS, *((13 + 9 * k, 50 - 23 * k) for k in range(14)))
+DISPLACEMENTS_OF_LEVELS = (*_DISPLACEMENTS, *((13 + 9 * k, 50 - 23 * k) for k in range(14)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def measure_error(residual: F32, expected: F32, region: Mask) -> float:
     """
     first, second = _checked_pair(residual, expected)
     _check_region(region, first)
-    copies = _displaced(first, second, WINDOW_SIGMA_CELLS, _DISPLACEMENTS_OF_LEVELS)
+    copies = _displaced(first, second, WINDOW_SIGMA_CELLS, DISPLACEMENTS_OF_LEVELS)
     return float(np.sqrt(np.mean([float(copy[region].mean()) ** 2 for copy in copies])))
 
 

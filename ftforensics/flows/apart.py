@@ -1,9 +1,10 @@
 """Whether a tag is in a region's own pixels: the region read by itself, and the rest by itself.
 
 Enters: a picture seen through its tag's frame, and which cells of that frame were changed and replaced. Leaves: how
-well the tag reads in what was replaced, and around what was changed, while the other is blurred away. A reader looks at
+well the tag reads in what was replaced, and around what was changed, while all else is blurred away. A reader looks at
 a whole picture, and a tag that was shaped to a picture makes it see a continuation in a pasted face that carries none.
-Read apart, such a face shows next to nothing, and a tag that was laid over it afterwards still shows.
+Read apart, such a face shows next to nothing, and a tag that was laid over it afterwards still shows. What was changed
+and not replaced, such as the gaps between letters, is seen in neither: its tag may well be the photograph's.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ def read_apart(
 ) -> Apart | None:
     """Mean local correlation with a tag in what was replaced of a changed region, and out of the region.
 
-    Region and rest are each read without the other.
+    What was replaced and the rest are each read without all else.
 
     Args:
         view: uint8 (P, P, 3), the picture through the tag's frame, at the reader's size.
         changed: bool (G, G), the changed region in that frame.
-        replaced: bool (G, G), the part of it over which the tag is judged.
+        replaced: bool (G, G), the part of it that is read, and over which the tag is judged.
         seen: bool (G, G), the part of the frame that the picture shows, or None for all of it.
         expected: The tag's planes, float32 (3, G, G).
         reader: Reads two pictures.
@@ -61,7 +62,7 @@ def read_apart(
     parts = (replaced & frame, ~changed & frame)
     if min(int(part.sum()) for part in parts) < FEWEST_CELLS:
         return None
-    within, around = reader.read(np.stack([isolate(view, changed), isolate(view, ~changed)]))
+    within, around = reader.read(np.stack([isolate(view, replaced), isolate(view, ~changed)]))
     return Apart(
         inside=measure_level(within, expected, parts[0]),
         outside=measure_level(around, expected, parts[1]),

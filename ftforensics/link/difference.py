@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 
 from ftforensics.domain.link import Box, Registration
-from ftforensics.link.agreement import F32, U8, Mask, align, local_structure, regional_correlation
+from ftforensics.link.agreement import F32, U8, Aligned, Mask, align, local_structure, regional_correlation
 from ftforensics.link.homography import Reals
 from ftforensics.link.movement import MovementMap
 from ftforensics.link.register import matrix_of
+from ftforensics.link.untouched import find_untouched
 
 CHANGED_LEVEL = 0.5
 CORE_LEVEL = 1.0
@@ -40,8 +41,9 @@ class Difference:
 
     ``difference`` is float32 (h, w), 0 where the contents agree and outside the overlap, 1 and more where they surely
     differ. ``changed``, ``replaced`` and ``seen`` are bool (h, w); ``replaced`` is what of the changed regions shows
-    something else, not the old content reworked: light edits and generators rework. ``regions`` are boxes in suspect
-    unit coordinates, largest first. ``changed_fraction`` is the changed share of the overlap.
+    something else, neither the old content reworked, as light edits and generators do, nor the source's own pixels
+    between what was laid over them. ``regions`` are boxes in suspect unit coordinates, largest first.
+    ``changed_fraction`` is the changed share of the overlap.
     """
 
     difference: F32
@@ -79,7 +81,7 @@ def compare(
     return Difference(
         difference=difference,
         changed=changed,
-        replaced=changed & (regional_correlation(correlation, weight) < REWORKED_CORRELATION),
+        replaced=_replaced(aligned, changed, regional_correlation(correlation, weight)),
         seen=aligned.seen,
         regions=_boxes(changed),
         changed_fraction=float(changed.sum()) / seen_px,
@@ -109,6 +111,11 @@ def project_to_source(mask: Mask, registration: Registration, grid: int, movemen
     to_grid = _pixels(grid, grid) @ np.linalg.inv(matrix_of(registration)) @ np.linalg.inv(_pixels(width, height))
     carried = cv2.warpPerspective(mask.astype(np.float32), to_grid, (grid, grid), flags=cv2.INTER_LINEAR, borderValue=0)
     return np.asarray(carried > 0.5, np.bool_)
+
+
+def _replaced(aligned: Aligned, changed: Mask, regional: F32) -> Mask:
+    unlike = changed & (regional < REWORKED_CORRELATION)
+    return unlike & ~find_untouched(aligned, changed) if unlike.any() else unlike
 
 
 def _background(correlation: F32, weight: F32, seen: Mask) -> float:

@@ -60,7 +60,8 @@ CHANGE_LIMITS = (
 )
 NOT_CHANGED_LIMITS = (
     "That no changed region was found means none was found by this comparison; it does not exclude small or purely "
-    "tonal edits, or displacements of about half a percent of the picture."
+    "tonal edits, or displacements of about half a percent of the picture; and a picture that a network made anew, "
+    "true to its source, is not told from a compressed one."
 )
 UNPINNED = (
     "A key that merely comes with a registry proves nothing about who holds it; the examiner has to pin it out of band."

@@ -70,6 +70,23 @@ def test_a_strong_tag_laid_over_the_face_shows(swapped: np.ndarray, changed: np.
     assert apart.inside - TRANSPLANT_ERRORS * apart.error > TRANSPLANT_RATIO * apart.outside
 
 
+def test_a_tag_in_the_gaps_of_what_was_replaced_does_not_count(swapped: np.ndarray, changed: np.ndarray):
+    """Strokes over an honest picture: the tag between them is the photograph's own."""
+    face = load(SKIMAGE / "astronaut.png")
+    tagged, strokes = embed(face, TAG_ID, KEY, 38.0), np.zeros(changed.shape, np.bool_)
+    for row in range(5, 30, 5):
+        strokes[row : row + 2, 18:39] = True
+    covered = cv2.resize(strokes.astype(np.uint8), face.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    tagged[covered] = 255
+    view = resize(tagged, 128, 128)
+    apart = read_apart(view, changed | strokes, strokes, None, planes(), READER)
+    wholly = read_apart(view, changed | strokes, changed | strokes, None, planes(), READER)
+    assert apart is not None
+    assert wholly is not None
+    assert wholly.inside - TRANSPLANT_ERRORS * wholly.error > TRANSPLANT_RATIO * wholly.outside
+    assert apart.inside - TRANSPLANT_ERRORS * apart.error < TRANSPLANT_RATIO * apart.outside
+
+
 def test_another_tag_shows_nowhere(swapped: np.ndarray, changed: np.ndarray):
     apart = read_apart(resize(swapped, 128, 128), changed, changed, None, planes("1" * 16), READER)
     assert apart is not None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftforensics.attacks import attributes, capture, colour, handling, regions, warps
+from ftforensics.attacks import attributes, capture, colour, handling, overlays, regions, warps
 from ftforensics.attacks.collage import collage_of_four
 from ftforensics.domain.model import GeneratorCard
 from ftforensics.imaging.resample import Floats, Pixels, fit_within
@@ -343,6 +343,22 @@ BATTERY: tuple[Manipulation, ...] = (
         apply=lambda p, _: warps.rotate(p, 15.0),
     ),
     Manipulation(name="crop to 40 %", definition="40 % of each side kept, anywhere", apply=_crop(0.4)),
+    Manipulation(
+        name="caption",
+        definition="a line of white letters with black edges near the top and one near the bottom, each 60 to 90 % of "
+        "the width",
+        apply=lambda p, m: overlays.caption(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="watermark",
+        definition="slanted rows of words all over, white or black, hiding 35 % of what lies under the letters",
+        apply=lambda p, m: overlays.watermark(p, 1.0, m.random),
+    ),
+    Manipulation(
+        name="pixelated face",
+        definition="a face-like ellipse, as for attribute edits, in squares of one colour, ten across it",
+        apply=lambda p, m: overlays.pixelate_face(p, 1.0, m.random),
+    ),
 )
 
 

@@ -121,6 +121,8 @@ _KEPT = (
     *_COLOUR,
     "super-resolution x3",
     "social pipeline",
+    "caption",
+    "watermark",
     "reenactment warp",
     "attribute edit: hair colour",
     "attribute edit: skin colour",
@@ -156,7 +158,7 @@ FURTHER: tuple[Requirement, ...] = (
     *(one for name in _KEPT for one in _identified(name, 0.999)),
     *(
         one
-        for name in ("face-like swap, 50 %", "box splice, 50 %", "Poisson swap, 50 %")
+        for name in ("face-like swap, 50 %", "box splice, 50 %", "Poisson swap, 50 %", "pixelated face")
         for one in _identified(name, 0.995)
     ),
     *(

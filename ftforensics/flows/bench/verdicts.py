@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftforensics.attacks import warps
+from ftforensics.attacks import handling, warps
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.flows.bench.attackers import rate
 from ftforensics.flows.bench.identities import VERIFIED, gravest_verdict, is_read
 from ftforensics.flows.bench.manipulations import BATTERY, Means, ellipse
 from ftforensics.flows.bench.results import Column, Row, interval_columns
 from ftforensics.flows.bench.statistics import upper_bound
-from ftforensics.imaging.resample import Pixels
+from ftforensics.imaging.resample import Pixels, fit_within
 
 Apply = Callable[[Pixels, Means], Pixels]
 NOTHING = "nothing"
@@ -68,6 +68,10 @@ def _swap_then_move(picture: Pixels, means: Means) -> Pixels:
     return _move_all(0.02)(_KNOWN["face-like swap, 30 %"].apply(picture, means), means)
 
 
+def _caption_and_share(picture: Pixels, means: Means) -> Pixels:
+    return handling.jpeg(fit_within(_KNOWN["caption"].apply(picture, means), 480), 60)
+
+
 _KNOWN = {one.name: one for one in BATTERY}
 MOVED: tuple[tuple[str, Apply], ...] = (
     *((f"moved all over, {100 * shift:g} %", _move_all(shift)) for shift in (0.005, 0.01, 0.02, 0.03, 0.05)),
@@ -86,6 +90,9 @@ _TAKEN = (
     "attribute edit: light on the face",
     "attribute edit: ageing",
     "attribute edit: glasses",
+    "caption",
+    "watermark",
+    "pixelated face",
     "GAN simulator",
     "generator A (black box)",
     "generator B (black box)",
@@ -94,6 +101,7 @@ _LATE = ("face-like swap, 30 %", "face-like swap, 50 %")
 CASES: tuple[Case, ...] = (
     Case(name=NOTHING, apply=lambda picture, _: picture),
     *(Case(name=name, apply=_KNOWN[name].apply, generator=_KNOWN[name].generator) for name in _TAKEN),
+    Case(name="caption, 480 px, JPEG 60", apply=_caption_and_share),
     *(Case(name=name, apply=apply) for name, apply in MOVED),
     Case(name="face-like swap, 30 %, then moved all over, 2 %", apply=_swap_then_move),
     *(Case(name=name, apply=_KNOWN[name].apply, late=True) for name in _LATE),

@@ -1,0 +1,93 @@
+"""Between the letters of a caption a picture is its source's, pixel by pixel; a pasted face is nowhere."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from link_pictures import jpeg, paste, photograph, resize
+
+from ftforensics.link import fingerprint
+from ftforensics.link.agreement import Aligned, Mask
+from ftforensics.link.difference import Difference, compare
+from ftforensics.link.register import register
+from ftforensics.link.untouched import find_untouched
+
+LATER = {
+    "as it is": lambda p: p,
+    "darker": lambda p: np.clip(p * 0.7 + 8.0, 0, 255).astype(np.uint8),
+    "256 px jpeg 50": lambda p: jpeg(resize(p, 256), 50),
+}
+
+
+def difference_of(suspect: np.ndarray, source: np.ndarray) -> Difference:
+    made = fingerprint.build(source)
+    preview = fingerprint.decode_preview(made.preview)
+    registration = register(suspect, preview, made.descriptors)
+    assert registration is not None
+    return compare(suspect, preview, registration)
+
+
+def write_on(pixels: np.ndarray) -> np.ndarray:
+    written = pixels.copy()
+    for line in (70, 310):
+        cv2.putText(written, "BREAKING NEWS", (30, line), cv2.FONT_HERSHEY_SIMPLEX, 1.9, (255, 255, 255), 7)
+    return written
+
+
+def letters(mask: Mask, pixels: np.ndarray) -> Mask:
+    drawn = (write_on(pixels) != pixels).any(axis=2).astype(np.uint8)
+    near = cv2.dilate(drawn, np.ones((5, 5), np.uint8))
+    return cv2.resize(near, mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_what_lies_between_letters_is_not_replaced(later: str) -> None:
+    source = photograph("chelsea")
+    found = difference_of(LATER[later](write_on(source)), source)
+    strokes = letters(found.changed, source)
+    assert found.changed[strokes].mean() > 0.5
+    assert (found.replaced & ~strokes).sum() < 0.15 * (found.changed & ~strokes).sum()
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_nearly_all_of_a_pasted_region_is(later: str) -> None:
+    pasted, _ = paste(photograph(), photograph("coffee"), (0.42, 0.25), (0.14, 0.19))
+    found = difference_of(LATER[later](pasted), photograph())
+    assert found.replaced.sum() > 0.55 * found.changed.sum()
+
+
+def pair(seed: int) -> tuple[np.ndarray, Mask, Mask]:
+    random = np.random.default_rng(seed)
+    picture = cv2.GaussianBlur(random.uniform(0, 255, (96, 128, 3)).astype(np.float32), (0, 0), 2.0) * 2.0
+    return picture, np.ones((96, 128), np.bool_), np.zeros((96, 128), np.bool_)
+
+
+def test_only_the_changed_region_is_judged_and_the_tone_of_the_rest_is_taken_off() -> None:
+    picture, seen, changed = pair(0)
+    changed[20:60, 30:90] = True
+    other = picture.copy()
+    other[20:40, 30:90] += 90.0
+    found = find_untouched(Aligned(suspect=0.8 * other + 12.0, source=picture, seen=seen), changed)
+    assert not found[~changed].any()
+    assert not found[20:38, 30:90].any()
+    assert found[43:60, 30:90].all()
+
+
+def test_an_accidental_pixel_is_not_the_sources() -> None:
+    picture, seen, changed = pair(1)
+    changed[20:60, 30:90] = True
+    other = picture.copy()
+    other[20:60, 30:90] += 90.0
+    other[40, 50:52] = picture[40, 50:52]
+    assert not find_untouched(Aligned(suspect=other, source=picture, seen=seen), changed).any()
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_with_nothing_to_fit_a_tone_to_pixels_are_compared_as_they_are(everywhere: bool) -> None:
+    picture, seen, changed = pair(2)
+    changed[:] = everywhere
+    flat = np.full_like(picture, 128.0)
+    source = picture if everywhere else flat
+    found = find_untouched(Aligned(suspect=source, source=source, seen=seen), changed)
+    assert np.array_equal(found, changed)

@@ -48,9 +48,11 @@ class Registration:
     """How the suspect's content lies on the source's.
 
     ``homography`` is row-major 3x3 from unit coordinates of the source to unit coordinates of the suspect.
-    ``against`` says what stood in for the source: its preview or only its descriptors. ``changed_fraction`` is the
-    share of the overlap whose content differs, None when there was no preview to compare with; ``overlap_fraction`` the
-    share of the source seen in the suspect. ``changed_regions`` are boxes in the suspect, largest first.
+    ``against`` says what stood in for the source: its preview, only its descriptors, or "tag frame" for its preview
+    where the tag says it lies, without any matching points. ``changed_fraction`` is the share of the overlap whose
+    content differs, None when there was no preview to compare with; ``overlap_fraction`` the share of the source seen
+    in the suspect; ``agreement`` the share of what has texture that agrees, None without a preview and in older
+    findings. ``changed_regions`` are boxes in the suspect, largest first.
     """
 
     inliers: int
@@ -61,6 +63,7 @@ class Registration:
     overlap_fraction: float
     changed_fraction: float | None
     changed_regions: tuple[Box, ...] = ()
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from ftforensics.engine.ring import RingKey
 from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import turn_upright
 from ftforensics.flows.known import LazyFeatures, attempt_registration, preview_of
+from ftforensics.flows.lining_up import Laid, LinedUp, find_replaced_content, line_up
 from ftforensics.flows.parts import Part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
 from ftforensics.flows.sources import source_phash
@@ -33,8 +34,7 @@ from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.resample import Floats, Pixels
 from ftforensics.link import difference, fingerprint, register, render, survival
 from ftforensics.link.arrows import render_movement
-from ftforensics.link.following import measure_following
-from ftforensics.link.movement import MovementMap, measure_movement
+from ftforensics.link.movement import MovementMap
 from ftforensics.link.placement import Placement
 from ftforensics.link.replaced import find_replaced
 
@@ -68,34 +68,6 @@ class SourcePicture:
     preview: Pixels | None
     planes: Floats
     shown: Callable[[], survival.SurvivalMap | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Laid:
-    """How a tag's frame lies in the pixels.
-
-    ``look`` gives what the reader sees through it, uint8 (P, P, 3); ``seen``, bool (G, G), is what is in sight of it,
-    None for all.
-    """
-
-    placement: Placement
-    look: Callable[[], Pixels]
-    seen: Mask | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LinedUp:
-    """The registration, with what differs and what was moved."""
-
-    registration: Registration | None
-    measured: difference.Difference | None = None
-    movement: Movement | None = None
-    moved: MovementMap | None = None
-
-    @property
-    def undone(self) -> MovementMap | None:
-        """What was undone before anything else was measured."""
-        return self.moved if self.movement is not None and self.movement.undone else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -190,43 +162,16 @@ class Comparer:
         laid = self._lay(pixels, frame)
         mapping = beside.submit(self._map_survival, laid, residual, source)
         tried = attempt()
-        lined_up = self._line_up(pixels, laid, source, tried)
+        lined_up = line_up(pixels, laid, source.preview, source.planes, tried, self._read)
         local, holes = mapping.result()
         if lined_up.undone is not None:
             laid = self._lay_moved(pixels, lined_up.undone)
-            local, holes = self._map_survival(laid, self._reader.residuals([laid.look()])[0], source)
+            local, holes = self._map_survival(laid, self._read(laid.look()), source)
         return tried, Held(lined_up=lined_up, laid=laid, local=local, holes=holes)
 
-    def _line_up(self, pixels: Pixels, laid: Laid, source: SourcePicture, attempt: register.Attempt) -> LinedUp:
-        """Register the picture, its movements undone where the tag was moved along; else as it lies.
-
-        Movements are looked for where content differs, or where a common geometry could not be confirmed without them.
-        """
-        preview, candidate = source.preview, attempt.candidate
-        if preview is None or candidate is None:
-            return LinedUp(registration=attempt.registration)
-        plain = LinedUp(registration=None)
-        if attempt.registration is not None:
-            plain = _measured(candidate, difference.compare(pixels, preview, candidate))
-            if plain.measured is not None and not plain.measured.changed.any():
-                return plain
-        found = measure_movement(pixels, preview, register.matrix_of(candidate))
-        if attempt.registration is None and register.is_confirmed_alone(attempt.agreement):
-            plain = _measured(candidate, difference.compare(pixels, preview, candidate))
-        if found is None:
-            return plain
-        residual = self._reader.residuals([laid.look()])[0]
-        movement = Movement(
-            moved_fraction=found.moved_fraction,
-            shift=found.shift,
-            agreement=found.agreement.share,
-            following=measure_following(residual, source.planes, laid.placement.matrix[:2].astype(np.float64), found),
-            undone=False,
-        )
-        if movement.is_followed and found.agreement.agreeing_fraction >= register.MIN_AGREEING_FRACTION:
-            undone = _measured(candidate, difference.compare(pixels, preview, candidate, found))
-            return replace(undone, movement=replace(movement, undone=True), moved=found)
-        return replace(plain, movement=movement, moved=found)
+    def _read(self, view: Pixels) -> Floats:
+        residual: Floats = self._reader.residuals([view])[0]
+        return residual
 
     def _lay(self, pixels: Pixels, frame: geometry.Affine | None) -> Laid:
         """The frame as the tag was read in it."""
@@ -288,29 +233,7 @@ class Comparer:
             return None
         planes = self._tag_planes(tag_id, carrier_key_id)
         tagged = add_residual(preview, planes, build_mask(preview), DEFAULT_PSNR_DB)
-        return survival.build_survival(self._reader.residuals([tagged])[0], planes)
-
-
-def _measured(registration: Registration, found: difference.Difference) -> LinedUp:
-    return LinedUp(registration=difference.measured(registration, found), measured=found)
-
-
-def find_replaced_content(lined_up: LinedUp) -> Mask | None:
-    """What shows something else than the source, bool (h, w); None where that was not measured.
-
-    What agrees once it is moved back is not replaced, even where it is not sure that the tag was moved along; but if
-    the tag rather stayed behind it counts, for then it may show on a replacement.
-    """
-    measured, movement, moved = lined_up.measured, lined_up.movement, lined_up.moved
-    if measured is None:
-        return None
-    if moved is None or movement is None or movement.undone or _rather_stayed(movement.following):
-        return measured.replaced
-    return measured.replaced & ~moved.explains(difference.REWORKED_CORRELATION)
-
-
-def _rather_stayed(following: float | None) -> bool:
-    return following is not None and following <= -1.0
+        return survival.build_survival(self._read(tagged), planes)
 
 
 def _coarse_distance(pixels: Pixels, frame: geometry.Affine, row: RegisteredRecord) -> int:

@@ -70,7 +70,7 @@ def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_P
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
     small = cv2.resize(np.ascontiguousarray(suspect), size, interpolation=cv2.INTER_AREA).astype(np.float32)
     shrunk = _shrink_source(source, matrix, size)
-    to_pixels = _unit_to_pixels(*size) @ matrix @ np.linalg.inv(_unit_to_pixels(shrunk.shape[1], shrunk.shape[0]))
+    to_pixels = unit_to_pixels(*size) @ matrix @ np.linalg.inv(unit_to_pixels(shrunk.shape[1], shrunk.shape[0]))
     warped = cv2.warpPerspective(shrunk, to_pixels, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Aligned(suspect=_soften(small), source=_soften(np.asarray(warped, np.float32)), seen=_seen(matrix, size))
 
@@ -198,7 +198,7 @@ def _soften(pixels: F32) -> F32:
     return blur(pixels, _PREFILTER_SIGMA_PX)
 
 
-def _unit_to_pixels(width: int, height: int) -> Reals:
+def unit_to_pixels(width: int, height: int) -> Reals:
     """Unit coordinates to pixel centres."""
     return np.array([[width, 0.0, -0.5], [0.0, height, -0.5], [0.0, 0.0, 1.0]])
 
@@ -231,7 +231,7 @@ def _shrink_source(source: U8, matrix: Reals, size: tuple[int, int]) -> F32:
 def _seen(matrix: Reals, size: tuple[int, int]) -> Mask:
     """Where the source falls in the common frame, one pixel inside its edges."""
     canvas = np.full((128, 128), 255, np.uint8)
-    to_pixels = _unit_to_pixels(*size) @ matrix @ np.linalg.inv(_unit_to_pixels(128, 128))
+    to_pixels = unit_to_pixels(*size) @ matrix @ np.linalg.inv(unit_to_pixels(128, 128))
     filled = cv2.warpPerspective(canvas, to_pixels, size, flags=cv2.INTER_LINEAR, borderValue=0)
     inside = cv2.erode((filled > 250).astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
     return np.asarray(inside > 0, np.bool_)

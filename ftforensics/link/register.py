@@ -131,18 +131,6 @@ def attempt(
     return best
 
 
-def is_confirmed_alone(agreement: Agreement | None) -> bool:
-    """Whether so much agrees as it lies that the fit of the features need not be exact, as where a lens bent it.
-
-    For a picture whose tag leads to the source; what content alone suggests has to fit exactly.
-    """
-    return (
-        agreement is not None
-        and agreement.share >= MIN_AGREEING_SHARE_ALONE
-        and agreement.agreeing_fraction >= MIN_AGREEING_FRACTION
-    )
-
-
 def match_features(source: Features, suspect: Features) -> NDArray[np.int64]:
     """Mutual nearest neighbours that are clearly nearer than the next place.
 
@@ -207,6 +195,7 @@ def _judge_fit(
             against="descriptors" if preview is None else "preview",
             overlap_fraction=share,
             changed_fraction=None,
+            agreement=None if agreement is None else agreement.share,
         )
     return Attempt(
         registration=candidate if confirmed else None,

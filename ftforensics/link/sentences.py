@@ -78,6 +78,12 @@ def describe_match(tag: MatchedTag) -> str:
 
 def describe_registration(registration: Registration) -> str:
     """The geometry, in words."""
+    if registration.inliers == 0 and registration.agreement is not None:
+        return (
+            f"Laid where its tag says it lies, the source's preview agrees with the picture in "
+            f"{percent(registration.agreement)} of what has texture; the picture shows "
+            f"{percent(registration.overlap_fraction)} of the source's frame."
+        )
     source = "preview" if registration.against == "preview" else "stored features"
     return (
         f"The picture registers to the source's {source} on {registration.inliers} separate points, "

@@ -209,13 +209,14 @@ def _frame_row(geometry: Geometry) -> Statistic:
 
 def _registration_rows(registration: Registration) -> list[Statistic]:
     against = registration.against.strip() or "fingerprint"
+    share = f", {percent(registration.inlier_ratio)}" if registration.matches else ""
     rows = [
         Statistic(
             name="Matching points",
-            value=f"{count(registration.inliers)} of {count(registration.matches)}"
-            f", {percent(registration.inlier_ratio)}",
+            value=f"{count(registration.inliers)} of {count(registration.matches)}{share}",
             meaning=f"Details of the exhibit that lie where one plane mapping of the photograph ({against}) puts them.",
         ),
+        *_agreement_rows(registration.agreement),
         Statistic(
             name="Overlap",
             value=percent(registration.overlap_fraction),
@@ -230,6 +231,13 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
     )
     rows.append(Statistic(name="Changed area", value="–" if changed is None else percent(changed), meaning=meaning))
     return rows
+
+
+def _agreement_rows(agreement: float | None) -> list[Statistic]:
+    if agreement is None:
+        return []
+    meaning = "Share of what has texture in either picture that agrees with the other there, whatever the light."
+    return [Statistic(name="Agreeing content", value=percent(agreement), meaning=meaning)]
 
 
 def _movement_rows(movement: Movement) -> list[Statistic]:

@@ -79,7 +79,8 @@ def line_up(
     if preview is None:
         return LinedUp(registration=attempt.registration)
     plain = _as_it_lies(pixels, preview, laid, attempt)
-    start = attempt.candidate or plain.registration
+    # Both on one plane map, so that what differs and what was moved are in one frame.
+    start = plain.registration or attempt.candidate
     if start is None or (attempt.registration is not None and not plain.is_changed):
         return plain
     found = measure_movement(pixels, preview, register.matrix_of(start))

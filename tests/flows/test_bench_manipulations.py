@@ -87,7 +87,8 @@ def test_a_half_width_swap_covers_half_the_width(photographs: dict[str, Pixels])
 def test_new_rows_stand_after_those_that_were_there():
     assert NAMES.index("swap, crop to 70 %, 480 px, JPEG 60") < NAMES.index("AVIF 40")
     assert NAMES.index("crop to 60 %") < NAMES.index("generator A (black box)")
-    assert NAMES[-1] == "crop to 40 %"
+    assert NAMES.index("crop to 40 %") < NAMES.index("caption")
+    assert NAMES[-1] == "pixelated face"
 
 
 def test_a_row_through_a_black_box_asks_for_it_by_name_and_says_how_faithful_it_is(photographs: dict[str, Pixels]):

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from skimage import data
 
+from ftforensics.attacks import handling
 from ftforensics.attacks.warps import reenact
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import TagReader
 from ftforensics.flows import comparing, lining_up
 from ftforensics.flows.comparing import Comparer, Held
-from ftforensics.imaging.resample import Pixels
+from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.link import fingerprint, register
+from ftforensics.link.in_place import TAG_FRAME
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,12 @@ def bend(pixels: Pixels, shift: float, within: np.ndarray | None = None) -> Pixe
 
 
 def held(
-    comparer: Comparer, suspect: Pixels, following: float | None, monkeypatch: pytest.MonkeyPatch, least: float = 0.0
+    comparer: Comparer,
+    suspect: Pixels,
+    following: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+    least: float = 0.0,
+    source: Pixels | None = None,
 ) -> Held:
     """As a scan holds a picture of the astronaut, the tag saying so much, and agreement ``least`` where given."""
     monkeypatch.setattr(lining_up, "measure_following", lambda *_: following)
@@ -42,12 +49,12 @@ def held(
             return None if found is None else replace(found, agreement=replace(found.agreement, share=least))
 
         monkeypatch.setattr(lining_up, "measure_movement", doubtful)
-    made = fingerprint.build(data.astronaut())
+    made = fingerprint.build(data.astronaut() if source is None else source)
     preview = fingerprint.decode_preview(made.preview)
-    source = comparing.SourcePicture(preview=preview, planes=np.ones((3, 64, 64), np.float32), shown=lambda: None)
+    known = comparing.SourcePicture(preview=preview, planes=np.ones((3, 64, 64), np.float32), shown=lambda: None)
     attempt = partial(register.attempt, suspect, preview, made.descriptors)
     with ThreadPoolExecutor(1) as beside:
-        return comparer.hold(suspect, None, np.zeros((3, 64, 64), np.float32), source, attempt, beside)[1]
+        return comparer.hold(suspect, None, np.zeros((3, 64, 64), np.float32), known, attempt, beside)[1]
 
 
 def test_a_bent_picture_registers_where_the_tag_went_along(comparer: Comparer, monkeypatch: pytest.MonkeyPatch):
@@ -104,3 +111,28 @@ def test_a_moved_face_counts_as_replaced_only_if_the_tag_rather_stayed(
     assert replaced is not None
     share = replaced.sum() / found.measured.replaced.sum()
     assert share == 1.0 if counts else share < 0.5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_differs_and_what_was_moved_are_in_one_frame(
+    seed: int, comparer: Comparer, monkeypatch: pytest.MonkeyPatch
+):
+    """Of pictures as small as the common frame, its size hangs on the plane map, and there are two to choose from."""
+    small = resize(data.astronaut(), 256, 256)
+    bent = reenact(small, 0.011, np.random.default_rng(seed))
+    bent[150:190, 20:60] = resize(data.chelsea(), 40, 40)
+    found = held(comparer, bent, 0.5, monkeypatch, source=small).lined_up
+    if found.moved is not None and found.measured is not None:
+        assert found.moved.moved.shape == found.measured.changed.shape
+    assert (found.registration is None) == (lining_up.find_replaced_content(found) is None)
+
+
+def test_a_blurred_picture_registers_where_its_tag_lies(comparer: Comparer, monkeypatch: pytest.MonkeyPatch):
+    blurred = handling.blur(data.rocket(), 8.0)
+    found = held(comparer, blurred, None, monkeypatch, source=data.rocket()).lined_up
+    assert found.registration is not None
+    assert found.registration.against == TAG_FRAME
+    assert found.registration.changed_fraction == 0.0
+    elsewhere = held(comparer, blurred, None, monkeypatch, source=data.coffee()).lined_up
+    assert elsewhere.registration is None
+    assert elsewhere.measured is None

@@ -36,6 +36,16 @@ def test_a_match_lists_what_the_identification_rests_on(view: CaseView) -> None:
     assert {"E-value", "e_case", "Matching points", "Overlap", "Changed area", "Tag surviving"} <= rows.keys()
 
 
+def test_a_source_that_lies_where_its_tag_says_has_no_points_but_agrees(view: CaseView) -> None:
+    finding = view.findings[0]
+    assert finding.registration is not None
+    assert "Agreeing content" not in {row.name for row in build_statistics(finding)}
+    in_place = replace(finding.registration, inliers=0, matches=0, inlier_ratio=0.0, agreement=0.974)
+    rows = {row.name: row.value for row in build_statistics(replace(finding, registration=in_place))}
+    assert rows["Matching points"] == "0 of 0"
+    assert rows["Agreeing content"] == "97.4 %"
+
+
 def test_a_mirrored_crop_is_named(view: CaseView) -> None:
     rows = {row.name: row.value for row in build_statistics(view.findings[1])}
     assert rows["Tagged frame"] == "1.74 ×, mirrored"

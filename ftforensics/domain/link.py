@@ -11,6 +11,8 @@ from ftforensics.domain.tag import DecodedTag, MatchedTag, TagOutcome
 
 # So much better, or worse, is beyond accident; see docs/adr/0021 for what was seen on held-out photographs.
 FOLLOWING_ERRORS = 3.0
+# Of ``Registration.against``: the preview, laid where the tag was read, without any matching points.
+TAG_FRAME = "tag frame"
 # Once displacements are undone, unrelated pictures reached 0.41 and bent ones, a third replaced, kept 0.52.
 MOVED_AGREEMENT = 0.5
 

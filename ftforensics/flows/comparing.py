@@ -25,7 +25,7 @@ from ftforensics.engine.ring import RingKey
 from ftforensics.flows.apart import read_apart
 from ftforensics.flows.frames import turn_upright
 from ftforensics.flows.known import LazyFeatures, attempt_registration, preview_of
-from ftforensics.flows.lining_up import Laid, LinedUp, find_replaced_content, line_up
+from ftforensics.flows.lining_up import Laid, LinedUp, Pair, find_replaced_content
 from ftforensics.flows.parts import Part
 from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
 from ftforensics.flows.sources import source_phash
@@ -162,7 +162,10 @@ class Comparer:
         laid = self._lay(pixels, frame)
         mapping = beside.submit(self._map_survival, laid, residual, source)
         tried = attempt()
-        lined_up = line_up(pixels, laid, source.preview, source.planes, tried, self._read)
+        lined_up = LinedUp(registration=tried.registration)
+        if source.preview is not None:
+            pair = Pair(pixels=pixels, preview=source.preview, laid=laid, planes=source.planes, read=self._read)
+            lined_up = pair.line_up(tried)
         local, holes = mapping.result()
         if lined_up.undone is not None:
             laid = self._lay_moved(pixels, lined_up.undone)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ftforensics.domain.link import Movement, Registration
 from ftforensics.imaging.resample import Floats, Pixels
 from ftforensics.link import difference, register
+from ftforensics.link.agreement import LaidOver
 from ftforensics.link.following import measure_following
 from ftforensics.link.in_place import confirm_in_place
 from ftforensics.link.movement import MovementMap, measure_movement
@@ -51,72 +52,89 @@ class LinedUp:
         return self.measured is not None and bool(self.measured.changed.any())
 
     @property
+    def seems_late(self) -> bool:
+        """Whether the tag rather lies as if nothing had been moved."""
+        return self.movement is not None and _rather_stayed(self.movement.following)
+
+    @property
     def undone(self) -> MovementMap | None:
         """What was undone before anything else was measured."""
         return self.moved if self.movement is not None and self.movement.undone else None
 
 
-def line_up(
-    pixels: Pixels,
-    laid: Laid,
-    preview: Pixels | None,
-    planes: Floats,
-    attempt: register.Attempt,
-    read: Callable[[Pixels], Floats],
-) -> LinedUp:
-    """Register a picture, its movements undone where the tag was moved along; else as it lies.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pair:
+    """A picture whose tag was read, and the source of the tag's record, to be lined up.
 
-    Movements are looked for where content differs, and wherever features alone do not fit exactly.
-
-    Args:
-        pixels: uint8 (H, W, 3).
-        laid: The tag's frame as it was read.
-        preview: The source, uint8 (h, w, 3); None leaves what ``attempt`` says.
-        planes: The tag, float32 (3, G, G).
-        attempt: What registering by features gave.
-        read: Gives the residual map of what is seen through a frame, float32 (3, G, G).
+    ``pixels`` is uint8 (H, W, 3), ``preview`` the source, uint8 (h, w, 3), ``planes`` the tag, float32 (3, G, G), and
+    ``laid`` its frame as it was read; ``read`` gives the residual map of what is seen through a frame.
     """
-    if preview is None:
-        return LinedUp(registration=attempt.registration)
-    plain = _as_it_lies(pixels, preview, laid, attempt)
-    # Both on one plane map, so that what differs and what was moved are in one frame.
-    start = plain.registration or attempt.candidate
-    if start is None or (attempt.registration is not None and not plain.is_changed):
-        return plain
-    found = measure_movement(pixels, preview, register.matrix_of(start))
-    if found is None:
-        return plain
-    movement = _describe(found, laid, planes, read)
-    if movement.is_followed and found.agreement.agreeing_fraction >= register.MIN_AGREEING_FRACTION:
-        undone = _measured(start, difference.compare(pixels, preview, start, found))
-        return replace(undone, movement=replace(movement, undone=True), moved=found)
-    return replace(plain, movement=movement, moved=found)
 
+    pixels: Pixels
+    preview: Pixels
+    laid: Laid
+    planes: Floats
+    read: Callable[[Pixels], Floats]
 
-def _as_it_lies(pixels: Pixels, preview: Pixels, laid: Laid, attempt: register.Attempt) -> LinedUp:
-    """Registered by features, or else because nearly all agrees where they or the tag say that the source lies."""
-    registration = attempt.registration
-    if registration is None:
-        registration = confirm_in_place(pixels, preview, attempt.candidate, laid.placement.matrix)
-    if registration is None:
-        return LinedUp(registration=None)
-    return _measured(registration, difference.compare(pixels, preview, registration))
+    def line_up(self, attempt: register.Attempt) -> LinedUp:
+        """Register the picture, its movements undone where the tag was moved along; else as it lies.
 
+        Movements are looked for where content differs, and wherever features alone do not fit exactly.
 
-def _describe(found: MovementMap, laid: Laid, planes: Floats, read: Callable[[Pixels], Floats]) -> Movement:
-    """What was moved, and whether the tag went along."""
-    matrix = laid.placement.matrix[:2].astype(np.float64)
-    return Movement(
-        moved_fraction=found.moved_fraction,
-        shift=found.shift,
-        agreement=found.agreement.share,
-        following=measure_following(read(laid.look()), planes, matrix, found),
-        undone=False,
-    )
+        Args:
+            attempt: What registering by features gave.
+        """
+        if attempt.registration is None:
+            return self._line_up_in_place(attempt)
+        plain = self._compare(attempt.registration, attempt.laid)
+        return self._undo(plain, attempt.registration, attempt.laid) if plain.is_changed else plain
 
+    def _line_up_in_place(self, attempt: register.Attempt) -> LinedUp:
+        """As ``line_up`` where features do not register the picture.
 
-def _measured(registration: Registration, found: difference.Difference) -> LinedUp:
-    return LinedUp(registration=difference.measured(registration, found), measured=found)
+        They fit loosely where it was bent, and then the tag decides: that it went along, or else that it does not
+        rather lie as if nothing had been moved, by what features suggest and by what is laid where the tag says.
+        """
+        suggested = LinedUp(registration=None)
+        if attempt.candidate is not None:
+            suggested = self._undo(suggested, attempt.candidate, attempt.laid)
+            if suggested.registration is not None or suggested.seems_late:
+                return suggested
+        placed = confirm_in_place(self.pixels, self.preview, attempt, self.laid.placement.matrix)
+        if placed is None:
+            return suggested
+        plain = self._compare(*placed)
+        if placed[0] is attempt.candidate:
+            return replace(plain, movement=suggested.movement, moved=suggested.moved)
+        found = self._undo(plain, *placed)
+        return replace(found, registration=None, measured=None) if found.seems_late else found
+
+    def _undo(self, plain: LinedUp, start: Registration, over: LaidOver | None) -> LinedUp:
+        """``plain`` with what was moved on top of a plane map, and everything measured anew if the tag went along."""
+        found = measure_movement(self.pixels, self.preview, register.matrix_of(start), laid=over)
+        if found is None:
+            return plain
+        movement = self._describe(found)
+        if movement.is_followed and found.agreement.agreeing_fraction >= register.MIN_AGREEING_FRACTION:
+            undone = self._compare(start, over, found)
+            return replace(undone, movement=replace(movement, undone=True), moved=found)
+        return replace(plain, movement=movement, moved=found)
+
+    def _describe(self, found: MovementMap) -> Movement:
+        """What was moved, and whether the tag went along."""
+        laid, matrix = self.laid, self.laid.placement.matrix[:2].astype(np.float64)
+        return Movement(
+            moved_fraction=found.moved_fraction,
+            shift=found.shift,
+            agreement=found.agreement.share,
+            following=measure_following(self.read(laid.look()), self.planes, matrix, found),
+            undone=False,
+        )
+
+    def _compare(self, start: Registration, over: LaidOver | None, moved: MovementMap | None = None) -> LinedUp:
+        """A registration with what differs under it."""
+        found = difference.compare(self.pixels, self.preview, start, moved, laid=over)
+        return LinedUp(registration=difference.measured(start, found), measured=found)
 
 
 def find_replaced_content(lined_up: LinedUp) -> Mask | None:
@@ -128,7 +146,7 @@ def find_replaced_content(lined_up: LinedUp) -> Mask | None:
     measured, movement, moved = lined_up.measured, lined_up.movement, lined_up.moved
     if measured is None:
         return None
-    if moved is None or movement is None or movement.undone or _rather_stayed(movement.following):
+    if moved is None or movement is None or movement.undone or lined_up.seems_late:
         return measured.replaced
     return measured.replaced & ~moved.explains(difference.REWORKED_CORRELATION)
 

@@ -55,6 +55,27 @@ class Agreement:
     agreeing_fraction: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LaidOver:
+    """A source laid over a suspect: both in one frame, and what ``local_structure`` says of them."""
+
+    aligned: Aligned
+    correlation: F32
+    weight: F32
+
+    @property
+    def agreement(self) -> Agreement:
+        """What it says on the whole."""
+        return summarise_structure(self.correlation, self.weight, self.aligned.seen)
+
+
+def lay_over(suspect: U8, source: U8, matrix: Reals) -> LaidOver:
+    """Both in the suspect's frame, as ``align`` brings them there, compared window by window."""
+    aligned = align(suspect, source, matrix)
+    correlation, weight = local_structure(aligned)
+    return LaidOver(aligned=aligned, correlation=correlation, weight=weight)
+
+
 def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_PX) -> Aligned:
     """Warp the source into the suspect's frame, at a resolution both pictures really have.
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ftforensics.domain.link import Box, Registration
-from ftforensics.link.agreement import F32, U8, Aligned, Mask, align, local_structure, regional_correlation
+from ftforensics.link.agreement import F32, U8, Aligned, LaidOver, Mask, lay_over, regional_correlation
 from ftforensics.link.homography import Reals
 from ftforensics.link.movement import MovementMap
 from ftforensics.link.register import matrix_of
@@ -55,7 +55,12 @@ class Difference:
 
 
 def compare(
-    suspect: U8, source_preview: U8, registration: Registration, movement: MovementMap | None = None
+    suspect: U8,
+    source_preview: U8,
+    registration: Registration,
+    movement: MovementMap | None = None,
+    *,
+    laid: LaidOver | None = None,
 ) -> Difference:
     """Compare a suspect with its source where both show the scene.
 
@@ -64,14 +69,15 @@ def compare(
         source_preview: uint8 (h, w, 3).
         registration: As ``register`` made it.
         movement: Displacements to be undone first, so that what was only moved does not count as changed.
+        laid: The one laid over the other by this registration, where that is at hand already.
 
     Returns:
         The difference; its maps have a long side of at most 256 px.
     """
-    aligned = align(suspect, source_preview, matrix_of(registration))
+    laid = laid or lay_over(suspect, source_preview, matrix_of(registration))
+    aligned, correlation, weight = laid.aligned, laid.correlation, laid.weight
     if movement is not None:
-        aligned = movement.undo(aligned)
-    correlation, weight = local_structure(aligned)
+        aligned, correlation, weight = movement.undo(aligned), movement.correlation, movement.weight
     background = _background(correlation, weight, aligned.seen)
     dissimilarity = (1.0 - correlation) * weight
     level = _STRUCTURE_SCALE + _BACKGROUND_WEIGHT * background

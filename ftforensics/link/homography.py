@@ -79,7 +79,7 @@ def fit_homography(source: Features, suspect: Features, pairs: NDArray[np.int64]
     if int(agreeing.sum()) < 6:
         return None
     refined, agreeing = _refine(matrix, start, end, agreeing)
-    if not _is_plausible(refined, source_frame, mirrored=mirrored):
+    if not is_plausible(refined, source_frame, mirrored=mirrored):
         return None
     unit = np.diag([1 / suspect_frame[0], 1 / suspect_frame[1], 1.0]) @ refined @ np.diag([*source_frame, 1.0])
     distinct = min(
@@ -200,7 +200,7 @@ def _fit_affine(start: Reals, end: Reals) -> Reals:
     return np.vstack([solution.T, [0.0, 0.0, 1.0]])
 
 
-def _is_plausible(matrix: Reals, source_frame: Reals, *, mirrored: bool) -> bool:
+def is_plausible(matrix: Reals, source_frame: Reals, *, mirrored: bool) -> bool:
     """A crop, resize, rotation or mild perspective view of the source: no fold, no needle, no vanishing line inside."""
     square = corners() * source_frame
     weights = square @ matrix[2, :2] + matrix[2, 2]

@@ -1,8 +1,8 @@
-"""Lay a source where a tag or a few features say it lies, and ask whether everything agrees with it there.
+"""Lay a source where a few features or a tag say it lies, and ask whether nearly everything agrees with it there.
 
-In: pixels of both and a plane map of one onto the other that could not be confirmed. Out: that map, refined, if nearly
-all that has texture agrees under it. Blurred and regenerated pictures have too few distinct features to be registered
-by, though nothing else in them differs; but a tag that was read tells where its photograph lies. Refining follows
+In: pixels of both, what registering by features gave, and the frame of a tag. Out: a registration, if nearly all that
+has texture agrees. Blurred and regenerated pictures have too few distinct features to be registered by, though nothing
+else in them differs; but a tag that was read tells where its photograph lies. Refining that follows
 Evangelidis and Psarakis, Parametric image alignment using enhanced correlation coefficient maximization, IEEE TPAMI
 2008, on the local structure of both.
 """
@@ -12,21 +12,27 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ftforensics.domain.link import Registration
-from ftforensics.link.agreement import U8, Agreement, align, equal_detail, measure_agreement, unit_to_pixels
-from ftforensics.link.homography import Reals, area_of, overlap
-from ftforensics.link.register import MIN_AGREEING_FRACTION, MIN_AGREEING_SHARE_ALONE, MIN_COVERAGE, MIN_OVERLAP
+from ftforensics.domain.link import TAG_FRAME, Registration
+from ftforensics.link.agreement import U8, Aligned, LaidOver, equal_detail, lay_over, unit_to_pixels
+from ftforensics.link.homography import Reals, area_of, is_plausible, overlap
+from ftforensics.link.register import (
+    MIN_AGREEING_FRACTION,
+    MIN_AGREEING_SHARE_ALONE,
+    MIN_COVERAGE,
+    MIN_OVERLAP,
+    Attempt,
+)
 
-TAG_FRAME = "tag frame"
 # Where no feature fits: a caption or a logo on plain ground has less texture than this.
-MIN_AGREEING_FRACTION_ALONE = 0.10
+LEAST_TEXTURE = 0.10
 # Below this a start is not worth refining: unrelated pictures and other photographs of a scene reached 0.42.
 WORTH_REFINING = 0.48
 
 _STEPS, _PRECISION, _PREFILTER_PX = 60, 1e-4, 5
+_SIDE = np.array([256.0, 256.0])
 
 
-def confirm_in_place(suspect: U8, preview: U8, found: Registration | None, frame: Reals) -> Registration | None:
+def confirm_in_place(suspect: U8, preview: U8, attempt: Attempt, frame: Reals) -> tuple[Registration, LaidOver] | None:
     """A registration that needs no exact features, for a picture whose tag leads to the source.
 
     What content alone suggests is never confirmed by this: there, two photographs of one scene must be told apart.
@@ -34,48 +40,66 @@ def confirm_in_place(suspect: U8, preview: U8, found: Registration | None, frame
     Args:
         suspect: uint8 (H, W, 3).
         preview: uint8 (h, w, 3) of the source.
-        found: What features suggest and could not confirm, or None.
+        attempt: What features gave; not a registration.
         frame: 3 x 3, where the tag's frame lies, unit coordinates of the source to those of the suspect.
 
     Returns:
-        The registration, ``against`` the preview if features led there and else against the frame of the tag; None
-        where less than nine tenths of the texture agrees, or where there is little of it.
+        What features suggest as it is, or a registration against the frame of the tag, with the one picture laid over
+        the other by it; None where less than nine tenths of the texture agrees, or where there is little of it.
     """
-    start = frame if found is None else np.array(found.homography, np.float64).reshape(3, 3)
-    matrix, agreement = _refine(suspect, preview, start)
+    if attempt.candidate is not None and attempt.laid is not None and _agrees(attempt.laid, MIN_AGREEING_FRACTION):
+        return attempt.candidate, attempt.laid
+    try:
+        matrix, laid = _refine(suspect, preview, frame)
+    except np.linalg.LinAlgError:
+        return None
+    if not _is_plausible(matrix):
+        return None
     share, seen = overlap(matrix)
-    if share < MIN_OVERLAP or max(share, area_of(seen)) < MIN_COVERAGE:
+    shown = area_of(seen)
+    if share < MIN_OVERLAP or max(share, shown) < MIN_COVERAGE or not _agrees(laid, LEAST_TEXTURE / max(shown, 1e-9)):
         return None
-    least = MIN_AGREEING_FRACTION_ALONE if found is None else MIN_AGREEING_FRACTION
-    if agreement.share < MIN_AGREEING_SHARE_ALONE or agreement.agreeing_fraction < least:
-        return None
-    return Registration(
-        inliers=0 if found is None else found.inliers,
-        matches=0 if found is None else found.matches,
-        inlier_ratio=0.0 if found is None else found.inlier_ratio,
-        homography=tuple(float(value) for value in matrix.ravel()),
-        against=TAG_FRAME if found is None else found.against,
+    registration = Registration(
+        inliers=0,
+        matches=0,
+        inlier_ratio=0.0,
+        homography=tuple(float(value) for value in (matrix / matrix[2, 2]).ravel()),
+        against=TAG_FRAME,
         overlap_fraction=share,
         changed_fraction=None,
-        agreement=agreement.share,
+        agreement=laid.agreement.share,
     )
+    return registration, laid
 
 
-def _refine(suspect: U8, preview: U8, start: Reals) -> tuple[Reals, Agreement]:
-    """The better of a map and what the alignment of structure makes of it, with what agrees under it."""
-    agreement = measure_agreement(align(suspect, preview, start))
-    if agreement.share < WORTH_REFINING:
-        return start, agreement
-    moved = _align_structure(suspect, preview, start)
+def _is_plausible(matrix: Reals) -> bool:
+    """As for features: no fold, no needle, no vanishing line inside. Shares of the sides will do for that."""
+    if not np.isfinite(matrix).all() or not np.linalg.det(matrix):
+        return False
+    square = np.diag([*_SIDE, 1.0])
+    return is_plausible(square @ matrix @ np.linalg.inv(square), _SIDE, mirrored=bool(np.linalg.det(matrix) < 0))
+
+
+def _agrees(laid: LaidOver, least: float) -> bool:
+    """Whether nearly all that has texture agrees, and so much of what both show."""
+    found = laid.agreement
+    return found.share >= MIN_AGREEING_SHARE_ALONE and found.agreeing_fraction >= least
+
+
+def _refine(suspect: U8, preview: U8, start: Reals) -> tuple[Reals, LaidOver]:
+    """The better of a map and what the alignment of structure makes of it, and the one laid over the other by it."""
+    laid = lay_over(suspect, preview, start)
+    if laid.agreement.share < WORTH_REFINING:
+        return start, laid
+    moved = _align_structure(laid.aligned, start)
     if moved is None:
-        return start, agreement
-    refined = measure_agreement(align(suspect, preview, moved))
-    return (moved, refined) if refined.share > agreement.share else (start, agreement)
+        return start, laid
+    refined = lay_over(suspect, preview, moved)
+    return (moved, refined) if refined.agreement.share > laid.agreement.share else (start, laid)
 
 
-def _align_structure(suspect: U8, preview: U8, start: Reals) -> Reals | None:
+def _align_structure(aligned: Aligned, start: Reals) -> Reals | None:
     """The map that lines up the structure of both best; None where that does not converge."""
-    aligned = align(suspect, preview, start)
     ours, theirs = equal_detail(aligned)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _STEPS, _PRECISION)
     mask = aligned.seen.astype(np.uint8)

@@ -24,10 +24,11 @@ from ftforensics.link.agreement import (
     U8,
     Agreement,
     Aligned,
+    LaidOver,
     Mask,
-    align,
     blur,
     equal_detail,
+    lay_over,
     local_structure,
     regional_correlation,
     summarise_structure,
@@ -132,22 +133,25 @@ class MovementMap:
         return _move(aligned, _in_pixels(self.offsets))
 
 
-def measure_movement(suspect: U8, source_preview: U8, matrix: Reals) -> MovementMap | None:
+def measure_movement(
+    suspect: U8, source_preview: U8, matrix: Reals, *, laid: LaidOver | None = None
+) -> MovementMap | None:
     """Find where content was moved.
 
     Args:
         suspect: uint8 (H, W, 3).
         source_preview: uint8 (h, w, 3).
         matrix: 3 x 3, unit coordinates of the source to those of the suspect.
+        laid: The one laid over the other by it, where that is at hand already.
 
     Returns:
         The map, with a long side of at most 256 px; None where less than 3 % of what both show was moved, or where the
         picture is so narrow that its short side is then under 24 px.
     """
-    aligned = align(suspect, source_preview, matrix)
+    laid = laid or lay_over(suspect, source_preview, matrix)
+    aligned, before, weight = laid.aligned, laid.correlation, laid.weight
     if min(aligned.seen.shape) < LEAST_SIDE_PX:
         return None
-    before, weight = local_structure(aligned)
     textured = aligned.seen & (weight > _TEXTURED_WEIGHT)
     if not textured.any():
         return None

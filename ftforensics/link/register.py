@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ftforensics.domain.link import Registration
 from ftforensics.imaging.geometry import Rectangle
-from ftforensics.link.agreement import Agreement, align, measure_agreement
+from ftforensics.link.agreement import Agreement, LaidOver, lay_over
 from ftforensics.link.features import Features, detect_features, mirror_features, parse_descriptors
 from ftforensics.link.homography import Fit, Reals, area_of, fit_homography, overlap
 
@@ -65,8 +65,8 @@ class Attempt:
 
     ``suspect_features`` and ``source_features`` count different places: with few of them a failure says nothing.
     ``candidate`` is the registration of the best fit that chance does not explain, confirmed or not; ``matrix`` is its
-    homography (3, 3) from source to suspect, and ``matched`` the upright rectangle of the suspect that holds most of
-    the features which agree on it.
+    homography (3, 3) from source to suspect, ``matched`` the upright rectangle of the suspect that holds most of the
+    features which agree on it, and ``laid`` the preview laid over the suspect by it.
     """
 
     registration: Registration | None
@@ -81,6 +81,7 @@ class Attempt:
     agreement: Agreement | None = None
     matrix: Reals | None = field(default=None, compare=False)
     matched: Rectangle | None = field(default=None, compare=False)
+    laid: LaidOver | None = field(default=None, compare=False, repr=False)
 
 
 def register(suspect: NDArray[np.uint8], preview: NDArray[np.uint8] | None, descriptors: bytes) -> Registration | None:
@@ -178,9 +179,8 @@ def _judge_fit(
         and coverage >= MIN_COVERAGE
         and hull >= MIN_HULL_FRACTION
     )
-    agreement = None
-    if chance_excluded and preview is not None:
-        agreement = measure_agreement(align(suspect, preview, fit.matrix))
+    laid = lay_over(suspect, preview, fit.matrix) if chance_excluded and preview is not None else None
+    agreement = None if laid is None else laid.agreement
     confirmed = chance_excluded and _is_confirmed(fit, hull, agreement)
     reason: AttemptReason = (
         "chance_not_excluded" if not chance_excluded else "registered" if confirmed else "not_confirmed"
@@ -208,6 +208,7 @@ def _judge_fit(
         log10_chance=fit.log10_chance,
         residual_px=fit.residual_px,
         agreement=agreement,
+        laid=laid,
         matrix=fit.matrix if chance_excluded else None,
         matched=_spanned(source.points[pairs[fit.agreeing, 0]], fit.matrix) if chance_excluded else None,
     )

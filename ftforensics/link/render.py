@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ftforensics.link.agreement import U8, Mask
-from ftforensics.link.canvas import add_legend, colour, draw_outline, enlarge, fit_shown, hatch, paint_grey
+from ftforensics.link.canvas import add_legend, blend, colour, draw_outline, enlarge, fit_shown, hatch, paint_grey
 from ftforensics.link.difference import Difference
 from ftforensics.link.placement import Placement
 from ftforensics.link.survival import Holes, SurvivalMap
@@ -36,15 +36,14 @@ def render_difference(suspect: U8, difference: Difference, replaced: Mask | None
     """
     base = fit_shown(suspect)
     size = (base.shape[1], base.shape[0])
-    heat = np.clip(cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / _FULL_HEAT, 0, 1)
+    heat = cv2.resize(difference.difference, size, interpolation=cv2.INTER_LINEAR) / np.float32(_FULL_HEAT)
     seen = cv2.resize(difference.seen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     changed = outline_changed(difference, size)
     drawn = outline_replaced(changed, replaced)
     # What lies between sure places of one changed region is tinted too: a replaced cheek has nothing to differ in.
-    heat = np.maximum(heat, _LEAST_HEAT * changed)
-    canvas = paint_grey(base)
-    strength = np.clip(heat * 1.6, 0, 0.85)[..., None] * seen[..., None]
-    canvas = canvas * (1 - strength) + colour(np.asarray(heat, np.float32), cv2.COLORMAP_INFERNO) * strength
+    heat = np.clip(np.maximum(heat, np.float32(_LEAST_HEAT) * changed), 0, 1)
+    strength = np.clip(heat * np.float32(1.6), 0, 0.85) * seen
+    canvas = blend(paint_grey(base), colour(heat, cv2.COLORMAP_INFERNO), strength)
     picture = np.clip(hatch(canvas, ~seen), 0, 255).astype(np.uint8)
     draw_outline(picture, drawn)
     share = f"{100 * difference.changed_fraction:.1f} % of the shared area"
@@ -77,10 +76,9 @@ def render_survival(
     placement = Placement(matrix=np.eye(3)) if frame is None else frame
     level, inside = placement.carry(survival.correlation, size), placement.covers(size)
     top = max(2.5 * survival.present_from, float(np.quantile(survival.correlation, 0.95)))
-    share = np.clip(level / top, 0, 1)
-    colours = colour(np.asarray(share, np.float32), cv2.COLORMAP_VIRIDIS)
-    grey = paint_grey(base)
-    canvas = np.where(inside[..., None], grey * 0.45 + colours * 0.55, grey)
+    share = np.clip(level / np.float32(top), 0, 1)
+    colours = colour(share, cv2.COLORMAP_VIRIDIS)
+    canvas = blend(paint_grey(base), colours, np.float32(0.55) * inside)
     picture = np.clip(hatch(canvas, ~inside), 0, 255).astype(np.uint8)
     if holes is None:
         notes = ["Dark: no tag seen. Whether one could be seen there is not known, so nothing is outlined"]

@@ -6,7 +6,7 @@ rules.
 
 from __future__ import annotations
 
-from ftforensics.domain.link import Box, Movement, Registration, SourceRef, Survival
+from ftforensics.domain.link import TAG_FRAME, Box, Movement, Registration, SourceRef, Survival
 from ftforensics.domain.tag import MatchedTag
 
 KINSHIP = (
@@ -53,6 +53,11 @@ LEFT_BEHIND_LIMITS = (
     "Whether a tag was moved along is a statistical judgement that rests on the displacements found; where content was "
     "made anew rather than moved, it can err."
 )
+NOTHING_ELSE = "Besides, no changed region was found in the shared area."
+LATE_TAG_UNJUDGED = (
+    "It could not be judged whether the tag lies in what was replaced as well, as one does that was embedded "
+    "afterwards: too little of the changed area is surely new content."
+)
 MOVED_ALONE = "Once that is undone, no other change was found in the shared area."
 CHANGE_LIMITS = (
     "The comparison sees changes of structure; a change of colour or light alone, or one smaller than about half a "
@@ -78,17 +83,16 @@ def describe_match(tag: MatchedTag) -> str:
 
 def describe_registration(registration: Registration) -> str:
     """The geometry, in words."""
-    if registration.inliers == 0 and registration.agreement is not None:
+    share = "" if registration.agreement is None else f"in {percent(registration.agreement)} of what has texture"
+    shows = f"shows {percent(registration.overlap_fraction)} of the source's frame"
+    if registration.against == TAG_FRAME:
         return (
-            f"Laid where its tag says it lies, the source's preview agrees with the picture in "
-            f"{percent(registration.agreement)} of what has texture; the picture shows "
-            f"{percent(registration.overlap_fraction)} of the source's frame."
+            f"Without matching points, laid where the tag was read and aligned from there, the source's preview agrees "
+            f"with the picture {share}; the picture {shows}."
         )
     source = "preview" if registration.against == "preview" else "stored features"
-    return (
-        f"The picture registers to the source's {source} on {registration.inliers} separate points, "
-        f"and shows {percent(registration.overlap_fraction)} of the source's frame."
-    )
+    points = f"{registration.inliers} separate points" + (f", agrees {share}" if share else "")
+    return f"The picture registers to the source's {source} on {points}, and {shows}."
 
 
 def describe_change(registration: Registration, *, moved: bool = False) -> str:

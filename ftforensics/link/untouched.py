@@ -3,6 +3,9 @@
 In: both pictures in one frame and what differs. Out: a mask. Structure is judged in windows, and a window with a stroke
 in it is as unlike the source as one of a pasted face; pixel by pixel the two are easily told. Where nothing was
 replaced the tag stays, so it says nothing there about when it was embedded.
+
+Tone and light of the whole are taken off first. What is left over is noise, and how much of it counts as none is
+bounded: whoever treats a whole fake roughly must not make its face count as the source's.
 """
 
 from __future__ import annotations
@@ -10,12 +13,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ftforensics.link.agreement import F32, Aligned, Mask
+from ftforensics.link.agreement import F32, Aligned, Mask, blur
 
-# Levels of 255, and as a multiple of what half of the unchanged pixels keep to: recompression, blur, regeneration.
-TOLERANCE_LEVELS, TOLERANCE_MEDIANS = 8.0, 3.0
+# Levels of 255; the usual one is a multiple of what half of the unchanged pixels keep to: recompression, regeneration.
+LEAST_TOLERANCE, MOST_TOLERANCE, TOLERANCE_MEDIANS = 8.0, 16.0, 3.0
 
 _FEWEST_PIXELS, _LEAST_SPREAD = 64, 3.0
+_LIGHT_SHARE, _LIGHT_OFFSET, _LEAST_NEAR = 0.08, 16.0, 0.02
 
 
 def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
@@ -23,7 +27,7 @@ def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
 
     Args:
         aligned: Suspect and source.
-        changed: bool (H, W), what differs; gain and offset of each channel are fitted to all else.
+        changed: bool (H, W), what differs; tone and light are those of all else.
 
     Returns:
         bool (H, W), within the region; places of a pixel or two, alike by accident, are left out.
@@ -33,9 +37,11 @@ def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
     for channel in range(aligned.source.shape[2]):
         suspect, source = aligned.suspect[..., channel], aligned.source[..., channel]
         gain, offset = _fit_tone(suspect[elsewhere], source[elsewhere])
-        distance = np.maximum(distance, np.abs(suspect - (gain * source + offset)))
+        lit = _light(suspect, np.asarray(gain * source + offset, np.float32), elsewhere)
+        distance = np.maximum(distance, np.abs(suspect - lit))
     usual = float(np.median(distance[elsewhere])) if elsewhere.any() else 0.0
-    alike = (distance < max(TOLERANCE_LEVELS, TOLERANCE_MEDIANS * usual)) & changed
+    tolerance = float(np.clip(TOLERANCE_MEDIANS * usual, LEAST_TOLERANCE, MOST_TOLERANCE))
+    alike = (distance < tolerance) & changed
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     opened = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, cross)
     return np.asarray((cv2.dilate(opened, cross) > 0) & changed, np.bool_)
@@ -47,3 +53,12 @@ def _fit_tone(suspect: F32, source: F32) -> tuple[float, float]:
         return 1.0, 0.0
     gain, offset = np.polyfit(source.astype(np.float64), suspect.astype(np.float64), 1)
     return float(gain), float(offset)
+
+
+def _light(suspect: F32, source: F32, elsewhere: Mask) -> F32:
+    """The source under the suspect's light: a smooth gain of what did not change, carried into what did."""
+    level = np.log(np.maximum(suspect, 0) + _LIGHT_OFFSET) - np.log(np.maximum(source, 0) + _LIGHT_OFFSET)
+    sigma = _LIGHT_SHARE * max(suspect.shape)
+    near = blur(elsewhere.astype(np.float32), sigma)
+    smooth = blur(np.asarray(level * elsewhere, np.float32), sigma) / np.maximum(near, _LEAST_NEAR)
+    return np.asarray((np.maximum(source, 0) + _LIGHT_OFFSET) * np.exp(smooth) - _LIGHT_OFFSET, np.float32)

@@ -298,7 +298,7 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     if registration is None:
         return None
     # A tag that is missing somewhere does not show a change by itself: readers miss it in untouched pictures too.
-    if registration.changed_fraction is None or not (registration.changed_regions or _is_moved(facts)):
+    if registration.changed_fraction is None or not (registration.changed_regions or facts.movement is not None):
         return None
     if registration.changed_fraction > MAX_CHANGED_FRACTION:
         return None
@@ -310,7 +310,12 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
             *_change_reason(facts, registration),
             *_survival_reason(facts),
         ),
-        limitations=(*_verified_limitations(facts), *_movement_limits(facts), say.CHANGE_LIMITS),
+        limitations=(
+            *_verified_limitations(facts),
+            *_movement_limits(facts),
+            *_judgement_limits(facts, registration),
+            say.CHANGE_LIMITS,
+        ),
     )
 
 
@@ -318,7 +323,7 @@ def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
     registration = facts.registration
     if registration is None or registration.changed_fraction is None or registration.changed_regions:
         return None
-    if _is_moved(facts):
+    if facts.movement is not None:
         return None
     return Judgement(
         verdict=Verdict.VERIFIED_MATCH,
@@ -406,8 +411,14 @@ def _movement_limits(facts: Facts) -> tuple[str, ...]:
 
 def _change_reason(facts: Facts, registration: Registration) -> tuple[str, ...]:
     if not registration.changed_regions:
-        return (say.MOVED_ALONE,)
+        return (say.MOVED_ALONE if _is_moved(facts) else say.NOTHING_ELSE,)
     return (say.describe_change(registration, moved=_is_moved(facts)),)
+
+
+def _judgement_limits(facts: Facts, registration: Registration) -> tuple[str, ...]:
+    """Where content differs and no level of the tag in it could be told, a late tag could not have been noticed."""
+    unjudged = facts.survival is None or facts.survival.inside is None or facts.survival.outside is None
+    return (say.LATE_TAG_UNJUDGED,) if registration.changed_regions and unjudged else ()
 
 
 def _survival_reason(facts: Facts) -> tuple[str, ...]:

@@ -73,6 +73,8 @@ COLUMNS = (
     "symbols_corrected",
     "erasures",
     "inliers",
+    "registered_against",
+    "agreement",
     "overlap_fraction",
     "changed_fraction",
     "surviving_fraction",
@@ -152,6 +154,8 @@ def _link_cells(finding: Finding) -> dict[str, Cell]:
     registration, survival, movement = finding.registration, finding.survival, finding.movement
     return {
         "inliers": registration.inliers if registration else None,
+        "registered_against": registration.against if registration else None,
+        "agreement": registration.agreement if registration else None,
         "overlap_fraction": registration.overlap_fraction if registration else None,
         "changed_fraction": registration.changed_fraction if registration else None,
         "surviving_fraction": survival.surviving_fraction if survival else None,

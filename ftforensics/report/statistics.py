@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ftforensics.domain.link import FOLLOWING_ERRORS, Finding, Movement, Registration, Survival
+from ftforensics.domain.link import FOLLOWING_ERRORS, TAG_FRAME, Finding, Movement, Registration, Survival
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, Geometry, MatchedTag, TagAbsence
 from ftforensics.report.quantities import count, decimal, percent, power_of_ten, scientific
 from ftforensics.report.wording import SEARCH_TEXTS
@@ -208,14 +208,8 @@ def _frame_row(geometry: Geometry) -> Statistic:
 
 
 def _registration_rows(registration: Registration) -> list[Statistic]:
-    against = registration.against.strip() or "fingerprint"
-    share = f", {percent(registration.inlier_ratio)}" if registration.matches else ""
     rows = [
-        Statistic(
-            name="Matching points",
-            value=f"{count(registration.inliers)} of {count(registration.matches)}{share}",
-            meaning=f"Details of the exhibit that lie where one plane mapping of the photograph ({against}) puts them.",
-        ),
+        _points_row(registration),
         *_agreement_rows(registration.agreement),
         Statistic(
             name="Overlap",
@@ -233,10 +227,25 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
     return rows
 
 
+def _points_row(registration: Registration) -> Statistic:
+    if registration.against == TAG_FRAME:
+        meaning = "The photograph was laid where the tag lies in the exhibit, not where matching details put it."
+        return Statistic(name="Matching points", value="not needed", meaning=meaning)
+    against = registration.against.strip() or "fingerprint"
+    return Statistic(
+        name="Matching points",
+        value=f"{count(registration.inliers)} of {count(registration.matches)}, {percent(registration.inlier_ratio)}",
+        meaning=f"Details of the exhibit that lie where one plane mapping of the photograph ({against}) puts them.",
+    )
+
+
 def _agreement_rows(agreement: float | None) -> list[Statistic]:
     if agreement is None:
         return []
-    meaning = "Share of what has texture in either picture that agrees with the other there, whatever the light."
+    meaning = (
+        "Share of what has texture that is alike in exhibit and photograph when one is laid over the other as a whole, "
+        "whatever the light."
+    )
     return [Statistic(name="Agreeing content", value=percent(agreement), meaning=meaning)]
 
 

@@ -77,7 +77,7 @@ def test_a_source_that_lies_where_its_tag_says_needs_no_matching_points():
     in_place = replace(UNCHANGED, inliers=0, matches=0, inlier_ratio=0.0, against="tag frame", agreement=0.97)
     judgement = judge(replace(GOOD, registration=in_place))
     assert judgement.verdict == Verdict.VERIFIED_MATCH
-    assert any("where its tag says it lies" in text and "97 %" in text for text in judgement.reasons)
+    assert any("laid where the tag was read" in text and "97 %" in text for text in judgement.reasons)
     assert not any("separate points" in text for text in judgement.reasons)
     assert any("separate points" in text for text in judge(GOOD).reasons)
 

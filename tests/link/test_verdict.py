@@ -506,3 +506,21 @@ def test_a_moved_tag_overrules_nothing_stricter(stricter):
 def test_too_large_a_changed_area_is_no_derivative_though_the_rest_was_moved():
     most = replace(CHANGED, changed_fraction=0.7)
     assert _verdict(replace(FAKE, registration=most, movement=MOVED_ALONG)) == Verdict.TAG_UNCONFIRMED
+
+
+def test_a_movement_of_which_nothing_is_known_is_no_match():
+    """Content that agrees only once it is moved was changed, and the sentences say so."""
+    judgement = judge(replace(GOOD, movement=UNCLEAR))
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    assert any("cannot be told" in text for text in judgement.reasons)
+    assert any(text.startswith("Besides, no changed region") for text in judgement.reasons)
+    assert any("Why content was moved is not told" in text for text in judgement.limitations)
+
+
+@pytest.mark.parametrize("survival", [None, replace(FAKE.survival, inside=None, outside=None)])
+def test_that_a_late_tag_could_not_have_been_noticed_is_said(survival):
+    judgement = judge(replace(FAKE, survival=survival))
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    assert any("could not be judged whether the tag lies" in text for text in judgement.limitations)
+    assert not any("could not be judged whether" in text for text in judge(FAKE).limitations)
+    assert not any("could not be judged whether" in text for text in judge(GOOD).limitations)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ftforensics.domain.case import CaseView
-from ftforensics.domain.link import Finding
+from ftforensics.domain.link import TAG_FRAME, Finding
 from ftforensics.domain.tag import MatchedTag
 from ftforensics.report.statistics import build_scale, build_statistics
 
@@ -40,9 +40,9 @@ def test_a_source_that_lies_where_its_tag_says_has_no_points_but_agrees(view: Ca
     finding = view.findings[0]
     assert finding.registration is not None
     assert "Agreeing content" not in {row.name for row in build_statistics(finding)}
-    in_place = replace(finding.registration, inliers=0, matches=0, inlier_ratio=0.0, agreement=0.974)
+    in_place = replace(finding.registration, inliers=0, matches=0, inlier_ratio=0.0, agreement=0.974, against=TAG_FRAME)
     rows = {row.name: row.value for row in build_statistics(replace(finding, registration=in_place))}
-    assert rows["Matching points"] == "0 of 0"
+    assert rows["Matching points"] == "not needed"
     assert rows["Agreeing content"] == "97.4 %"
 
 

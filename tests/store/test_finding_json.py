@@ -294,6 +294,17 @@ def test_what_was_moved_is_kept_and_older_findings_have_none() -> None:
     assert parse_finding(row).movement is None
 
 
+def test_what_agrees_is_kept_and_older_findings_have_none() -> None:
+    finding = make_finding()
+    assert finding.registration is not None
+    registration = replace(finding.registration, agreement=0.875, against="tag frame")
+    row = json.loads(render_finding_line(replace(finding, registration=registration)))
+    assert (row["registration"]["agreement"], row["registration"]["against"]) == (0.875, "tag frame")
+    assert parse_finding(row).registration == registration
+    del row["registration"]["agreement"]
+    assert parse_finding(row).registration == replace(registration, agreement=None)
+
+
 def test_what_outlined_is_kept_and_older_findings_have_none() -> None:
     survival = Survival(surviving_fraction=0.9, inside=None, outside=None, localiser_sha256="ab" * 32)
     row = json.loads(render_finding_line(make_finding(survival=survival)))

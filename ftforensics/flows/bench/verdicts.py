@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftforensics.attacks import handling, warps
+from ftforensics.attacks import colour, handling, warps
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.flows.bench.attackers import rate
 from ftforensics.flows.bench.identities import VERIFIED, gravest_verdict, is_read
@@ -72,6 +72,12 @@ def _caption_and_share(picture: Pixels, means: Means) -> Pixels:
     return handling.jpeg(fit_within(_KNOWN["caption"].apply(picture, means), 480), 60)
 
 
+def _swap_and_light(picture: Pixels, means: Means) -> Pixels:
+    """Another light over the whole fake is noise to whoever compares it with the source."""
+    return colour.relight(_KNOWN["face-like swap, 50 %"].apply(picture, means), 1.0, means.random)
+
+
+_LIT = "face-like swap, 50 %, then another light"
 _KNOWN = {one.name: one for one in BATTERY}
 MOVED: tuple[tuple[str, Apply], ...] = (
     *((f"moved all over, {100 * shift:g} %", _move_all(shift)) for shift in (0.005, 0.01, 0.02, 0.03, 0.05)),
@@ -103,8 +109,10 @@ CASES: tuple[Case, ...] = (
     *(Case(name=name, apply=_KNOWN[name].apply, generator=_KNOWN[name].generator) for name in _TAKEN),
     Case(name="caption, 480 px, JPEG 60", apply=_caption_and_share),
     *(Case(name=name, apply=apply) for name, apply in MOVED),
+    Case(name=_LIT, apply=_swap_and_light),
     Case(name="face-like swap, 30 %, then moved all over, 2 %", apply=_swap_then_move),
     *(Case(name=name, apply=_KNOWN[name].apply, late=True) for name in _LATE),
+    Case(name=_LIT, apply=_swap_and_light, late=True),
     *(Case(name=name, apply=apply, late=True) for name, apply in MOVED),
 )
 

@@ -221,6 +221,17 @@ def embed(pixels: np.ndarray, tag_id: str, key: RingKey, psnr_db: float = 42.0) 
     return add_residual(pixels, planes, build_mask(pixels), psnr_db)
 
 
+def replace_half(pixels: np.ndarray) -> np.ndarray:
+    """A cup of coffee over the middle of a picture, half of its width across."""
+    from skimage import data
+
+    from ftforensics.attacks import regions
+
+    height, width = pixels.shape[:2]
+    mask = regions.ellipse_mask(height, width, (0.45, 0.42), (0.25, 0.32), 0.015)
+    return regions.swap_region(pixels, data.coffee(), mask)[0]
+
+
 def replace_face(pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     """The cat's face over the astronaut's; also where: left, top, right, bottom in unit coordinates."""
     from ftforensics.cli.demo_pictures import swap_face

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from newsroom import Newsroom, Scan, embed, load, load_ring_key, replace_face, save
+from newsroom import Newsroom, Scan, embed, load, load_ring_key, replace_half, save
 
 from ftforensics.attacks.handling import jpeg
 from ftforensics.attacks.overlays import caption, pixelate_face, watermark
@@ -25,7 +25,7 @@ def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
         save(lay(tagged, 1.0, np.random.default_rng(3)), folder / f"{name}.png")
     small = jpeg(np.ascontiguousarray(fit_within(caption(tagged, 1.0, np.random.default_rng(4)), 400)), 60)
     save(small, folder / "shared.png")
-    late = caption(embed(replace_face(untagged)[0], tag_id, key, 24.0), 1.0, np.random.default_rng(5))
+    late = caption(embed(replace_half(untagged), tag_id, key, 30.0), 1.0, np.random.default_rng(5))
     save(late, folder / "late.png")
     return newsroom.scan([folder], folder.parent / "cases")
 

@@ -1,7 +1,7 @@
-"""Attack: the tag of one picture is embedded in another, or laid over a picture after its face was replaced.
+"""Attack: the tag of one picture is embedded in another, or laid over a picture after half of it was replaced.
 
-A faint tag laid over a replaced face reads less well there than around it and can pass for what a swap leaves; the ones
-here are strong.
+A faint tag laid over a small or plain replacement reads less well there than around it and can pass for what a swap
+leaves; the ones here are strong, and the replacement shows one well.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from newsroom import Newsroom, Scan, cat, embed, load, load_ring_key, open_reader, replace_face, save
+from newsroom import Newsroom, Scan, cat, embed, load, load_ring_key, open_reader, replace_half, save
 
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.link.verdict import TRANSPLANT_ERRORS, TRANSPLANT_RATIO
@@ -25,9 +25,9 @@ def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
     save(add_residual(cat(), read_tag(portrait), build_mask(cat()), 36.0), folder / "estimated.png")
     save(embed(cat(), tag_id, key), folder / "with-the-key.png")
     untagged = load(newsroom.originals["portrait.png"])
-    save(embed(replace_face(portrait)[0], tag_id, key, 24.0), folder / "laid-over.png")
-    save(embed(replace_face(untagged)[0], tag_id, key, 24.0), folder / "made-anew.png")
-    save(embed(light_from_the_side(replace_face(untagged)[0]), tag_id, key, 24.0), folder / "side-light.png")
+    save(embed(replace_half(portrait), tag_id, key, 30.0), folder / "laid-over.png")
+    save(embed(replace_half(untagged), tag_id, key, 30.0), folder / "made-anew.png")
+    save(embed(light_from_the_side(replace_half(untagged)), tag_id, key, 30.0), folder / "side-light.png")
     return newsroom.scan([folder], folder.parent / "cases")
 
 

@@ -123,6 +123,9 @@ class Examiner:
         candidates: list[Candidate] = []
 
         with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+            # Whatever is read, the picture will be lined up with something, unless nothing but the tag is to be read.
+            if self._reader.budget.mode != "direct":
+                beside.submit(features.get)
 
             def suggest() -> list[geometry.Affine]:
                 candidates.extend(self._known.look(pixels, features))

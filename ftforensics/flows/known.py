@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from threading import Lock
 
 from ftforensics.domain.link import Registration
 from ftforensics.domain.record import RegisteredRecord
@@ -157,17 +158,18 @@ class KnownSources:
 
 
 class LazyFeatures:
-    """Features of one picture, detected at most once."""
+    """Features of one picture, detected at most once; may be asked for from several threads."""
 
     def __init__(self, pixels: Pixels) -> None:
-        self._pixels = pixels
+        self._pixels, self._lock = pixels, Lock()
         self._features: Features | None = None
 
     def get(self) -> Features:
         """Detect on first use."""
-        if self._features is None:
-            self._features = detect_features(self._pixels)
-        return self._features
+        with self._lock:
+            if self._features is None:
+                self._features = detect_features(self._pixels)
+            return self._features
 
 
 def preview_of(row: RegisteredRecord) -> Pixels | None:

@@ -208,7 +208,7 @@ class Comparer:
     def _summarise(self, held: Held, expected: Floats) -> Survival:
         """Where the tag is left on the whole, and in and out of what was replaced, each read by itself."""
         lined_up, laid = held.lined_up, held.laid
-        summary = survival.summarise(held.local, None, laid.seen, held.holes)
+        summary = survival.summarise(held.local, laid.seen, held.holes)
         if self._localiser is not None and held.holes is not None and held.holes.by_network:
             summary = replace(summary, localiser_sha256=self._localiser.sha256)
         measured, replaced, registration = lined_up.measured, find_replaced_content(lined_up), lined_up.registration

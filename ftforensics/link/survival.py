@@ -36,7 +36,6 @@ MIN_PRESENT_CORRELATION = 0.12
 MIN_CELLS = 24
 KEPT_QUANTILE = 0.6
 GONE_SHARE = 0.5
-EDGE_CELLS = 3
 
 # Of the outline; all chosen on photographs that were kept back from training, see docs/adr/0003.
 FINE_SIGMA_CELLS = 2.0
@@ -241,47 +240,34 @@ def _weigh(survival: SurvivalMap, source: SurvivalMap, frame: Mask) -> F32:
     return np.where(frame, evidence, 0.0).astype(np.float32)
 
 
-def summarise(
-    survival: SurvivalMap, changed: Mask | None, seen: Mask | None = None, holes: Holes | None = None
-) -> Survival:
-    """Mean correlation in and out of the changed region.
+def summarise(survival: SurvivalMap, seen: Mask | None = None, holes: Holes | None = None) -> Survival:
+    """In how much of the frame the tag is left, of what can be told.
 
     Args:
         survival: As ``build_survival`` made it.
-        changed: bool (G, G), the changed region in the tagged frame, or None where none was measured.
         seen: bool (G, G), the part of the tagged frame that the suspect shows, or None for all of it.
         holes: As ``find_holes`` made it, or None where the source's pixels are not known.
 
     Returns:
-        The summary; ``inside`` and ``outside`` are None where fewer than 24 cells are left to judge by once a margin of
-        three cells at the region's edge, over which the window leaks, is left out.
+        The summary, without levels in and out of what was replaced: those are read apart.
 
     Raises:
         LinkError: A mask of another shape.
     """
     shape = survival.correlation.shape
     frame = np.ones(shape, np.bool_) if seen is None else seen
-    region = np.zeros(shape, np.bool_) if changed is None else changed
-    if frame.shape != shape or region.shape != shape:
-        raise LinkError(f"A mask of shape {region.shape} does not fit a survival map of shape {shape}")
+    if frame.shape != shape:
+        raise LinkError(f"A mask of shape {frame.shape} does not fit a survival map of shape {shape}")
     cells = int(frame.sum())
     if holes is None:
         present = float((frame & (survival.correlation >= survival.present_from)).sum()) / cells if cells else 0.0
-        visible = None
-    else:
-        least = int(holes.visible.sum())
-        present = 1.0 - float(holes.gone.sum()) / least if least else 0.0
-        visible = least / cells if cells else 0.0
-    if changed is None or not region.any():
-        return Survival(surviving_fraction=present, inside=None, outside=None, visible_fraction=visible)
-    kernel = np.ones((2 * EDGE_CELLS + 1, 2 * EDGE_CELLS + 1), np.uint8)
-    core = cv2.erode(region.astype(np.uint8), kernel, borderValue=1) > 0
-    rest = cv2.dilate(region.astype(np.uint8), kernel) == 0
+        return Survival(surviving_fraction=present, inside=None, outside=None)
+    least = int(holes.visible.sum())
     return Survival(
-        surviving_fraction=present,
-        inside=_mean(survival.correlation, core & frame),
-        outside=_mean(survival.correlation, rest & frame),
-        visible_fraction=visible,
+        surviving_fraction=1.0 - float(holes.gone.sum()) / least if least else 0.0,
+        inside=None,
+        outside=None,
+        visible_fraction=least / cells if cells else 0.0,
     )
 
 
@@ -318,7 +304,3 @@ def _correlate(first: F32, second: F32, sigma: float, least: float = 0.5) -> F32
     first_energy = np.maximum(first_energy, least * first_energy.mean())
     second_energy = np.maximum(second_energy, 0.1 * second_energy.mean())
     return np.asarray(_pool(first * second, sigma) / (np.sqrt(first_energy * second_energy) + 1e-12), np.float32)
-
-
-def _mean(values: F32, where: Mask) -> float | None:
-    return float(values[where].mean()) if int(where.sum()) >= MIN_CELLS else None

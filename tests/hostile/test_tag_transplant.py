@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import skimage.data
 
-from ftforensics.domain.link import SignatureCheck, Survival, Verdict
+from ftforensics.domain.link import SignatureCheck, Verdict
 from ftforensics.domain.tag import Geometry, MatchedTag
 from ftforensics.link import fingerprint
 from ftforensics.link.difference import compare, measured, project_to_source
 from ftforensics.link.register import attempt
-from ftforensics.link.survival import build_survival, summarise
+from ftforensics.link.survival import build_survival, measure_level, summarise
 from ftforensics.link.verdict import Facts, judge
 
 TAG = MatchedTag(
@@ -76,12 +76,13 @@ def test_a_tag_put_on_a_finished_fake_is_told_from_one_that_the_fake_inherited()
     facts, preview = _facts(fake, source)
     difference = compare(fake, preview, facts.registration)
     hole = project_to_source(difference.replaced, facts.registration, 64)
+    around = cv2.dilate(hole.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     tag = _tag_pattern()
     noise = np.random.default_rng(1).normal(size=tag.shape).astype(np.float32)
     verdicts = {}
     for name, left in (("inherited", tag * ~hole), ("put on afterwards", tag)):
-        survival = summarise(build_survival(left + noise, tag), hole)
-        assert isinstance(survival, Survival)
+        inside, outside = (measure_level(left + noise, tag, part) for part in (hole, ~around))
+        survival = replace(summarise(build_survival(left + noise, tag)), inside=inside, outside=outside)
         verdicts[name] = judge(
             replace(
                 facts,

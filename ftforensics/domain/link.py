@@ -11,6 +11,8 @@ from ftforensics.domain.tag import DecodedTag, MatchedTag, TagOutcome
 
 # So much better, or worse, is beyond accident; see docs/adr/0021 for what was seen on held-out photographs.
 FOLLOWING_ERRORS = 3.0
+# So much is no proof, but no help to a link either.
+LEANING_ERRORS = 1.0
 # Of ``Registration.against``: the preview, laid where the tag was read, without any matching points.
 TAG_FRAME = "tag frame"
 # Once displacements are undone, unrelated pictures reached 0.41 and bent ones, a third replaced, kept 0.52.
@@ -118,6 +120,11 @@ class Movement:
     def is_left_behind(self) -> bool:
         """Whether the tag surely lies as if nothing had been moved."""
         return self._agrees and self.following is not None and self.following <= -FOLLOWING_ERRORS
+
+    @property
+    def seems_late(self) -> bool:
+        """Whether the tag rather lies as if nothing had been moved; even in doubt, that helps no link."""
+        return self.following is not None and self.following <= -LEANING_ERRORS
 
     @property
     def _agrees(self) -> bool:

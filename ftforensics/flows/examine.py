@@ -123,7 +123,7 @@ class Examiner:
         candidates: list[Candidate] = []
 
         with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
-            # Whatever is read, the picture will be lined up with something, unless nothing but the tag is to be read.
+            # Nearly every picture is lined up with something. A failure shows again where they are asked for.
             if self._reader.budget.mode != "direct":
                 beside.submit(features.get)
 

@@ -54,7 +54,7 @@ class LinedUp:
     @property
     def seems_late(self) -> bool:
         """Whether the tag rather lies as if nothing had been moved."""
-        return self.movement is not None and _rather_stayed(self.movement.following)
+        return self.movement is not None and self.movement.seems_late
 
     @property
     def undone(self) -> MovementMap | None:
@@ -149,7 +149,3 @@ def find_replaced_content(lined_up: LinedUp) -> Mask | None:
     if moved is None or movement is None or movement.undone or lined_up.seems_late:
         return measured.replaced
     return measured.replaced & ~moved.explains(difference.REWORKED_CORRELATION)
-
-
-def _rather_stayed(following: float | None) -> bool:
-    return following is not None and following <= -1.0

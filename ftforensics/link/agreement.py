@@ -76,6 +76,12 @@ def lay_over(suspect: U8, source: U8, matrix: Reals) -> LaidOver:
     return LaidOver(aligned=aligned, correlation=correlation, weight=weight)
 
 
+def clipped_share(aligned: Aligned) -> float:
+    """Share of what both show where one of them alone is burnt out or black: structure says nothing of it."""
+    first, second = (_is_clipped(grey(pixels)) for pixels in (aligned.suspect, aligned.source))
+    return float(((first ^ second) & aligned.seen).sum()) / max(int(aligned.seen.sum()), 1)
+
+
 def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_PX) -> Aligned:
     """Warp the source into the suspect's frame, at a resolution both pictures really have.
 
@@ -201,8 +207,11 @@ def _fine_energy(levels: F32, mask: Mask) -> float:
 
 def _clipped(aligned: Aligned) -> Mask:
     """Where either picture is burnt out or black and says nothing."""
-    first, second = grey(aligned.suspect), grey(aligned.source)
-    return (first > 250) | (first < 4) | (second > 250) | (second < 4)
+    return _is_clipped(grey(aligned.suspect)) | _is_clipped(grey(aligned.source))
+
+
+def _is_clipped(luma: F32) -> Mask:
+    return np.asarray((luma > 250) | (luma < 4), np.bool_)
 
 
 def grey(pixels: F32) -> F32:

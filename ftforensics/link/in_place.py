@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ftforensics.domain.link import TAG_FRAME, Registration
-from ftforensics.link.agreement import U8, Aligned, LaidOver, equal_detail, lay_over, unit_to_pixels
+from ftforensics.link.agreement import U8, Aligned, LaidOver, clipped_share, equal_detail, lay_over, unit_to_pixels
 from ftforensics.link.homography import Reals, area_of, is_plausible, overlap
 from ftforensics.link.register import (
     MIN_AGREEING_FRACTION,
@@ -27,6 +27,8 @@ from ftforensics.link.register import (
 LEAST_TEXTURE = 0.10
 # Below this a start is not worth refining: unrelated pictures and other photographs of a scene reached 0.42.
 WORTH_REFINING = 0.48
+# What is black or burnt out in one of both agrees with nothing.
+MOST_CLIPPED = 0.10
 
 _STEPS, _PRECISION, _PREFILTER_PX = 60, 1e-4, 5
 _SIDE = np.array([256.0, 256.0])
@@ -57,7 +59,9 @@ def confirm_in_place(suspect: U8, preview: U8, attempt: Attempt, frame: Reals) -
         return None
     share, seen = overlap(matrix)
     shown = area_of(seen)
-    if share < MIN_OVERLAP or max(share, shown) < MIN_COVERAGE or not _agrees(laid, LEAST_TEXTURE / max(shown, 1e-9)):
+    if share < MIN_OVERLAP or max(share, shown) < MIN_COVERAGE or clipped_share(laid.aligned) > MOST_CLIPPED:
+        return None
+    if not _agrees(laid, LEAST_TEXTURE / max(shown, 1e-9)):
         return None
     registration = Registration(
         inliers=0,

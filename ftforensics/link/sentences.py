@@ -56,7 +56,11 @@ LEFT_BEHIND_LIMITS = (
 NOTHING_ELSE = "Besides, no changed region was found in the shared area."
 LATE_TAG_UNJUDGED = (
     "It could not be judged whether the tag lies in what was replaced as well, as one does that was embedded "
-    "afterwards: too little of the changed area is surely new content."
+    "afterwards: too little of the changed area is surely new content, or too little of the tag is read around it."
+)
+FITS_LOOSELY = (
+    "The picture fits its source loosely at most, or only once content is moved, and the tag rather lies as if nothing "
+    "had been moved; so it is not confirmed that the tag came with this content."
 )
 MOVED_ALONE = "Once that is undone, no other change was found in the shared area."
 CHANGE_LIMITS = (
@@ -83,15 +87,16 @@ def describe_match(tag: MatchedTag) -> str:
 
 def describe_registration(registration: Registration) -> str:
     """The geometry, in words."""
-    share = "" if registration.agreement is None else f"in {percent(registration.agreement)} of what has texture"
+    share = "" if registration.agreement is None else f" in {percent(registration.agreement)} of what has texture"
     shows = f"shows {percent(registration.overlap_fraction)} of the source's frame"
     if registration.against == TAG_FRAME:
         return (
-            f"Without matching points, laid where the tag was read and aligned from there, the source's preview agrees "
-            f"with the picture {share}; the picture {shows}."
+            f"Not by matching points, but laid where the tag was read and aligned from there, the source's preview "
+            f"agrees with the picture{share}; the picture {shows}."
         )
     source = "preview" if registration.against == "preview" else "stored features"
-    points = f"{registration.inliers} separate points" + (f", agrees {share}" if share else "")
+    points = f"{registration.inliers} separate points"
+    points += "" if registration.agreement is None else f", agrees{share}"
     return f"The picture registers to the source's {source} on {points}, and {shows}."
 
 
@@ -118,7 +123,8 @@ def describe_movement(movement: Movement) -> str:
         return f"{where}; the tag was moved along {errors}, so the picture was bent after it had been tagged."
     if movement.is_left_behind:
         return f"{where}; the tag lies as if nothing had been moved {errors}, as one does that was embedded afterwards."
-    return f"{where}; whether the tag was moved along cannot be told {errors}."
+    lean = "it rather was" if movement.following >= 0.0 else "it rather was not"
+    return f"{where}; whether the tag was moved along cannot be told: {lean} {errors}."
 
 
 def describe_survival(survival: Survival) -> str:

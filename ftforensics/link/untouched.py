@@ -15,10 +15,11 @@ import numpy as np
 
 from ftforensics.link.agreement import F32, Aligned, Mask, blur
 
-# Levels of 255; the usual one is a multiple of what half of the unchanged pixels keep to: recompression, regeneration.
+# Levels of 255 of the source; the usual one is a multiple of what half of the unchanged pixels keep to, as after
+# recompression.
 LEAST_TOLERANCE, MOST_TOLERANCE, TOLERANCE_MEDIANS = 8.0, 16.0, 3.0
 
-_FEWEST_PIXELS, _LEAST_SPREAD = 64, 3.0
+_FEWEST_PIXELS, _LEAST_SPREAD, _LEAST_GAIN = 64, 3.0, 0.25
 _LIGHT_SHARE, _LIGHT_OFFSET, _LEAST_NEAR = 0.08, 16.0, 0.02
 
 
@@ -38,7 +39,8 @@ def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
         suspect, source = aligned.suspect[..., channel], aligned.source[..., channel]
         gain, offset = _fit_tone(suspect[elsewhere], source[elsewhere])
         lit = _light(suspect, np.asarray(gain * source + offset, np.float32), elsewhere)
-        distance = np.maximum(distance, np.abs(suspect - lit))
+        # In levels of the source: what was made pale must not be the more alike for it.
+        distance = np.maximum(distance, np.abs(suspect - lit) / np.float32(np.clip(gain, _LEAST_GAIN, 1.0)))
     usual = float(np.median(distance[elsewhere])) if elsewhere.any() else 0.0
     tolerance = float(np.clip(TOLERANCE_MEDIANS * usual, LEAST_TOLERANCE, MOST_TOLERANCE))
     alike = (distance < tolerance) & changed

@@ -256,7 +256,11 @@ def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
 
 def _contradiction(facts: Facts) -> str | None:
     """Plenty to go by on both sides, nothing in common, and no likeness even from afar."""
-    if facts.common_geometry or min(facts.suspect_features, facts.source_features) < ENOUGH_FEATURES:
+    if (
+        facts.common_geometry
+        or facts.movement is not None
+        or min(facts.suspect_features, facts.source_features) < ENOUGH_FEATURES
+    ):
         return None
     if facts.coarse_distance_bits is not None and facts.coarse_distance_bits <= COARSE_LIKENESS_BITS:
         return None
@@ -323,8 +327,6 @@ def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
     registration = facts.registration
     if registration is None or registration.changed_fraction is None or registration.changed_regions:
         return None
-    if facts.movement is not None:
-        return None
     return Judgement(
         verdict=Verdict.VERIFIED_MATCH,
         reasons=(
@@ -350,6 +352,8 @@ def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
             say.describe_registration(facts.registration),
             "Whether a region was changed could not be measured, because the record keeps no preview of the source.",
         )
+    elif facts.movement is not None and facts.movement.seems_late:
+        why = (say.FITS_LOOSELY,)
     elif facts.common_geometry:
         why = (
             "Features of the picture and of the source share a geometry, but too little around them agrees to confirm "
@@ -417,8 +421,15 @@ def _change_reason(facts: Facts, registration: Registration) -> tuple[str, ...]:
 
 def _judgement_limits(facts: Facts, registration: Registration) -> tuple[str, ...]:
     """Where content differs and no level of the tag in it could be told, a late tag could not have been noticed."""
-    unjudged = facts.survival is None or facts.survival.inside is None or facts.survival.outside is None
-    return (say.LATE_TAG_UNJUDGED,) if registration.changed_regions and unjudged else ()
+    survival = facts.survival
+    if not registration.changed_regions:
+        return ()
+    if survival is None or survival.inside is None or survival.outside is None:
+        return (say.LATE_TAG_UNJUDGED,)
+    # Even one as strong there as around would not have been told.
+    as_strong = survival.outside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0)
+    hopeless = survival.outside < TRANSPLANT_MIN_OUTSIDE or as_strong < TRANSPLANT_RATIO * survival.outside
+    return (say.LATE_TAG_UNJUDGED,) if hopeless else ()
 
 
 def _survival_reason(facts: Facts) -> tuple[str, ...]:

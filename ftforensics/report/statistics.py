@@ -229,8 +229,8 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
 
 def _points_row(registration: Registration) -> Statistic:
     if registration.against == TAG_FRAME:
-        meaning = "The photograph was laid where the tag lies in the exhibit, not where matching details put it."
-        return Statistic(name="Matching points", value="not needed", meaning=meaning)
+        meaning = "The photograph was laid where the tag was read in the exhibit and aligned from there, not by matching details."
+        return Statistic(name="Matching points", value="not used", meaning=meaning)
     against = registration.against.strip() or "fingerprint"
     return Statistic(
         name="Matching points",

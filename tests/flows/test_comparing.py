@@ -138,6 +138,22 @@ def test_a_loose_fit_does_not_do_for_a_tag_that_rather_stayed(
     assert (found.measured is not None) == registers
 
 
+@pytest.mark.parametrize(("following", "registers"), [(0.5, True), (-1.5, False)])
+def test_nor_does_what_is_laid_by_the_tag(
+    following: float, registers: bool, comparer: Comparer, monkeypatch: pytest.MonkeyPatch
+):
+    """No feature fits, nearly all agrees where the tag lies, and the tag rather stayed where content was moved."""
+    rows, columns = np.mgrid[0:512, 0:512].astype(np.float32)
+    disc = np.clip(4.0 * (1.0 - np.hypot(columns - 230, rows - 200) / 90), 0.0, 1.0)
+    bent = bend(data.astronaut(), 0.03, disc)
+    failed = register.Attempt(registration=None, reason="no_common_geometry", suspect_features=400, source_features=400)
+    monkeypatch.setattr(register, "attempt", lambda *_: failed)
+    found = held(comparer, bent, following, monkeypatch).lined_up
+    assert found.movement is not None
+    assert (found.registration is not None) == registers
+    assert (found.measured is not None) == registers
+
+
 def test_a_blurred_picture_registers_where_its_tag_lies(comparer: Comparer, monkeypatch: pytest.MonkeyPatch):
     blurred = handling.blur(data.rocket(), 8.0)
     found = held(comparer, blurred, None, monkeypatch, source=data.rocket()).lined_up

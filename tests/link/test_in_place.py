@@ -92,6 +92,13 @@ def test_nine_tenths_have_to_agree(columns: int, confirmed: bool) -> None:
     assert (found is not None) == confirmed
 
 
+@pytest.mark.parametrize(("rows", "confirmed"), [(20, True), (256, False)])
+def test_what_is_black_in_one_alone_agrees_with_nothing(rows: int, confirmed: bool) -> None:
+    barred = photograph().copy()
+    barred[:rows] = 0
+    assert (confirm(barred, photograph()) is not None) == confirmed
+
+
 def test_one_that_lies_elsewhere_is_not() -> None:
     assert confirm(rotate(photograph(), 25.0), photograph()) is None
 

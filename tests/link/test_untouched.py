@@ -110,3 +110,13 @@ def test_however_roughly_the_whole_is_treated_little_of_a_foreign_region_counts_
     other[20:60, 30:90] = np.roll(picture, 37, axis=1)[20:60, 30:90]
     rough = other + np.random.default_rng(5).normal(0.0, 60.0, picture.shape).astype(np.float32)
     assert find_untouched(Aligned(suspect=rough, source=picture, seen=seen), changed).mean() < 0.2 * changed.mean()
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.5, 0.25])
+def test_what_was_made_pale_is_not_the_more_alike_for_it(gain: float) -> None:
+    picture, seen, changed = pair(6)
+    changed[20:60, 30:90] = True
+    other = picture.copy()
+    other[20:60, 30:90] = np.roll(picture, 37, axis=1)[20:60, 30:90]
+    pale = Aligned(suspect=np.asarray(gain * other + 110.0, np.float32), source=picture, seen=seen)
+    assert find_untouched(pale, changed).mean() < 0.25 * changed.mean()

@@ -524,3 +524,38 @@ def test_that_a_late_tag_could_not_have_been_noticed_is_said(survival):
     assert any("could not be judged whether the tag lies" in text for text in judgement.limitations)
     assert not any("could not be judged whether" in text for text in judge(FAKE).limitations)
     assert not any("could not be judged whether" in text for text in judge(GOOD).limitations)
+
+
+@pytest.mark.parametrize(
+    "survival",
+    [
+        Survival(surviving_fraction=0.1, inside=0.05, outside=0.05),
+        Survival(surviving_fraction=0.9, inside=0.3, outside=0.3, inside_error=0.13),
+    ],
+    ids=["faint all over", "far from sure"],
+)
+def test_nor_where_one_as_strong_as_around_would_not_have_been_told(survival):
+    judgement = judge(replace(FAKE, survival=survival))
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    assert any("could not be judged whether the tag lies" in text for text in judgement.limitations)
+
+
+def test_a_tag_that_rather_stayed_is_the_reason_why_a_loose_fit_does_not_confirm():
+    stayed = replace(UNCLEAR, following=-1.8)
+    for geometry in (True, False):
+        judgement = judge(replace(GOOD, registration=None, common_geometry=geometry, movement=stayed))
+        assert judgement.verdict == Verdict.TAG_UNCONFIRMED
+        assert any("fits its source loosely" in text for text in judgement.reasons)
+        assert any("it rather was not (1.8 standard errors)" in text for text in judgement.reasons)
+        assert not any("too few features" in text or "too little around" in text for text in judgement.reasons)
+
+
+def test_what_agrees_once_it_is_moved_does_not_contradict_the_record():
+    facts = replace(GOOD, registration=None, common_geometry=False, coarse_distance_bits=30)
+    assert judge(facts).verdict == Verdict.TAG_TRANSPLANT_SUSPECTED
+    assert judge(replace(facts, movement=replace(UNCLEAR, following=-1.8))).verdict == Verdict.TAG_UNCONFIRMED
+
+
+def test_a_source_laid_by_its_tag_is_told_without_a_share_too():
+    judgement = judge(replace(GOOD, registration=replace(UNCHANGED, against="tag frame", agreement=None)))
+    assert any("agrees with the picture; the picture shows" in text for text in judgement.reasons)

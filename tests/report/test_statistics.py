@@ -42,7 +42,7 @@ def test_a_source_that_lies_where_its_tag_says_has_no_points_but_agrees(view: Ca
     assert "Agreeing content" not in {row.name for row in build_statistics(finding)}
     in_place = replace(finding.registration, inliers=0, matches=0, inlier_ratio=0.0, agreement=0.974, against=TAG_FRAME)
     rows = {row.name: row.value for row in build_statistics(replace(finding, registration=in_place))}
-    assert rows["Matching points"] == "not needed"
+    assert rows["Matching points"] == "not used"
     assert rows["Agreeing content"] == "97.4 %"
 
 

@@ -229,7 +229,7 @@ def _registration_rows(registration: Registration) -> list[Statistic]:
 
 def _points_row(registration: Registration) -> Statistic:
     if registration.against == TAG_FRAME:
-        meaning = "The photograph was laid where the tag was read in the exhibit and aligned from there, not by matching details."
+        meaning = "The photograph was laid where the tag was read, and aligned from there, not by matching details."
         return Statistic(name="Matching points", value="not used", meaning=meaning)
     against = registration.against.strip() or "fingerprint"
     return Statistic(

@@ -26,6 +26,7 @@ AGREEING_CORRELATION = 0.85
 _TEXTURED_WEIGHT = 0.5
 
 WINDOW_SIGMA_PX = 3.0
+BLACK, BURNT_OUT = 4.0, 250.0
 _NOISE_VARIANCE = 3.0
 _STRUCTURE_VARIANCE = 12.0
 _MIN_COVERAGE = 0.25
@@ -78,7 +79,7 @@ def lay_over(suspect: U8, source: U8, matrix: Reals) -> LaidOver:
 
 def clipped_share(aligned: Aligned) -> float:
     """Share of what both show where one of them alone is burnt out or black: structure says nothing of it."""
-    first, second = (_is_clipped(grey(pixels)) for pixels in (aligned.suspect, aligned.source))
+    first, second = (is_clipped(grey(pixels)) for pixels in (aligned.suspect, aligned.source))
     return float(((first ^ second) & aligned.seen).sum()) / max(int(aligned.seen.sum()), 1)
 
 
@@ -207,11 +208,12 @@ def _fine_energy(levels: F32, mask: Mask) -> float:
 
 def _clipped(aligned: Aligned) -> Mask:
     """Where either picture is burnt out or black and says nothing."""
-    return _is_clipped(grey(aligned.suspect)) | _is_clipped(grey(aligned.source))
+    return is_clipped(grey(aligned.suspect)) | is_clipped(grey(aligned.source))
 
 
-def _is_clipped(luma: F32) -> Mask:
-    return np.asarray((luma > 250) | (luma < 4), np.bool_)
+def is_clipped(luma: F32) -> Mask:
+    """Where luma of 0..255 is burnt out or black."""
+    return np.asarray((luma > BURNT_OUT) | (luma < BLACK), np.bool_)
 
 
 def grey(pixels: F32) -> F32:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ftforensics.domain.link import Box, Registration
 from ftforensics.link.agreement import F32, U8, Aligned, LaidOver, Mask, lay_over, regional_correlation
+from ftforensics.link.blots import find_blots
 from ftforensics.link.homography import Reals
 from ftforensics.link.movement import MovementMap
 from ftforensics.link.register import matrix_of
@@ -24,6 +25,7 @@ from ftforensics.link.untouched import find_untouched
 CHANGED_LEVEL = 0.5
 CORE_LEVEL = 1.0
 MIN_CORE = 0.5
+BLOT_DIFFERENCE = 2.0
 MIN_REGION_FRACTION = 0.004
 MAX_REGIONS = 12
 # Of regional correlation; on held-out photographs swaps have 0 to 0.4, generators and edits of a face 0.6 to 1.
@@ -82,6 +84,7 @@ def compare(
     dissimilarity = (1.0 - correlation) * weight
     level = _STRUCTURE_SCALE + _BACKGROUND_WEIGHT * background
     difference = np.where(aligned.seen, dissimilarity / level, 0).astype(np.float32)
+    difference[find_blots(aligned)] = BLOT_DIFFERENCE
     changed = _regions_mask(difference, aligned.seen)
     seen_px = max(int(aligned.seen.sum()), 1)
     return Difference(

@@ -13,14 +13,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ftforensics.link.agreement import F32, Aligned, Mask, blur
+from ftforensics.link.agreement import Aligned, Mask
+from ftforensics.link.light import fit_tone, spread_light
 
 # Levels of 255 of the source; the usual one is a multiple of what half of the unchanged pixels keep to, as after
 # recompression.
 LEAST_TOLERANCE, MOST_TOLERANCE, TOLERANCE_MEDIANS = 8.0, 16.0, 3.0
 
-_FEWEST_PIXELS, _LEAST_SPREAD, _LEAST_GAIN = 64, 3.0, 0.25
-_LIGHT_SHARE, _LIGHT_OFFSET, _LEAST_NEAR = 0.08, 16.0, 0.02
+_LEAST_GAIN = 0.25
 
 
 def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
@@ -37,8 +37,8 @@ def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
     distance = np.zeros(changed.shape, np.float32)
     for channel in range(aligned.source.shape[2]):
         suspect, source = aligned.suspect[..., channel], aligned.source[..., channel]
-        gain, offset = _fit_tone(suspect[elsewhere], source[elsewhere])
-        lit = _light(suspect, np.asarray(gain * source + offset, np.float32), elsewhere)
+        gain, offset = fit_tone(suspect[elsewhere], source[elsewhere])
+        lit = spread_light(suspect, np.asarray(gain * source + offset, np.float32), elsewhere)
         # In levels of the source: what was made pale must not be the more alike for it.
         distance = np.maximum(distance, np.abs(suspect - lit) / np.float32(np.clip(gain, _LEAST_GAIN, 1.0)))
     usual = float(np.median(distance[elsewhere])) if elsewhere.any() else 0.0
@@ -47,20 +47,3 @@ def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     opened = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, cross)
     return np.asarray((cv2.dilate(opened, cross) > 0) & changed, np.bool_)
-
-
-def _fit_tone(suspect: F32, source: F32) -> tuple[float, float]:
-    """Gain and offset by least squares; none where there is too little to fit them to."""
-    if len(source) < _FEWEST_PIXELS or float(source.std()) < _LEAST_SPREAD:
-        return 1.0, 0.0
-    gain, offset = np.polyfit(source.astype(np.float64), suspect.astype(np.float64), 1)
-    return float(gain), float(offset)
-
-
-def _light(suspect: F32, source: F32, elsewhere: Mask) -> F32:
-    """The source under the suspect's light: a smooth gain of what did not change, carried into what did."""
-    level = np.log(np.maximum(suspect, 0) + _LIGHT_OFFSET) - np.log(np.maximum(source, 0) + _LIGHT_OFFSET)
-    sigma = _LIGHT_SHARE * max(suspect.shape)
-    near = blur(elsewhere.astype(np.float32), sigma)
-    smooth = blur(np.asarray(level * elsewhere, np.float32), sigma) / np.maximum(near, _LEAST_NEAR)
-    return np.asarray((np.maximum(source, 0) + _LIGHT_OFFSET) * np.exp(smooth) - _LIGHT_OFFSET, np.float32)

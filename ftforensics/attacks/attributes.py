@@ -63,7 +63,7 @@ def recolour_hair(image: Pixels, strength: float, random: np.random.Generator) -
         ],
         axis=2,
     )
-    return _mix(image, _rgb(changed), weight * np.float32(strength))
+    return mix(image, _rgb(changed), weight * np.float32(strength))
 
 
 def recolour_skin(image: Pixels, strength: float, random: np.random.Generator) -> Pixels:
@@ -77,7 +77,7 @@ def recolour_skin(image: Pixels, strength: float, random: np.random.Generator) -
     hsv = _hsv(image)
     hsv[:, :, 0] = (hsv[:, :, 0] + np.float32(random.uniform(-20, 20))) % 360.0
     hsv[:, :, 1:] = np.minimum(1.0, hsv[:, :, 1:] * np.exp(random.uniform(-0.4, 0.4, 2)).astype(np.float32))
-    return _mix(image, _rgb(hsv), weight * np.float32(strength))
+    return mix(image, _rgb(hsv), weight * np.float32(strength))
 
 
 def age(image: Pixels, strength: float, random: np.random.Generator) -> Pixels:
@@ -97,7 +97,7 @@ def age(image: Pixels, strength: float, random: np.random.Generator) -> Pixels:
     grey = values.mean(axis=2, keepdims=True)
     paler = grey + (values - grey) * (2.0 / 3.0)
     aged = paler * np.exp(0.14 * np.clip(lines, -2.5, 2.5))[:, :, None]
-    return _mix(image, aged, region * np.float32(strength))
+    return mix(image, aged, region * np.float32(strength))
 
 
 def glasses(image: Pixels, strength: float, random: np.random.Generator) -> Pixels:
@@ -110,8 +110,8 @@ def glasses(image: Pixels, strength: float, random: np.random.Generator) -> Pixe
     lens, rim = _draw_glasses(height, width, face, rounded=bool(random.integers(0, 2)))
     tint = random.uniform(0, 120, 3).astype(np.float32)
     paint = random.uniform(0, 60, 3).astype(np.float32)
-    tinted = _mix(image, np.broadcast_to(tint, image.shape), lens * np.float32(strength * random.uniform(0.15, 0.6)))
-    return _mix(tinted, np.broadcast_to(paint, image.shape), rim * np.float32(strength))
+    tinted = mix(image, np.broadcast_to(tint, image.shape), lens * np.float32(strength * random.uniform(0.15, 0.6)))
+    return mix(tinted, np.broadcast_to(paint, image.shape), rim * np.float32(strength))
 
 
 def _draw_glasses(height: int, width: int, face: Face, *, rounded: bool) -> tuple[Floats, Floats]:
@@ -179,6 +179,7 @@ def _hue_share(image: Pixels, hue_deg: float, spread_deg: float) -> Floats:
     return np.asarray(near * np.clip(hsv[:, :, 1] / 0.15, 0.0, 1.0), dtype=np.float32)
 
 
-def _mix(image: Pixels, other: Floats, weight: Floats) -> Pixels:
+def mix(image: Pixels, other: Floats, weight: Floats) -> Pixels:
+    """Another picture over one, float32 (H, W, 3), by a share of 0 to 1 a place (H, W)."""
     share = np.clip(weight, 0.0, 1.0)[:, :, None]
     return np.asarray(round_pixels(image.astype(np.float32) * (1.0 - share) + other * share))

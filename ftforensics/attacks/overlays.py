@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ftforensics.attacks.attributes import draw_face
-from ftforensics.imaging.perceptual import round_pixels
+from ftforensics.attacks.attributes import draw_face, mix
 from ftforensics.imaging.resample import Floats, Pixels, resize
 
 CAPTIONS = ("BREAKING NEWS", "when you see it", "they did not want you to know", "LIVE FROM THE SCENE", "no comment")
@@ -65,8 +64,7 @@ def pixelate_face(image: Pixels, strength: float, random: np.random.Generator) -
     block = max(1.0, 2.0 * face.across * width / _BLOCKS_ACROSS)
     small = resize(image, max(1, round(width / block)), max(1, round(height / block)))
     squares = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.float32)
-    share = (face.mask(height, width) * np.float32(strength))[:, :, None]
-    return round_pixels(np.asarray(image * (1.0 - share) + squares * share, np.float32))
+    return mix(image, squares, face.mask(height, width) * np.float32(strength))
 
 
 def _fit(text: str, width_px: float) -> ImageFont.FreeTypeFont:
@@ -86,5 +84,4 @@ def _letters(
 
 
 def _lay(image: Pixels, ink: float, share: Floats) -> Pixels:
-    covered = share[:, :, None]
-    return round_pixels(np.asarray(image * (1.0 - covered) + np.float32(ink) * covered, np.float32))
+    return mix(image, np.broadcast_to(np.float32(ink), image.shape), share)

@@ -77,10 +77,10 @@ def lay_over(suspect: U8, source: U8, matrix: Reals) -> LaidOver:
     return LaidOver(aligned=aligned, correlation=correlation, weight=weight)
 
 
-def clipped_share(aligned: Aligned) -> float:
-    """Share of what both show where one of them alone is burnt out or black: structure says nothing of it."""
-    first, second = (is_clipped(grey(pixels)) for pixels in (aligned.suspect, aligned.source))
-    return float(((first ^ second) & aligned.seen).sum()) / max(int(aligned.seen.sum()), 1)
+def clipped_in_one(aligned: Aligned) -> Mask:
+    """Where both show something and one of them alone is burnt out or black: structure says nothing of it."""
+    first, second = (_is_clipped(grey(pixels)) for pixels in (aligned.suspect, aligned.source))
+    return np.asarray((first ^ second) & aligned.seen, np.bool_)
 
 
 def align(suspect: U8, source: U8, matrix: Reals, *, long_side_px: int = ALIGN_PX) -> Aligned:
@@ -126,7 +126,7 @@ def local_structure(aligned: Aligned) -> tuple[F32, F32]:
     Returns:
         Correlation, -1..1, and weight, 0..1, each float32 (H, W). Flat, clipped or unseen windows weigh nothing.
     """
-    mask = _judged(aligned)
+    mask = judged(aligned)
     first, second = equal_detail(aligned)
     coverage = blur(mask, WINDOW_SIGMA_PX)
     norm = np.maximum(coverage, 1e-3)
@@ -165,12 +165,12 @@ def regional_correlation(correlation: F32, weight: F32) -> F32:
 
 def equal_detail(aligned: Aligned) -> tuple[F32, F32]:
     """Detail of suspect and source, equally sharp and free of light: log luma about 0, float32 (H, W) each."""
-    mask = _judged(aligned)
+    mask = judged(aligned)
     first, second = _equally_sharp(_levels(aligned.suspect), _levels(aligned.source), mask > 0)
     return _detail(first, mask), _detail(second, mask)
 
 
-def _judged(aligned: Aligned) -> F32:
+def judged(aligned: Aligned) -> F32:
     """1 where both pictures show something that is neither burnt out nor black, else 0."""
     return (aligned.seen & ~_clipped(aligned)).astype(np.float32)
 
@@ -208,10 +208,10 @@ def _fine_energy(levels: F32, mask: Mask) -> float:
 
 def _clipped(aligned: Aligned) -> Mask:
     """Where either picture is burnt out or black and says nothing."""
-    return is_clipped(grey(aligned.suspect)) | is_clipped(grey(aligned.source))
+    return _is_clipped(grey(aligned.suspect)) | _is_clipped(grey(aligned.source))
 
 
-def is_clipped(luma: F32) -> Mask:
+def _is_clipped(luma: F32) -> Mask:
     """Where luma of 0..255 is burnt out or black."""
     return np.asarray((luma > BURNT_OUT) | (luma < BLACK), np.bool_)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftforensics.link.agreement import BLACK, F32, Aligned, Mask, grey, is_clipped
-from ftforensics.link.light import fit_tone, spread_light
+from ftforensics.link.agreement import BLACK, Aligned, Mask, clipped_in_one, grey, judged
+from ftforensics.link.light import under_light
 
 # Of 255; on held-out photographs tone and light leave less. Light burns out more than it blackens.
 BLACK_LEVELS, WHITE_LEVELS = 56.0, 120.0
@@ -25,13 +25,12 @@ def find_blots(aligned: Aligned) -> Mask:
     Returns:
         bool (H, W), within what both show.
     """
-    suspect, source = grey(aligned.suspect), grey(aligned.source)
-    one_alone = (is_clipped(suspect) ^ is_clipped(source)) & aligned.seen
+    one_alone = clipped_in_one(aligned)
     if not one_alone.any():
         return one_alone
-    judged = aligned.seen & ~is_clipped(suspect) & ~is_clipped(source)
-    gain, offset = fit_tone(suspect[judged], source[judged])
-    expected: F32 = np.clip(spread_light(suspect, np.asarray(gain * source + offset, np.float32), judged), 0, 255)
+    suspect, source = grey(aligned.suspect), grey(aligned.source)
+    lit, _ = under_light(suspect, source, judged(aligned) > 0)
+    expected = np.clip(lit, 0, 255)
     is_black = np.minimum(suspect, source) < BLACK
     most = np.where(is_black, BLACK_LEVELS, WHITE_LEVELS)
     return np.asarray(one_alone & (np.abs(expected - suspect) > most), np.bool_)

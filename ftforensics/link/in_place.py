@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ftforensics.domain.link import TAG_FRAME, Registration
-from ftforensics.link.agreement import U8, Aligned, LaidOver, clipped_share, equal_detail, lay_over, unit_to_pixels
+from ftforensics.link.agreement import U8, Aligned, LaidOver, clipped_in_one, equal_detail, lay_over, unit_to_pixels
 from ftforensics.link.homography import Reals, area_of, is_plausible, overlap
 from ftforensics.link.register import (
     MIN_AGREEING_FRACTION,
@@ -59,7 +59,9 @@ def confirm_in_place(suspect: U8, preview: U8, attempt: Attempt, frame: Reals) -
         return None
     share, seen = overlap(matrix)
     shown = area_of(seen)
-    if share < MIN_OVERLAP or max(share, shown) < MIN_COVERAGE or clipped_share(laid.aligned) > MOST_CLIPPED:
+    if share < MIN_OVERLAP or max(share, shown) < MIN_COVERAGE:
+        return None
+    if clipped_in_one(laid.aligned).sum() > MOST_CLIPPED * laid.aligned.seen.sum():
         return None
     if not _agrees(laid, LEAST_TEXTURE / max(shown, 1e-9)):
         return None

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ftforensics.link.agreement import Aligned, Mask
-from ftforensics.link.light import fit_tone, spread_light
+from ftforensics.link.light import under_light
 
 # Levels of 255 of the source; the usual one is a multiple of what half of the unchanged pixels keep to, as after
 # recompression.
@@ -36,9 +36,8 @@ def find_untouched(aligned: Aligned, changed: Mask) -> Mask:
     elsewhere = aligned.seen & ~changed
     distance = np.zeros(changed.shape, np.float32)
     for channel in range(aligned.source.shape[2]):
-        suspect, source = aligned.suspect[..., channel], aligned.source[..., channel]
-        gain, offset = fit_tone(suspect[elsewhere], source[elsewhere])
-        lit = spread_light(suspect, np.asarray(gain * source + offset, np.float32), elsewhere)
+        suspect = aligned.suspect[..., channel]
+        lit, gain = under_light(suspect, aligned.source[..., channel], elsewhere)
         # In levels of the source: what was made pale must not be the more alike for it.
         distance = np.maximum(distance, np.abs(suspect - lit) / np.float32(np.clip(gain, _LEAST_GAIN, 1.0)))
     usual = float(np.median(distance[elsewhere])) if elsewhere.any() else 0.0

@@ -9,6 +9,10 @@ import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
+from ftforensics.link import fingerprint
+from ftforensics.link.difference import Difference, compare
+from ftforensics.link.register import register
+
 U8 = NDArray[np.uint8]
 
 
@@ -70,3 +74,12 @@ def paste(
     alpha = cv2.GaussianBlur(oval, (0, 0), 4).astype(np.float32)[..., None] / 255
     laid = cv2.resize(donor, (width, height), interpolation=cv2.INTER_AREA)
     return (pixels * (1 - alpha) + laid * alpha).astype(np.uint8), oval > 0
+
+
+def difference_of(suspect: U8, source: U8) -> Difference:
+    """What differs between a suspect and the source that it registers to."""
+    made = fingerprint.build(source)
+    preview = fingerprint.decode_preview(made.preview)
+    registration = register(suspect, preview, made.descriptors)
+    assert registration is not None
+    return compare(suspect, preview, registration)

@@ -5,22 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from link_pictures import jpeg, photograph
+from link_pictures import difference_of, jpeg, photograph
 
 from ftforensics.attacks import colour
-from ftforensics.link import fingerprint
-from ftforensics.link.difference import Difference, compare
-from ftforensics.link.register import register
+from ftforensics.link.difference import Difference
 
 BOX = (slice(60, 180), slice(170, 280))
-
-
-def difference_of(suspect: np.ndarray, source: np.ndarray) -> Difference:
-    made = fingerprint.build(source)
-    preview = fingerprint.decode_preview(made.preview)
-    registration = register(suspect, preview, made.descriptors)
-    assert registration is not None
-    return compare(suspect, preview, registration)
 
 
 def covered(found: Difference) -> float:

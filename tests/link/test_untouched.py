@@ -5,12 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from link_pictures import jpeg, paste, photograph, resize
+from link_pictures import difference_of, jpeg, paste, photograph, resize
 
-from ftforensics.link import fingerprint
 from ftforensics.link.agreement import Aligned, Mask
-from ftforensics.link.difference import Difference, compare
-from ftforensics.link.register import register
 from ftforensics.link.untouched import find_untouched
 
 LATER = {
@@ -18,14 +15,6 @@ LATER = {
     "darker": lambda p: np.clip(p * 0.7 + 8.0, 0, 255).astype(np.uint8),
     "256 px jpeg 50": lambda p: jpeg(resize(p, 256), 50),
 }
-
-
-def difference_of(suspect: np.ndarray, source: np.ndarray) -> Difference:
-    made = fingerprint.build(source)
-    preview = fingerprint.decode_preview(made.preview)
-    registration = register(suspect, preview, made.descriptors)
-    assert registration is not None
-    return compare(suspect, preview, registration)
 
 
 def write_on(pixels: np.ndarray) -> np.ndarray:

@@ -10,30 +10,70 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ftforensics.engine.generators import CARD_FILE, load_generator_cards
 from ftforensics.engine.models import load_card
 from ftforensics.errors import FtfError
-from ftforensics.flows.bench.requirements import FURTHER, render_requirements
+from ftforensics.flows.bench.requirements import FURTHER, REQUIREMENTS, count_met, render_requirements
 from ftforensics.flows.bench.results import Row, Table, load_tables, render_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 README_MODEL = "ftf-1"
 PEERS_FILE = Path("bench") / "peers.json"
 OURS = "ftforensics"
-README_TABLES = (
-    "robustness",
-    "message",
-    "survival",
-    "survival-intact",
-    "verdicts",
-    "verdicts-late",
-    "attackers-forgeries",
-    "false-positives",
-    "beside",
-    "quality",
-    "scan-speed",
+# What README.md shows of the tables: the rows that a newcomer asks for first, and the columns that answer. The column
+# that names a row, the names in order (none: all of them), then the columns.
+README_EXTRACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        "robustness",
+        "manipulation",
+        (
+            "none",
+            "JPEG 50 at 640 px",
+            "JPEG 30",
+            "social pipeline",
+            "noise 5 %",
+            "tone",
+            "relight",
+            "caption",
+            "face-like swap, 50 %",
+            "swap, 480 px, JPEG 60",
+            "attribute edit: ageing",
+            "reenactment warp",
+            "GAN simulator",
+            "generator A (black box)",
+            "generator B (black box)",
+            "screenshot, rescaled",
+            "print-like",
+            "rotation 10°",
+            "crop to 75 %",
+            "crop to 50 %",
+            "collage of four",
+            "swap, crop to 70 %, 480 px, JPEG 60",
+        ),
+        ("manipulation", "bits", "identified", "beside", "wrong"),
+    ),
+    (
+        "verdicts",
+        "case",
+        (
+            "nothing",
+            "JPEG 30",
+            "caption",
+            "face-like swap, 50 %",
+            "swap, 480 px, JPEG 60",
+            "attribute edit: ageing",
+            "a face moved, 3 %",
+            "generator A (black box)",
+        ),
+        ("case", "pictures", "verified", "suspected"),
+    ),
+    ("attackers-forgeries", "attack", (), ("attack", "pictures", "verified", "verified_upper")),
+    ("false-positives", "population", (), ("population", "mode", "reads", "wrong", "wrong_upper", "decoded")),
+    ("scan-speed", "evidence", (), ("evidence", "images_per_s", "floor_images_per_s", "search_ms")),
 )
 NOTHING_YET = "_No measurement has been recorded yet._"
 
@@ -70,8 +110,7 @@ def render_files(root: Path) -> dict[Path, str]:
     """
     readme = root / "README.md"
     by_name = {table.name: table for table in load_measurements(root / "engines" / README_MODEL)}
-    shown = [by_name[name] for name in README_TABLES if name in by_name]
-    texts = {readme: fill_block(_read(readme), "numbers", render_numbers(shown), readme)}
+    texts = {readme: fill_block(_read(readme), "numbers", render_extracts(by_name), readme)}
     report = root / "docs" / "validation.md"
     asked = render_requirements(list(by_name.values()))
     text = fill_block(_read(report), "requirements", asked, report)
@@ -121,6 +160,35 @@ def load_measurements(folder: Path) -> list[Table]:
 def render_numbers(tables: list[Table]) -> str:
     """Tables in Markdown, each with how it was made."""
     return "\n".join(render_markdown(table) for table in tables) if tables else NOTHING_YET
+
+
+def render_extracts(tables: Mapping[str, Table]) -> str:
+    """What README.md shows: how many figures are reached, then the extracts; rows that no table has are left out."""
+    if not tables:
+        return NOTHING_YET
+    asked = (*REQUIREMENTS, *FURTHER)
+    parts = [f"Of {len(asked)} figures that were asked for, {count_met(list(tables.values()), asked)} are reached.", ""]
+    for name, key, names, columns in README_EXTRACTS:
+        if name in tables:
+            parts.append(render_markdown(extract(tables[name], key, names, columns)))
+    return "\n".join(parts)
+
+
+def extract(table: Table, key: str, names: Sequence[str], columns: Sequence[str]) -> Table:
+    """A table with some of its rows and columns, in this order, and no notes.
+
+    Args:
+        table: The whole.
+        key: The column that names a row.
+        names: Rows to keep; all where there are none.
+        columns: Columns to keep, by key; their intervals are kept too.
+    """
+    by_key = {column.key: column for column in table.columns}
+    by_name = {row[key]: row for row in table.rows}
+    rows = tuple(by_name[name] for name in names if name in by_name) if names else table.rows
+    hidden = tuple(column for column in table.columns if column.hidden)
+    kept = tuple(by_key[column] for column in columns if column in by_key)
+    return replace(table, columns=(*kept, *hidden), rows=rows, notes=())
 
 
 def render_peers(path: Path, ours: dict[str, Table]) -> str:

@@ -218,10 +218,21 @@ def render_requirements(tables: Sequence[Table], requirements: Sequence[Requirem
         if row is None or not isinstance(value, int | float):
             lines.append(f"| {one.label} | {asked} | not measured | | **not measured** |")
             continue
-        met = value >= one.limit if one.sense == "at least" else value <= one.limit
-        verdict = "met" if met else "**missed**"
+        verdict = "met" if _is_met(one, value) else "**missed**"
         lines.append(f"| {one.label} | {asked} | {_show(one, value)} | {_interval(one, row)} | {verdict} |")
     return "\n".join(lines)
+
+
+def count_met(tables: Sequence[Table], requirements: Sequence[Requirement] = REQUIREMENTS) -> int:
+    """How many are met; one that was not measured is not."""
+    by_name = {table.name: table for table in tables}
+    rows = [(one, _find(by_name.get(one.table), one)) for one in requirements]
+    values = [(one, None if row is None else row.get(one.key)) for one, row in rows]
+    return sum(isinstance(value, int | float) and _is_met(one, value) for one, value in values)
+
+
+def _is_met(one: Requirement, value: float) -> bool:
+    return value >= one.limit if one.sense == "at least" else value <= one.limit
 
 
 def _find(table: Table | None, one: Requirement) -> Row | None:

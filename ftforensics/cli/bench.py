@@ -239,14 +239,14 @@ def scan(
     jobs: JobsOption = None,
     out: OutOption = RESULTS_FILE,
 ) -> int:
-    """Scan pictures as 'ftf scan' does, tagged and untagged, beside the floor: reading, hashing and decoding them."""
+    """Scan pictures as 'ftf scan' does, beside the floor: reading, hashing and decoding them."""
     from ftforensics.cli.bench_scan import time_scans
     from ftforensics.flows.bench import scan_speed as flow
 
     run = Run(settings, output, "scan", images, limit=limit, seed=seed, jobs=jobs, work=None, out=out)
     with (
         run.prepare(psnr=DEFAULT_PSNR_DB, fast=True) as (pictures, setup),
-        run.progress(3 * len(pictures.pictures)) as advance,
+        run.progress(3 * len(pictures.pictures) + (len(pictures.pictures) + 1) // 2) as advance,
     ):
         timings = time_scans(pictures, setup, records=records, jobs=run.jobs, now=settings.now_utc, advance=advance)
     notes = (
@@ -255,7 +255,9 @@ def scan(
         f"the scan is the real one: intake in {run.jobs} isolated workers, reading, identification against {records:,} "
         "records with blind search, content leads, linking, pictures and signed records of the case, evidence hashed "
         "again at the end; as many pictures are examined at once as there are workers; start of workers included",
-        "untagged pictures are the common and the dear case: every one is searched for in vain",
+        "unknown pictures are the common case: no registry has a preview of them (every second picture, against a "
+        "registry of the others), and every one is searched for in vain; untagged copies of registered photographs are "
+        "the dear one: each is also read beside its preview, in vain, and linked as a lead",
     )
     options = {"--records": changed(records, RECORDS)}
     shared = Shared(pictures=pictures, setup=setup, options=options, notes=notes)

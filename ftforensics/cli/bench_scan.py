@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ftforensics import __version__
 from ftforensics.cli.opening import machine_facts
 from ftforensics.domain.link import Finding
 from ftforensics.engine.reading import TagReader
-from ftforensics.engine.ring import Book, build_book
+from ftforensics.engine.ring import build_book
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.flows.bench.keys import draw_ids
 from ftforensics.flows.bench.pictures import PictureSet
@@ -90,21 +91,34 @@ def time_scans(
     now: Callable[[], str],
     advance: Callable[[], None],
 ) -> list[ScanTiming]:
-    """Scan the pictures untagged, then tagged, against a registry that holds all of them among random records.
+    """Scan pictures that no registry knows, untagged copies of registered ones, and tagged ones, among random records.
 
     Raises:
         FtfError: Something cannot be tagged, written, registered or scanned.
     """
     bench = _ScanBench(pictures, replace(setup, threads=0), records=records, jobs=jobs, now=now, advance=advance)
     try:
-        untagged, tagged = bench.make_evidence()
-        return [bench.time("untagged pictures", untagged), bench.time("tagged pictures", tagged)]
+        evidence = bench.make_evidence()
+        return [
+            bench.time("unknown pictures", evidence.unknown, bench.half),
+            bench.time("untagged copies", evidence.untagged, bench.whole),
+            bench.time("tagged pictures", evidence.tagged, bench.whole),
+        ]
     finally:
         bench.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evidence:
+    """Folders: untagged pictures that the smaller registry does not know, all pictures untagged, and all tagged."""
+
+    unknown: Path
+    untagged: Path
+    tagged: Path
+
+
 class _ScanBench:
-    """What both scans share."""
+    """What all scans share: the evidence, and a registry of all pictures and one of every second."""
 
     def __init__(
         self,
@@ -119,51 +133,58 @@ class _ScanBench:
         self._pictures, self._setup, self._records = pictures, setup, records
         self._jobs, self._now, self._advance = jobs, now, advance
         self._bench = Bench(setup)
-        self._book: Book | None = None
         self._issuer = SigningKey.generate("bench-issuer", "issuer")
         self._examiner = SigningKey.generate("bench-examiner", "examiner")
-        self._registry = Registry.create(
-            setup.work / "registry.sqlite", "bench-registry", signer=self._issuer, at=self._now()
+        self.whole, self.half = (
+            Registry.create(setup.work / f"{name}.sqlite", f"bench-{name}", signer=self._issuer, at=self._now())
+            for name in ("registry", "half")
         )
 
     def close(self) -> None:
-        """Close the registry."""
-        self._registry.close()
+        """Close the registries."""
+        self.whole.close()
+        self.half.close()
 
-    def make_evidence(self) -> tuple[Path, Path]:
-        """Folders of untagged and of tagged files; plainly tagged, for shaping does not change what a scan costs."""
-        untagged, tagged = self._setup.work / "untagged", self._setup.work / "tagged-files"
-        tagger = Tagger(
+    def make_evidence(self) -> _Evidence:
+        """Write and register it; plainly tagged, for shaping does not change what a scan costs."""
+        work = self._setup.work
+        made = _Evidence(unknown=work / "unknown", untagged=work / "untagged", tagged=work / "tagged-files")
+        taggers = [self._tagger(self.whole), self._tagger(self.half)]
+        for index, picture in enumerate(self._pictures.pictures):
+            name = f"{index:05d}{picture.path.suffix.lower()}"
+            data = load_photo(picture.path).data
+            known = index % len(taggers) > 0
+            for folder in (made.untagged,) if known else (made.untagged, made.unknown):
+                atomic_write(folder / name, data)
+            outs = (made.tagged, work / "tagged-again")
+            for tagger, out in zip(taggers[: 1 + known], outs, strict=False):
+                # Refused where its plain tag does not read back. It stays among the untagged ones.
+                with suppress(EvidenceUnreadable):
+                    tagger.tag(picture.path, out / name)
+            self._advance()
+        return made
+
+    def _tagger(self, registry: Registry) -> Tagger:
+        return Tagger(
             issuer=Issuer(name=ISSUER, signer=self._issuer),
             key=self._bench.key,
-            registry=self._registry,
+            registry=registry,
             reader=self._bench.reader,
             embedder=None,
             settings=TagSettings(psnr_db=self._setup.psnr_db, informed=None),
             now=self._now,
         )
-        for index, picture in enumerate(self._pictures.pictures):
-            name = f"{index:05d}{picture.path.suffix.lower()}"
-            atomic_write(untagged / name, load_photo(picture.path).data)
-            try:
-                tagger.tag(picture.path, tagged / name)
-            except EvidenceUnreadable:
-                # Refused: its plain tag does not read back. It stays among the untagged ones.
-                continue
-            finally:
-                self._advance()
-        return untagged, tagged
 
-    def time(self, label: str, folder: Path) -> ScanTiming:
+    def time(self, label: str, folder: Path, registry: Registry) -> ScanTiming:
         """The floor, the scan, the floor again."""
         paths = list(walk_evidence([folder]))
         files = [folder / path.path for path in paths]
         before = measure_floor(files, self._jobs)
         watch = Stopwatch()
-        reader = self._open_reader(len(paths), watch)  # building the code words is no part of a scan's time
+        reader = self._open_reader(len(paths), registry, watch)  # building the code words is no part of a scan's time
         started = time.perf_counter()
         with watch.stage(INTAKE):
-            self._scan(label, paths, reader, watch)
+            self._scan(label, paths, registry, reader, watch)
         scan_s = time.perf_counter() - started
         after = measure_floor(files, self._jobs)
         some = [np.ascontiguousarray(load_photo(file).srgb) for file in files[:16]]
@@ -176,7 +197,9 @@ class _ScanBench:
             stages={stage: watch.seconds.get(stage, 0.0) for stage in STAGES},
         )
 
-    def _scan(self, label: str, paths: Sequence[EvidencePath], reader: Any, watch: Stopwatch) -> None:
+    def _scan(
+        self, label: str, paths: Sequence[EvidencePath], registry: Registry, reader: Any, watch: Stopwatch
+    ) -> None:
         with Case.create(
             self._setup.work / "cases",
             label.replace(" ", "-"),
@@ -188,7 +211,7 @@ class _ScanBench:
             examiner = _TimedExaminer(
                 tag_reader=reader,
                 keys=[self._bench.key],
-                sources=Sources([self._registry]),
+                sources=Sources([registry]),
                 trust=TrustList().pin(ISSUER, self._issuer.key_id),
                 checked_at=self._now(),
                 localiser=self._bench.localiser,
@@ -211,13 +234,12 @@ class _ScanBench:
             scanner.watch = watch
             scanner.run(list(paths))
 
-    def _open_reader(self, count: int, watch: Stopwatch) -> Any:
+    def _open_reader(self, count: int, registry: Registry, watch: Stopwatch) -> Any:
         """The tag reader over a registry as large as asked for."""
-        known = [f"{int(value):016x}" for value in self._registry.index(self._bench.key.key_id)[1]]
-        if self._book is None:
-            self._book = build_book(self._bench.key, draw_ids(self._setup.seed, self._records, known))
+        known = [f"{int(value):016x}" for value in registry.index(self._bench.key.key_id)[1]]
+        book = build_book(self._bench.key, draw_ids(self._setup.seed, self._records, known))
         backend: Any = _TimedBackend(self._bench.reader, watch, {})
-        reader = TagReader(backend, [self._book], pairs=self._bench.pairs, pictures_in_case=count)
+        reader = TagReader(backend, [book], pairs=self._bench.pairs, pictures_in_case=count)
         return Timed(reader, watch, {"residuals": READ, "identify": IDENTIFY}, {"identify": LEADS})
 
     def _tell(self, finding: Finding, resumed: bool) -> None:

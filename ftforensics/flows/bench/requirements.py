@@ -100,9 +100,9 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     ),
     *(_never("untagged", mode, "present", "'tag present, unreadable'") for mode in ("direct", "blind")),
     Requirement(
-        label="blind search, untagged pictures",
+        label="blind search, unknown pictures",
         table="scan-speed",
-        where=(("evidence", "untagged pictures"),),
+        where=(("evidence", "unknown pictures"),),
         key="search_ms",
         sense="at most",
         limit=100.0,

@@ -55,6 +55,7 @@ class Compared:
     common_geometry: bool
     coarse_distance_bits: int
     pictures: tuple[Picture, ...]
+    in_part: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,6 +139,7 @@ class Comparer:
             common_geometry=attempt.reason == "not_confirmed",
             coarse_distance_bits=_coarse_distance(pixels, frame, row),
             pictures=(*_draw(pixels, row, held), drawing.result()),
+            in_part=held.lined_up.in_part,
         )
 
     def hold(

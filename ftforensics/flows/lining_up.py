@@ -18,6 +18,7 @@ from ftforensics.link import difference, register
 from ftforensics.link.agreement import LaidOver
 from ftforensics.link.following import measure_following
 from ftforensics.link.in_place import confirm_in_place
+from ftforensics.link.kept import shows_part
 from ftforensics.link.movement import MovementMap, measure_movement
 from ftforensics.link.placement import Placement
 
@@ -39,12 +40,16 @@ class Laid:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LinedUp:
-    """The registration, with what differs and what was moved."""
+    """The registration, with what differs and what was moved.
+
+    ``in_part`` says that only a part of the source was found, exact but too small to confirm a registration by itself.
+    """
 
     registration: Registration | None
     measured: difference.Difference | None = None
     movement: Movement | None = None
     moved: MovementMap | None = None
+    in_part: bool = False
 
     @property
     def is_changed(self) -> bool:
@@ -102,12 +107,18 @@ class Pair:
                 return suggested
         placed = confirm_in_place(self.pixels, self.preview, attempt, self.laid.placement.matrix)
         if placed is None:
-            return suggested
+            return self._line_up_part(attempt, suggested)
         plain = self._compare(*placed)
         if placed[0] is attempt.candidate:
             return replace(plain, movement=suggested.movement, moved=suggested.moved)
         found = self._undo(plain, *placed)
         return replace(found, registration=None, measured=None) if found.seems_late else found
+
+    def _line_up_part(self, attempt: register.Attempt, suggested: LinedUp) -> LinedUp:
+        """As a part of the source if it shows one exactly, else what features suggest."""
+        if attempt.candidate is None or suggested.movement is not None or not shows_part(attempt):
+            return suggested
+        return replace(self._compare(attempt.candidate, attempt.laid), in_part=True)
 
     def _undo(self, plain: LinedUp, start: Registration, over: LaidOver | None) -> LinedUp:
         """``plain`` with what was moved on top of a plane map, and everything measured anew if the tag went along."""

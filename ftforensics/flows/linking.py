@@ -87,6 +87,7 @@ class Linker:
             acquired_at=acquired_at,
             logged_at=row.logged_at,
             registration=linked.registration,
+            in_part=linked.in_part,
             suspect_features=linked.suspect_features,
             source_features=linked.source_features,
             common_geometry=linked.common_geometry,

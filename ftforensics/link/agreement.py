@@ -23,7 +23,7 @@ ALIGN_PX = 256
 _MIN_ALIGN_PX = 96
 _PREFILTER_SIGMA_PX = 0.8
 AGREEING_CORRELATION = 0.85
-_TEXTURED_WEIGHT = 0.5
+TEXTURED_WEIGHT = 0.5
 
 WINDOW_SIGMA_PX = 3.0
 BLACK, BURNT_OUT = 4.0, 250.0
@@ -63,6 +63,11 @@ class LaidOver:
     aligned: Aligned
     correlation: F32
     weight: F32
+
+    @property
+    def agreeing(self) -> Mask:
+        """Where there is texture and it agrees, bool (H, W)."""
+        return agreeing_texture(self.correlation, self.weight, self.aligned.seen)
 
     @property
     def agreement(self) -> Agreement:
@@ -110,14 +115,19 @@ def measure_agreement(aligned: Aligned) -> Agreement:
 
 def summarise_structure(correlation: F32, weight: F32, both: Mask) -> Agreement:
     """What ``local_structure`` says on the whole of the part that ``both`` pictures show."""
-    textured = both & (weight > _TEXTURED_WEIGHT)
+    textured = both & (weight > TEXTURED_WEIGHT)
     seen = max(int(both.sum()), 1)
-    agreeing = int((textured & (correlation > AGREEING_CORRELATION)).sum())
+    agreeing = int(agreeing_texture(correlation, weight, both).sum())
     return Agreement(
         share=agreeing / max(int(textured.sum()), 1),
         textured_fraction=float(textured.sum()) / seen,
         agreeing_fraction=agreeing / seen,
     )
+
+
+def agreeing_texture(correlation: F32, weight: F32, both: Mask) -> Mask:
+    """Where both pictures show texture and it is the same, bool (H, W)."""
+    return np.asarray(both & (weight > TEXTURED_WEIGHT) & (correlation > AGREEING_CORRELATION), np.bool_)
 
 
 def local_structure(aligned: Aligned) -> tuple[F32, F32]:

@@ -15,7 +15,16 @@ import cv2
 import numpy as np
 
 from ftforensics.domain.link import Box, Registration
-from ftforensics.link.agreement import F32, U8, Aligned, LaidOver, Mask, lay_over, regional_correlation
+from ftforensics.link.agreement import (
+    F32,
+    U8,
+    Aligned,
+    LaidOver,
+    Mask,
+    agreeing_texture,
+    lay_over,
+    regional_correlation,
+)
 from ftforensics.link.blots import find_blots
 from ftforensics.link.homography import Reals
 from ftforensics.link.movement import MovementMap
@@ -27,6 +36,8 @@ CORE_LEVEL = 1.0
 MIN_CORE = 0.5
 BLOT_DIFFERENCE = 2.0
 MIN_REGION_FRACTION = 0.004
+# What a changed region surrounds is unchanged if it is so much of what both show, and so much of that agrees.
+MIN_HOLE_FRACTION, MIN_HOLE_AGREEING = 0.01, 0.4
 MAX_REGIONS = 12
 # Of regional correlation; on held-out photographs swaps have 0 to 0.4, generators and edits of a face 0.6 to 1.
 REWORKED_CORRELATION = 0.5
@@ -85,7 +96,7 @@ def compare(
     level = _STRUCTURE_SCALE + _BACKGROUND_WEIGHT * background
     difference = np.where(aligned.seen, dissimilarity / level, 0).astype(np.float32)
     difference[find_blots(aligned)] = BLOT_DIFFERENCE
-    changed = _regions_mask(difference, aligned.seen)
+    changed = _regions_mask(difference, aligned.seen, agreeing_texture(correlation, weight, aligned.seen))
     seen_px = max(int(aligned.seen.sum()), 1)
     return Difference(
         difference=difference,
@@ -135,8 +146,11 @@ def _background(correlation: F32, weight: F32, seen: Mask) -> float:
     return float(np.quantile((1.0 - correlation[judged]) * weight[judged], _BACKGROUND_QUANTILE))
 
 
-def _regions_mask(difference: F32, seen: Mask) -> Mask:
-    """Connected regions over the weaker level that hold a sure core and are large enough, gaps and holes filled."""
+def _regions_mask(difference: F32, seen: Mask, agreeing: Mask) -> Mask:
+    """Connected regions over the weaker level that hold a sure core and are large enough, gaps and holes filled.
+
+    A large hole full of texture that agrees stays one: a face before another background was not changed.
+    """
     side = max(difference.shape)
     weak = (difference > CHANGED_LEVEL).astype(np.uint8)
     weak = np.asarray(cv2.morphologyEx(weak, cv2.MORPH_OPEN, _disc(1)), np.uint8)
@@ -144,6 +158,7 @@ def _regions_mask(difference: F32, seen: Mask) -> Mask:
     contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros_like(joined)
     cv2.drawContours(filled, contours, -1, 1, cv2.FILLED)
+    filled[_open_holes((filled > joined).astype(np.uint8), agreeing, MIN_HOLE_FRACTION * float(seen.sum()))] = 0
     smooth = np.asarray(cv2.morphologyEx(filled, cv2.MORPH_OPEN, _disc(max(1, round(side * 0.012)))), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(smooth, connectivity=8)
     least = max(12.0, MIN_REGION_FRACTION * float(seen.sum()))
@@ -154,6 +169,16 @@ def _regions_mask(difference: F32, seen: Mask) -> Mask:
         if stats[label, cv2.CC_STAT_AREA] >= least and core >= MIN_CORE * least:
             kept |= inside
     return kept & seen
+
+
+def _open_holes(holes: U8, agreeing: Mask, least: float) -> Mask:
+    """Those of the holes that have this many cells or more and show the source."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(holes, connectivity=4)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    agree = np.bincount(labels[agreeing], minlength=count)
+    is_open = (areas >= least) & (agree >= MIN_HOLE_AGREEING * areas)
+    is_open[0] = False
+    return np.asarray(is_open[labels], np.bool_)
 
 
 def _disc(radius: int) -> U8:

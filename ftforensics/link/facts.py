@@ -22,6 +22,7 @@ class Facts:
         logged_at: When the record was logged, or None.
         time_trusted: Whether an independent time stamp or witness supports ``logged_at``.
         registration: The suspect on the matched record's source, or None.
+        in_part: Whether that rests on a part of the source alone, which confirms it only if the tag keeps to that part.
         suspect_features: Distinct features of the suspect (``register.Attempt``).
         source_features: Distinct features of the source.
         common_geometry: Whether a failed registration found a common geometry that it could not confirm (reason
@@ -48,6 +49,7 @@ class Facts:
     logged_at: str | None = None
     time_trusted: bool = False
     registration: Registration | None = None
+    in_part: bool = False
     suspect_features: int = 0
     source_features: int = 0
     common_geometry: bool = False

@@ -28,7 +28,13 @@ COARSE_LIKENESS_BITS = 12
 TRANSPLANT_RATIO = 0.25
 TRANSPLANT_ERRORS = 2.0
 TRANSPLANT_MIN_OUTSIDE = 0.15
+# Where less is read around it, the region's must be surely so much: that a tag cannot be read in what was left of a
+# source is no excuse for one on what replaced the rest.
+TRANSPLANT_MIN_INSIDE = 0.2
 MAX_CHANGED_FRACTION = 0.60
+# Where little of a source confirms it, the tag must show in that, and in the rest surely at most so much of it.
+KEPT_MIN_OUTSIDE = 0.12
+KEPT_RATIO = 0.5
 
 
 def judge(facts: Facts) -> Judgement:
@@ -287,14 +293,18 @@ def _tag_over_replacement(facts: Facts) -> str | None:
         return None
     if not registration.changed_regions:
         return None
-    surely = survival.inside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0)
-    if survival.outside < TRANSPLANT_MIN_OUTSIDE or surely < TRANSPLANT_RATIO * survival.outside:
+    if survival.inside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0) < _least_suspicious(survival.outside):
         return None
     return (
         f"The tag is in the region whose content was replaced (correlation {survival.inside:.2f}) as well as "
         f"outside it ({survival.outside:.2f}); a replacement would have taken the tag with it, so the tag was "
         "embedded afterwards."
     )
+
+
+def _least_suspicious(outside: float) -> float:
+    """How much of the tag a replaced region must surely show to be suspected, beside so much around it."""
+    return TRANSPLANT_MIN_INSIDE if outside < TRANSPLANT_MIN_OUTSIDE else TRANSPLANT_RATIO * outside
 
 
 def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
@@ -304,7 +314,8 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     # A tag that is missing somewhere does not show a change by itself: readers miss it in untouched pictures too.
     if registration.changed_fraction is None or not (registration.changed_regions or facts.movement is not None):
         return None
-    if registration.changed_fraction > MAX_CHANGED_FRACTION:
+    rests_on_part = facts.in_part or registration.changed_fraction > MAX_CHANGED_FRACTION
+    if rests_on_part and not _tag_keeps_to_content(facts):
         return None
     return Judgement(
         verdict=Verdict.VERIFIED_DERIVATIVE,
@@ -312,6 +323,7 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
             *_verified_reasons(facts, tag),
             *_movement_reason(facts),
             *_change_reason(facts, registration),
+            *((_kept_reason(facts),) if rests_on_part else ()),
             *_survival_reason(facts),
         ),
         limitations=(
@@ -323,9 +335,27 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     )
 
 
+def _tag_keeps_to_content(facts: Facts) -> bool:
+    """The tag shows where the content agrees, and surely less where it was replaced: it came with the content."""
+    survival = facts.survival
+    if survival is None or survival.inside is None or survival.outside is None or survival.inside_error is None:
+        return False
+    at_most = survival.inside + TRANSPLANT_ERRORS * survival.inside_error
+    return survival.outside >= KEPT_MIN_OUTSIDE and at_most <= KEPT_RATIO * survival.outside
+
+
+def _kept_reason(facts: Facts) -> str:
+    survival = facts.survival
+    assert survival is not None
+    return (
+        f"The tag is where the content agrees (correlation {survival.outside:.2f}) and not where it was replaced "
+        f"({survival.inside:.2f}): it came into the picture with that part of the source."
+    )
+
+
 def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
     registration = facts.registration
-    if registration is None or registration.changed_fraction is None or registration.changed_regions:
+    if facts.in_part or registration is None or registration.changed_fraction is None or registration.changed_regions:
         return None
     return Judgement(
         verdict=Verdict.VERIFIED_MATCH,
@@ -428,8 +458,7 @@ def _judgement_limits(facts: Facts, registration: Registration) -> tuple[str, ..
         return (say.LATE_TAG_UNJUDGED,)
     # Even one as strong there as around would not have been told.
     as_strong = survival.outside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0)
-    hopeless = survival.outside < TRANSPLANT_MIN_OUTSIDE or as_strong < TRANSPLANT_RATIO * survival.outside
-    return (say.LATE_TAG_UNJUDGED,) if hopeless else ()
+    return (say.LATE_TAG_UNJUDGED,) if as_strong < _least_suspicious(survival.outside) else ()
 
 
 def _survival_reason(facts: Facts) -> tuple[str, ...]:

@@ -124,6 +124,57 @@ def test_content_that_contradicts_the_record_is_a_suspected_transplant():
     assert any("contradicts" in text for text in judgement.reasons)
 
 
+# Somebody before another background: little of the source is left, and the tag with it alone.
+CUT_OUT = replace(
+    FAKE,
+    registration=replace(CHANGED, agreement=0.25, changed_fraction=0.55),
+    in_part=True,
+    survival=Survival(surviving_fraction=0.3, inside=0.01, outside=0.3, inside_error=0.02),
+)
+
+
+@pytest.mark.parametrize(
+    "facts", [CUT_OUT, replace(CUT_OUT, in_part=False, registration=replace(CHANGED, changed_fraction=0.9))]
+)
+def test_a_small_part_of_the_source_is_a_derivative_if_the_tag_keeps_to_it(facts):
+    judgement = judge(facts)
+    assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
+    assert any("came into the picture with that part" in text for text in judgement.reasons)
+    assert not any("came into the picture with that part" in text for text in judge(FAKE).reasons)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inside": None},
+        {"inside": None, "outside": None},
+        {"inside_error": None},
+        {"inside_error": 0.08},
+        {"inside": 0.12},
+        {"outside": 0.1},
+    ],
+)
+def test_a_small_part_confirms_nothing_where_it_is_not_sure_that_the_tag_keeps_to_it(changes):
+    facts = replace(CUT_OUT, survival=replace(CUT_OUT.survival, **changes))
+    assert judge(facts).verdict in {Verdict.TAG_UNCONFIRMED, Verdict.TAG_TRANSPLANT_SUSPECTED}
+
+
+def test_a_small_part_in_which_nothing_differs_is_no_match():
+    facts = replace(CUT_OUT, registration=replace(UNCHANGED, agreement=0.25), survival=GOOD.survival)
+    assert judge(facts).verdict == Verdict.TAG_UNCONFIRMED
+
+
+def test_a_tag_all_over_another_background_is_a_suspected_transplant():
+    survival = Survival(surviving_fraction=1.0, inside=0.4, outside=0.45, inside_error=0.02)
+    assert _verdict(CUT_OUT, survival=survival) == Verdict.TAG_TRANSPLANT_SUSPECTED
+
+
+def test_that_little_is_read_around_a_replacement_is_no_excuse_for_a_tag_in_it():
+    over = Survival(surviving_fraction=0.5, inside=0.6, outside=0.14, inside_error=0.02)
+    assert _verdict(FAKE, survival=over) == Verdict.TAG_TRANSPLANT_SUSPECTED
+    assert _verdict(FAKE, survival=replace(over, inside=0.22)) == Verdict.VERIFIED_DERIVATIVE
+
+
 def test_a_tag_as_strong_inside_the_replacement_is_a_suspected_transplant():
     survival = Survival(surviving_fraction=1.0, inside=0.58, outside=0.6)
     judgement = judge(replace(FAKE, survival=survival))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftforensics.attacks import colour, handling, warps
+from ftforensics.attacks import colour, handling, regions, warps
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.flows.bench.attackers import rate
 from ftforensics.flows.bench.identities import VERIFIED, gravest_verdict, is_read
@@ -25,6 +25,7 @@ from ftforensics.imaging.resample import Pixels, fit_within
 Apply = Callable[[Pixels, Means], Pixels]
 NOTHING = "nothing"
 FACE_SHARE = 0.5
+KEPT_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,13 @@ def _swap_and_light(picture: Pixels, means: Means) -> Pixels:
     return colour.relight(_KNOWN["face-like swap, 50 %"].apply(picture, means), 1.0, means.random)
 
 
+def _another_background(picture: Pixels, means: Means) -> Pixels:
+    """A face-like ellipse is kept, and all around it is another picture, as where somebody was cut out."""
+    around = np.float32(1.0) - ellipse(picture, KEPT_SHARE, means.random)
+    return regions.swap_region(picture, means.donor, around, colour_matched=False)[0]
+
+
+_BACKGROUND = "another background"
 _LIT = "face-like swap, 50 %, then another light"
 _KNOWN = {one.name: one for one in BATTERY}
 MOVED: tuple[tuple[str, Apply], ...] = (
@@ -109,9 +117,11 @@ CASES: tuple[Case, ...] = (
     *(Case(name=name, apply=_KNOWN[name].apply, generator=_KNOWN[name].generator) for name in _TAKEN),
     Case(name="caption, 480 px, JPEG 60", apply=_caption_and_share),
     *(Case(name=name, apply=apply) for name, apply in MOVED),
+    Case(name=_BACKGROUND, apply=_another_background),
     Case(name=_LIT, apply=_swap_and_light),
     Case(name="face-like swap, 30 %, then moved all over, 2 %", apply=_swap_then_move),
     *(Case(name=name, apply=_KNOWN[name].apply, late=True) for name in _LATE),
+    Case(name=_BACKGROUND, apply=_another_background, late=True),
     Case(name=_LIT, apply=_swap_and_light, late=True),
     *(Case(name=name, apply=apply, late=True) for name, apply in MOVED),
 )

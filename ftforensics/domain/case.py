@@ -18,7 +18,7 @@ class CaseEvent:
 
     ``body`` is plain JSON. ``hash`` is SHA-256 over the RFC 8785 form of every other field, ``previous_hash`` included.
     Kinds: case_opened, examiner_admitted, run_started, exhibit_acquired, exhibit_read, finding, run_finished,
-    exhibit_rehashed, report_exported, note.
+    exhibit_rehashed, report_staged, report_exported, note.
     """
 
     seq: int

@@ -22,6 +22,7 @@ EVENT_TEXTS = {
     "finding": "Finding recorded",
     "run_finished": "Run finished",
     "exhibit_rehashed": "Exhibit hashed again",
+    "report_staged": "Report about to be replaced",
     "report_exported": "Report exported",
     "note": "Note",
 }

@@ -46,6 +46,7 @@ def stage(path: Path, data: bytes, *, clobber: bool = False) -> Iterator[Callabl
     def move() -> None:
         with _wrapped(path):
             _move(temporary, path, clobber=clobber)
+            temporary.unlink(missing_ok=True)
             _flush_folder(path.parent)
 
     try:

@@ -51,13 +51,16 @@ def is_case_file(path: Path) -> bool:
 
     Letters' case is not looked at, since many file systems do not look at it either.
     """
-    folder = path.parent.resolve()
-    if path.name.casefold() in _OWN_NAMES and (folder / DATABASE_NAME).exists():
-        return True
-    return any(
-        place.name.casefold() == ARTIFACT_FOLDER and (place.parent / DATABASE_NAME).exists()
-        for place in (folder, *folder.parents)
-    )
+    try:
+        folder = path.parent.resolve()
+        if path.name.casefold() in _OWN_NAMES and (folder / DATABASE_NAME).exists():
+            return True
+        return any(
+            place.name.casefold() == ARTIFACT_FOLDER and (place.parent / DATABASE_NAME).exists()
+            for place in (folder, *folder.parents)
+        )
+    except (OSError, RuntimeError):  # a loop of links, or a place that cannot be looked into: nothing is written there
+        return False
 
 
 def describe_misnomer(folder: Path, name: str) -> str | None:

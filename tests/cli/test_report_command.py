@@ -94,7 +94,16 @@ def test_a_report_that_was_not_written_is_not_noted(ftf: Ftf, case: Path) -> Non
     Path("taken.html").write_text("mine")
     (case / "kept.csv").write_text("mine")
     Path("file").write_text("")
-    for target in ("taken.html", case / "kept.csv", "file/r.html", "cases", "x" * 300):
+    Path("loop").symlink_to("loop")
+    for target in (
+        "taken.html",
+        case / "kept.csv",
+        "file/r.html",
+        "cases",
+        "x" * 300,
+        "loop/run.json",
+        "x" * 300 + "/a",
+    ):
         export(ftf, "html", "--output", target, expect=7)
         export(ftf, "html", "--output", "file/r.html", "--clobber", expect=7)
     assert exported() == []

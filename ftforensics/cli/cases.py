@@ -27,7 +27,7 @@ from ftforensics.cli.signing import find_key, list_keys, resolve_signer
 from ftforensics.cli.trust import parse_fingerprint
 from ftforensics.domain.case import CaseHead
 from ftforensics.errors import ChainBroken, FtfError, StoreError, TrustError, UsageError
-from ftforensics.store.case_names import list_cases
+from ftforensics.store.case_names import describe_misnomer, list_cases
 from ftforensics.store.cases import Case
 from ftforensics.trust.trustlist import ALWAYS
 
@@ -95,6 +95,7 @@ def list_all(
         try:
             with Case.open(path) as case:
                 rows.append(_describe(case))
+                _tell_misnomer(output, case)
         except FtfError as exc:
             output.error(exc.sentence)
             codes.append(check_code(exc))
@@ -139,9 +140,11 @@ def show(
                 "head_key": case.identity.head_key_id,
                 "runs": len(case.runs()),
                 "verdicts": [f"{count} {verdict}" for verdict, count in sorted(verdicts.items())],
+                "changed_during_scan": [one.exhibit_id for one in case.altered()],
                 "folder": str(case.folder),
             }
             output.facts(facts, form)
+        _tell_misnomer(output, case)
     output.note(f"Not checked: run 'ftf case verify {name}' before relying on it.")
 
 
@@ -172,8 +175,9 @@ def verify(
 ) -> int:
     """Check a case whole: every event, signed head, finding, picture and exported file; exit code 4 if anything fails.
 
-    The first link that does not hold is named. Without --expect-head, a case that was set back to an earlier state
-    cannot be told from a whole one: the output then says that rollback is not excluded.
+    The name, id and title that were signed are printed: compare them with the case that you mean, for anybody can give
+    a folder another name. The first link that does not hold is named. Without --expect-head, a case that was set back
+    to an earlier state cannot be told from a whole one: the output then says that rollback is not excluded.
     """
     folder = case_folder(settings, cases, name)
     wanted = None if expect_head is None else _parse_head(expect_head)
@@ -181,7 +185,7 @@ def verify(
     try:
         with Case.open(folder) as case:
             head = None if wanted is None else _expected_head(case, *wanted)
-            checked = case.verify(head, expected_key_ids=keys)
+            checked, identity = case.verify(head, expected_key_ids=keys), case.identity
     except (StoreError, TrustError) as exc:
         return report_failure(output, exc, form)
     signed_by = next(
@@ -190,7 +194,10 @@ def verify(
     output.facts(
         {
             "holds": True,
-            "case": name,
+            "case": identity.name,
+            "case_id": identity.case_id,
+            "title": identity.title,
+            "folder": str(folder),
             "head": f"{checked.head.count}:{checked.head.head_hash}",
             "head_key": checked.head_key_id,
             "your_key": signed_by,
@@ -214,6 +221,12 @@ def _describe(case: Case) -> dict[str, Any]:
         "exhibits": len(case.done()),
         "head": f"{head.count}:{head.head_hash}",
     }
+
+
+def _tell_misnomer(output: Output, case: Case) -> None:
+    note = describe_misnomer(case.folder, case.name)
+    if note is not None:
+        output.warn(f"{case.folder}: {note}")
 
 
 def _list_findings(case: Case) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,8 @@ from ftforensics.cli.places import case_folder, make_parent
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import resolve_signer
 from ftforensics.domain.case import CaseView
+from ftforensics.errors import FtfError, UsageError
+from ftforensics.store.case_names import is_case_file
 
 if TYPE_CHECKING:
     from ftforensics.store.cases import Case
@@ -76,6 +79,12 @@ def export(
     """
     from ftforensics.store.cases import Case
 
+    folder = case_folder(settings, cases, case)
+    target = out or folder / f"report.{form.value}"
+    if is_case_file(target):
+        raise UsageError(
+            "a report is not written over what a case is made of", subject=str(target), remedy="choose another name"
+        )
     signer = resolve_signer(
         settings,
         output,
@@ -85,10 +94,8 @@ def export(
         public_key=public_key,
         passphrase_file=passphrase_file,
     )
-    folder = case_folder(settings, cases, case)
     with Case.open(folder, signer=signer, read_only=False) as opened:
         view = opened.view()
-        target = out or folder / f"report.{form.value}"
         write_report(
             opened, view, form, target, at=settings.now_utc(), actor=signer.name, clobber=clobber or out is None
         )
@@ -104,21 +111,33 @@ def export(
 def write_report(
     opened: Case, view: CaseView, form: ReportFormat, target: Path, *, at: str, actor: str, clobber: bool
 ) -> None:
-    """Render a view, note the file in the case and write it.
+    """Render a view, write it and note the file in the case, in this order: what is noted is there.
+
+    A file that cannot be noted is taken away again, unless it took the place of another.
 
     Raises:
         AlreadyExists: There is a file and ``clobber`` is off.
         WriteFailed: Disk full or not permitted.
         ReportError: The view cannot be rendered.
     """
-    from ftforensics.media.writing import atomic_write
+    from ftforensics.media.writing import stage
 
     content = _render(view, form, at)
-    if view.head_verified:
-        # An altered case gets a report that says so, but nothing is added to its chain.
-        opened.log_exports({target: content}, actor=actor, at=at)
     make_parent(target)
-    atomic_write(target, content, clobber=clobber)
+    with stage(target, content, clobber=clobber) as move:
+        if not view.head_verified:
+            # An altered case gets a report that says so, but nothing is added to its chain.
+            move()
+            return
+        is_new = not os.path.lexists(target)
+        opened.announce_exports({target: content}, actor=actor, at=at)
+        move()
+        try:
+            opened.log_exports({target: content}, actor=actor, at=at)
+        except FtfError:
+            if is_new:
+                target.unlink(missing_ok=True)
+            raise
 
 
 def _render(view: CaseView, form: ReportFormat, at: str) -> bytes:

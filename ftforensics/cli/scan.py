@@ -344,6 +344,12 @@ class _Job:
             f"{counts['seen']} {noun}: {counts['ok']} examined, {counts['failed']} unreadable, "
             f"{counts['skipped']} skipped{taken}."
         )
+        several = [row["path"] for row in rows if row["frames"] > 1]
+        if several:
+            self._output.note(
+                f"Only the first picture was examined of inputs that hold several (frames or pages), {len(several)} in "
+                f"all: {', '.join(several[:3])}{' and more' if len(several) > 3 else ''}."
+            )
         for path in summary.altered:
             self._output.error(f"the evidence changed while it was being examined: {path}; secure it and scan again.")
         self._output.note(f"Case {case.name}: {summary.head.count} events, head {summary.head.head_hash}.")
@@ -384,6 +390,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "moved": None if finding.movement is None else f"{100 * finding.movement.moved_fraction:.1f} %",
         "further_tags": "; ".join(f"{one.tag.tag_id} {one.verdict.value}" for one in finding.further_tags) or None,
         "sha256": finding.evidence.sha256,
+        "frames": 1 if finding.evidence.decode is None else finding.evidence.decode.frames,
     }
 
 

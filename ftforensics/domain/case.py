@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ class CaseEvent:
 
     ``body`` is plain JSON. ``hash`` is SHA-256 over the RFC 8785 form of every other field, ``previous_hash`` included.
     Kinds: case_opened, examiner_admitted, run_started, exhibit_acquired, exhibit_read, finding, run_finished,
-    exhibit_rehashed, report_exported, note.
+    exhibit_rehashed, report_staged, report_exported, note.
     """
 
     seq: int
@@ -27,6 +28,39 @@ class CaseEvent:
     actor: str
     at: str
     hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlteredExhibit:
+    """An exhibit that was not the same when it was hashed again; ``sha256_after`` is None where it could not be."""
+
+    exhibit_id: str
+    sha256_before: str
+    sha256_after: str | None
+    event: int
+
+
+def find_altered(events: Iterable[CaseEvent], examined: Mapping[str, int]) -> tuple[AlteredExhibit, ...]:
+    """Name the exhibits whose bytes changed after the examination that stands, in the order in which that was noted.
+
+    Args:
+        events: All of the chain's, or those of the kind ``exhibit_rehashed``.
+        examined: The event of the newest finding about each exhibit, by exhibit id.
+    """
+    found: dict[str, AlteredExhibit] = {}
+    for event in events:
+        exhibit, before = event.body.get("exhibit_id"), event.body.get("sha256_before")
+        after = event.body.get("sha256_after")
+        if event.kind != "exhibit_rehashed" or not isinstance(exhibit, str) or not isinstance(before, str):
+            continue
+        if after != before and event.seq > examined.get(exhibit, -1):
+            found[exhibit] = AlteredExhibit(
+                exhibit_id=exhibit,
+                sha256_before=before,
+                sha256_after=after if isinstance(after, str) else None,
+                event=event.seq,
+            )
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

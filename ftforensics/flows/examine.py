@@ -150,7 +150,9 @@ class Examiner:
         if isinstance(reading.outcome, DecodedTag):
             lead_source, lead, more = None, None, ()
         further, shown = self._further(pixels, reading, result.item.acquired_at)
-        judged = verdict.judge(replace(facts, further_tags=len(further)))
+        decode = result.item.decode
+        frames = 1 if decode is None else decode.frames
+        judged = verdict.judge(replace(facts, further_tags=len(further), frames=frames))
         finding = Finding(
             seq=place.seq,
             case_id=place.case_id,

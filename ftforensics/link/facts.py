@@ -38,6 +38,7 @@ class Facts:
         lead: Registration to ``lead_source`` found by content alone, or None.
         lead_source: The record of that lead.
         region: The part of the exhibit that all this is about, in its unit coordinates, or None for all of it.
+        frames: How many frames or pages the exhibit has; only the first was examined.
         further_tags: How many other parts of the exhibit show tags of their own.
     """
 
@@ -60,6 +61,7 @@ class Facts:
     lead: Registration | None = None
     lead_source: SourceRef | None = None
     region: Box | None = None
+    frames: int = 1
     further_tags: int = 0
 
 

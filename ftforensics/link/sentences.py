@@ -159,6 +159,14 @@ def describe_region(region: Box) -> str:
     )
 
 
+def describe_frames(frames: int) -> str:
+    """What is not said about a file of several pictures."""
+    return (
+        f"The file holds {frames} pictures (frames or pages), and only the first was examined. Nothing is said about "
+        "the others, nor were tags looked for in them."
+    )
+
+
 def describe_rest(region: Box) -> str:
     """What is not said about the rest of the exhibit."""
     share = percent(max(0.0, 1.0 - (region.right - region.left) * (region.bottom - region.top)))

@@ -67,6 +67,8 @@ def _placed(judgement: Judgement, facts: Facts) -> Judgement:
     reasons, limitations = judgement.reasons, judgement.limitations
     if isinstance(facts.tag, MatchedTag) and facts.tag.geometry.mode == "compared":
         limitations = (*limitations, say.BESIDE_PREVIEW)
+    if facts.frames > 1:
+        limitations = (*limitations, say.describe_frames(facts.frames))
     if facts.region is not None:
         reasons = (*reasons, say.describe_region(facts.region))
         limitations = (*limitations, say.describe_rest(facts.region))

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ftforensics.errors import AlreadyExists, WriteFailed
@@ -16,10 +17,23 @@ _NO_LINKS_HERE = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 def atomic_write(path: Path, data: bytes, *, clobber: bool = False) -> None:
     """Write a file so that after a crash there is either the whole file or none; folders on the way are made.
 
+    Args and errors as for ``stage``.
+    """
+    with stage(path, data, clobber=clobber) as move:
+        move()
+
+
+@contextlib.contextmanager
+def stage(path: Path, data: bytes, *, clobber: bool = False) -> Iterator[Callable[[], None]]:
+    """Write a file beside its place, so that all that is left to do is to give it its name.
+
     Args:
-        path: Where to.
+        path: Where to; folders on the way are made.
         data: The whole content.
         clobber: Replace what is there. A symbolic link is replaced, not followed.
+
+    Yields:
+        What moves the file to its place. Nothing is left of it if that was not called.
 
     Raises:
         AlreadyExists: There is something at ``path`` and ``clobber`` is off.
@@ -28,15 +42,27 @@ def atomic_write(path: Path, data: bytes, *, clobber: bool = False) -> None:
     if not clobber and os.path.lexists(path):
         raise _exists(path)
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _write_through(temporary, data)
+
+    def move() -> None:
+        with _wrapped(path):
             _move(temporary, path, clobber=clobber)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        _flush_folder(path.parent)
+            temporary.unlink(missing_ok=True)
+            _flush_folder(path.parent)
+
+    try:
+        with _wrapped(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_through(temporary, data)
+        yield move
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def _wrapped(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "the name is not allowed"
         raise WriteFailed(

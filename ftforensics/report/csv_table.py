@@ -12,9 +12,10 @@ import io
 import math
 import re
 
-from ftforensics.domain.case import CaseView
+from ftforensics.domain.case import AlteredExhibit, CaseView
 from ftforensics.domain.link import Finding
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
+from ftforensics.report.custody import Integrity, altered_exhibits, build_integrity
 from ftforensics.report.visible import visible
 from ftforensics.report.wording import ATTRIBUTED, finding_sentence
 
@@ -33,7 +34,10 @@ def render_csv(view: CaseView) -> bytes:
         apply".
     """
     out = io.StringIO(newline="")
-    rows = [_row(view, finding) for finding in view.findings]
+    integrity, altered = build_integrity(view), altered_exhibits(view)
+    rows = [
+        _row(view, finding) | _integrity_cells(integrity, altered.get(finding.exhibit_id)) for finding in view.findings
+    ]
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     writer.writerows([_text(row[name]) for name in COLUMNS] for row in rows)
@@ -86,6 +90,9 @@ COLUMNS = (
     "error_type",
     "error_message",
     "head_hash",
+    "integrity",
+    "evidence_changed",
+    "sha256_after",
 )
 
 
@@ -114,6 +121,15 @@ def _row(view: CaseView, finding: Finding) -> dict[str, Cell]:
         **_source_cells(finding),
         **_tag_cells(finding),
         **_link_cells(finding),
+    }
+
+
+def _integrity_cells(integrity: Integrity, altered: AlteredExhibit | None) -> dict[str, Cell]:
+    """Whether the case holds, and whether the evidence was still the same at the end of the scan."""
+    return {
+        "integrity": integrity.state,
+        "evidence_changed": altered is not None,
+        "sha256_after": altered.sha256_after if altered else None,
     }
 
 

@@ -1,7 +1,8 @@
 """The custody log as the report shows it, and what can be said about its integrity.
 
-Enters: a CaseView whose chain the store has already verified. This module checks again only that the view is
-consistent in itself (links, head, count); it does not recompute hashes or signatures.
+Enters: a CaseView whose chain the store has already verified; ``head_verified`` says with what outcome, and decides.
+This module checks again only that the view is consistent in itself (links, head, count); it does not recompute hashes
+or signatures.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ftforensics.domain.case import GENESIS_HASH, CaseEvent, CaseView
+from ftforensics.domain.case import GENESIS_HASH, AlteredExhibit, CaseEvent, CaseView, find_altered
 from ftforensics.report.facts import plain_text, sentences
 from ftforensics.report.quantities import count, plural, utc
 
@@ -21,6 +22,7 @@ EVENT_TEXTS = {
     "finding": "Finding recorded",
     "run_finished": "Run finished",
     "exhibit_rehashed": "Exhibit hashed again",
+    "report_staged": "Report about to be replaced",
     "report_exported": "Report exported",
     "note": "Note",
 }
@@ -38,13 +40,14 @@ _DETAIL_KEYS = (
     "format",
 )
 _DETAIL_CHARS = 200
+_REHASH_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integrity:
     """What the chain of custody is worth as it stands; ``state`` picks the colour and mark."""
 
-    state: Literal["intact", "unsigned", "broken"]
+    state: Literal["intact", "broken"]
     headline: str
     notes: tuple[str, ...]
 
@@ -62,18 +65,16 @@ class EventRow:
 
 
 def build_integrity(view: CaseView) -> Integrity:
-    """Sum up the custody chain: intact and signed, intact but unsigned, or broken."""
+    """Sum up the custody chain: intact and signed, or broken, be it by the store's check or in itself."""
     problems = find_breaks(view)
     notes = sentences((*problems, *view.integrity_notes))
     after = len(view.events) - view.head.count
     if problems:
         return Integrity(state="broken", headline="Not intact: the custody log does not fit together", notes=notes)
+    if not view.head_verified:
+        return Integrity(state="broken", headline="Not intact: this case failed its check", notes=notes)
     if after > 0:
         notes += (f"{plural(after, 'event')} after the head shown here are not covered by it.",)
-    if not view.head_verified:
-        return Integrity(
-            state="unsigned", headline="Chain intact; its head is not signed by a verified key", notes=notes
-        )
     return Integrity(state="intact", headline="Chain intact; its head is signed and verified", notes=notes)
 
 
@@ -102,6 +103,21 @@ def find_breaks(view: CaseView) -> tuple[str, ...]:
     return tuple(problems)
 
 
+def altered_exhibits(view: CaseView) -> dict[str, AlteredExhibit]:
+    """The exhibits that changed after they were examined, by exhibit id."""
+    examined = {str(event.body.get("exhibit_id")): event.seq for event in view.events if event.kind == "finding"}
+    return {one.exhibit_id: one for one in find_altered(view.events, examined)}
+
+
+def altered_sentence(one: AlteredExhibit) -> str:
+    """What happened to such an exhibit, with both hashes."""
+    now = "could not be read any more" if one.sha256_after is None else f"had the SHA-256 {one.sha256_after}"
+    return (
+        f"This exhibit changed during the scan: hashed again at the end it {now}, and before it was examined it had "
+        f"{one.sha256_before}. Secure the evidence and scan it again."
+    )
+
+
 def build_event_rows(view: CaseView) -> tuple[EventRow, ...]:
     """List every event in order."""
     return tuple(_event_row(event) for event in view.events)
@@ -113,9 +129,23 @@ def _event_row(event: CaseEvent) -> EventRow:
         at=utc(event.at).removesuffix(" UTC"),
         actor=event.actor,
         event=EVENT_TEXTS.get(event.kind, event.kind),
-        detail=_detail(event.body),
+        detail=_rehash_detail(event.body) if event.kind == "exhibit_rehashed" else _detail(event.body),
         hash=event.hash,
     )
+
+
+def _rehash_detail(body: dict[str, Any]) -> str:
+    """Both hashes, whole, of an exhibit that changed; else of how many exhibits the bytes were not the same."""
+    if "exhibit_id" in body:
+        before, after = body.get("sha256_before"), body.get("sha256_after")
+        now = "none, for it could not be read" if after is None else plain_text(after)
+        word = "hashed again" if after == before else "CHANGED"
+        text = f"{plain_text(body['exhibit_id'])} {word} · SHA-256 before {plain_text(before)} · SHA-256 after {now}"
+        return text[:_REHASH_CHARS]
+    parts = [_detail(body)]
+    if {"altered", "checked"} <= body.keys():
+        parts.append(f"{plain_text(body['altered'])} of {plain_text(body['checked'])} altered")
+    return " · ".join(part for part in parts if part)[:_REHASH_CHARS]
 
 
 def _detail(body: dict[str, Any]) -> str:

@@ -69,10 +69,13 @@ class ExhibitSection:
     tag_id: str
     source_note: str
     e_case: str
+    altered: str
 
 
-def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: int) -> ExhibitSection:
-    """Lay out one finding. ``number`` counts from 1 and names the section's anchor."""
+def build_exhibit(
+    finding: Finding, artifacts: Mapping[str, bytes], *, number: int, altered: str = ""
+) -> ExhibitSection:
+    """Lay out one finding. ``number`` counts from 1 and names the anchor; ``altered`` says how the evidence changed."""
     pictures = build_pictures(finding, artifacts)
     exif = mapping_facts(finding.evidence.exif)
     source = finding.source
@@ -107,6 +110,7 @@ def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: i
         tag_id=source.tag_id if source is not None else "",
         source_note=_source_note(finding),
         e_case=e_case_text(finding),
+        altered=altered,
     )
 
 

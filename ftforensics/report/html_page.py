@@ -22,10 +22,10 @@ from markupsafe import Markup, escape
 from ftforensics.domain.case import CaseView, RunInfo
 from ftforensics.domain.link import Verdict
 from ftforensics.errors import ReportError
-from ftforensics.report.custody import build_event_rows, build_integrity
+from ftforensics.report.custody import altered_exhibits, altered_sentence, build_event_rows, build_integrity
 from ftforensics.report.exhibits import build_exhibit
 from ftforensics.report.facts import Fact, fact, mapping_facts, present
-from ftforensics.report.quantities import count, utc
+from ftforensics.report.quantities import count, plural, utc
 from ftforensics.report.visible import visible
 from ftforensics.report.wording import VERDICT_TEXTS
 
@@ -49,8 +49,15 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
     """
     style = _style(view)
     try:
+        altered = altered_exhibits(view)
         sections = [
-            build_exhibit(one, view.artifacts, number=place) for place, one in enumerate(view.findings, start=1)
+            build_exhibit(
+                one,
+                view.artifacts,
+                number=place,
+                altered=altered_sentence(altered[one.exhibit_id]) if one.exhibit_id in altered else "",
+            )
+            for place, one in enumerate(view.findings, start=1)
         ]
         page = _environment().get_template("report.html.j2")
         text = page.render(
@@ -63,6 +70,7 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
             style_hash=Markup(_sha256_base64(style)),  # noqa: S704
             sections=sections,
             tally=_tally(view),
+            inputs=_inputs(view),
             integrity=build_integrity(view),
             events=build_event_rows(view),
             runs=[(run.run_id, _run_facts(run)) for run in view.runs],
@@ -124,6 +132,17 @@ def _sha256_base64(text: str) -> str:
 def _tally(view: CaseView) -> list[tuple[Verdict, int]]:
     verdicts = [finding.verdict for finding in view.findings]
     return [(verdict, verdicts.count(verdict)) for verdict in VERDICT_TEXTS if verdict in verdicts]
+
+
+def _inputs(view: CaseView) -> str:
+    """How many inputs were examined and how many were not, counted as the scan counts them."""
+    unread = [one for one in view.findings if one.verdict is Verdict.UNREADABLE]
+    skipped = sum(one.extra.get("skipped") is True for one in unread)
+    text = f"{plural(len(view.findings) - len(unread), 'exhibit')} examined"
+    if unread:
+        parts = (f"{count(len(unread) - skipped)} unreadable", f"{count(skipped)} skipped")
+        text = f"{plural(len(view.findings), 'input')}: {', '.join((text, *parts))}"
+    return text
 
 
 def _verify_command(view: CaseView) -> str:

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from ftforensics.domain.case import CaseView
+from ftforensics.domain.case import AlteredExhibit, CaseView
 from ftforensics.domain.link import Finding
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.errors import ReportError, TrustError
-from ftforensics.report.custody import build_integrity
+from ftforensics.report.custody import altered_exhibits, build_integrity
 from ftforensics.report.wording import finding_sentence, verdict_text
 from ftforensics.trust.canonical import canonical_json
 
@@ -38,7 +38,7 @@ def render_json(view: CaseView, *, generated_at: str, tool_version: str) -> byte
     Raises:
         ReportError: A value is not JSON: a number that is infinite or beyond 53 bits, or an object of another kind.
     """
-    integrity = build_integrity(view)
+    integrity, altered = build_integrity(view), altered_exhibits(view)
     document = {
         "schema": REPORT_SCHEMA,
         "generated_at": generated_at,
@@ -57,8 +57,9 @@ def render_json(view: CaseView, *, generated_at: str, tool_version: str) -> byte
             "head": view.head,
             "head_key_id": view.head_key_id,
             "head_verified": view.head_verified,
+            "altered_exhibits": tuple(altered.values()),
         },
-        "findings": [_finding(finding) for finding in view.findings],
+        "findings": [_finding(finding, altered.get(finding.exhibit_id)) for finding in view.findings],
         "pictures": _pictures(view),
         "runs": view.runs,
         "events": view.events,
@@ -69,8 +70,10 @@ def render_json(view: CaseView, *, generated_at: str, tool_version: str) -> byte
         raise ReportError(f"the case cannot be written as JSON ({exc})", subject=view.name) from exc
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, altered: AlteredExhibit | None) -> dict[str, Any]:
     plain: dict[str, Any] = _plain(finding)
+    plain["evidence_changed"] = altered is not None
+    plain["sha256_after"] = altered.sha256_after if altered else None
     plain["verdict_label"] = verdict_text(finding.verdict).label
     plain["sentence"] = finding_sentence(finding)
     if finding.tag is not None:

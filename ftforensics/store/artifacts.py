@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ftforensics.errors import AlreadyExists, ChainBroken, NotFound, StoreError, WriteFailed
+from ftforensics.store.case_names import ARTIFACT_FOLDER
 
-ARTIFACT_FOLDER = "artifacts"
 MAX_ARTIFACT_BYTES = 256 << 20
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -91,13 +91,15 @@ def list_artifacts(case_folder: Path) -> list[str]:
         raise StoreError(f"The case's pictures cannot be listed ({exc.strerror})", subject=str(folder)) from exc
 
 
-def hash_file(path: Path) -> str:
-    """Hex SHA-256 of an ordinary file inside a case, of any size.
+def hash_file(path: Path, sizes: Container[int]) -> str | None:
+    """Hex SHA-256 of an ordinary file inside a case; None, without reading it, where its size is none of ``sizes``.
 
     Raises:
         StoreError: It is a link, a device or cannot be read.
     """
     with _open_ordinary(path) as file:
+        if os.fstat(file.fileno()).st_size not in sizes:
+            return None
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -12,10 +12,11 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ftforensics.domain.case import CaseEvent, CaseHead
+from ftforensics.domain.case import CaseEvent, CaseHead, find_altered
 from ftforensics.domain.link import Finding
 from ftforensics.errors import ChainBroken, NotFound, SignatureInvalid, StoreError
-from ftforensics.store.artifacts import ARTIFACT_FOLDER, find_artifact, hash_file, list_artifacts, load_artifact
+from ftforensics.store.artifacts import find_artifact, hash_file, list_artifacts, load_artifact
+from ftforensics.store.case_names import ARTIFACT_FOLDER, DATABASE_FILES, describe_misnomer
 from ftforensics.store.case_rows import (
     ALL_EVENTS,
     ALL_HEADS,
@@ -60,7 +61,8 @@ def verify_case(
     Steps: 1. SQLite's own check; 2. every event's hash and place in the chain, and the expected head on it; 3. every
     signed head: its signature, that its key was admitted by then, and that it fits the chain; 4. that the newest head
     covers the newest event; 5. the index over findings; 6. the SHA-256 of every picture; 7. exported files against
-    their logged hashes.
+    their logged sizes and hashes. Files that are not of the case, a folder that bears another case's name and exhibits
+    that changed during a scan are notes.
 
     Args:
         database: Of the case.
@@ -88,9 +90,10 @@ def verify_case(
             remedy="compare the key with the examiner's",
         )
     _check_findings_index(database, walk)
-    notes = list(walk.notes)
+    notes = [*_check_name(folder, walk.identity), *_note_altered(walk), *walk.notes]
     notes += _check_artifacts(folder, walk.artifacts)
     notes += _check_exports(folder, walk.exports)
+    notes += _check_strangers(folder, walk.exports)
     if expect_head is None:
         notes.append(_ROLLBACK)
     elif checked.beyond_head:
@@ -108,8 +111,11 @@ def verify_case(
 
 @dataclass(kw_only=True, slots=True)
 class _Exported:
-    newest: str
+    """What is known of a file by its path; ``newest`` is None where it was announced and never exported."""
+
+    newest: str | None = None
     all: set[str] = field(default_factory=set)
+    sizes: set[int] = field(default_factory=set)
 
 
 class _Walk:
@@ -121,6 +127,7 @@ class _Walk:
         self.index: list[Row] = []
         self.artifacts: dict[str, int] = {}
         self.exports: dict[str, _Exported] = {}
+        self.rehashed: list[CaseEvent] = []
         self.notes: list[str] = []
         self.head_keys: set[str] = set()
         self.unreadable: set[int] = set()
@@ -186,8 +193,10 @@ class _Walk:
                 self._note_artifacts(finding, event.seq)
             elif event.kind == "examiner_admitted":
                 self._pending.add(admitted_key(event))
-            elif event.kind == "report_exported":
+            elif event.kind in {"report_staged", "report_exported"}:
                 self._note_exports(event)
+            elif event.kind == "exhibit_rehashed":
+                self.rehashed.append(event)
         except StoreError as exc:
             self.unreadable.add(event.seq)
             self.notes.append(f"Event {event.seq} ({event.kind}) cannot be read by this program: {exc.sentence}")
@@ -202,9 +211,27 @@ class _Walk:
             if row.get("inside") is True:
                 path = parse_plain(str, row.get("path"), where)
                 sha256 = parse_plain(str, row.get("sha256"), where)
-                known = self.exports.setdefault(path, _Exported(newest=sha256))
-                known.newest = sha256
+                size_bytes = parse_plain(int, row.get("size_bytes"), where)
+                known = self.exports.setdefault(path, _Exported())
+                known.sizes.add(size_bytes)
                 known.all.add(sha256)
+                if event.kind == "report_exported":
+                    known.newest = sha256
+
+
+def _check_name(folder: Path, identity: CaseIdentity | None) -> list[str]:
+    note = None if identity is None else describe_misnomer(folder, identity.name)
+    return [] if note is None else [note]
+
+
+def _note_altered(walk: _Walk) -> list[str]:
+    altered = find_altered(walk.rehashed, {row[2]: row[0] for row in walk.index})
+    if not altered:
+        return []
+    return [
+        f"{len(altered)} exhibit(s) changed during the scan, as hashing them again at its end showed, the first is "
+        f"{altered[0].exhibit_id[:80]!a} (event {altered[0].event})."
+    ]
 
 
 def _check_findings_index(database: Database, walk: _Walk) -> None:
@@ -244,11 +271,30 @@ def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
         if not path.exists() and not path.is_symlink():
             notes.append(f"The exported file {name[:80]!a} is not there any more.")
             continue
-        found = hash_file(path)
-        if found not in known.all:
+        found = hash_file(path, known.sizes)
+        if found is None or found not in known.all:
+            if known.newest is None:
+                notes.append(f"The file {name[:80]!a} was never exported by the case.")
+                continue
             raise ChainBroken(
-                "An exported file was changed after it was written", subject=str(path), remedy="export it again"
+                "An exported file was changed after it was written",
+                subject=str(path),
+                remedy="move it away and export it again",
             )
-        if found != known.newest:
-            notes.append(f"The exported file {name[:80]!a} is of an earlier export.")
+        if known.newest is None:
+            notes.append(f"The file {name[:80]!a} was written, but its export was not noted.")
+        elif found != known.newest:
+            notes.append(f"The exported file {name[:80]!a} is of an earlier export, or of one that was not noted.")
     return notes
+
+
+def _check_strangers(folder: Path, exports: dict[str, _Exported]) -> list[str]:
+    """Files that only look as if they were of the case."""
+    known = {*DATABASE_FILES, ARTIFACT_FOLDER, *(name.split("/")[0] for name in exports)}
+    try:
+        strangers = sorted(path.name for path in folder.iterdir() if path.name not in known)
+    except OSError as exc:
+        raise StoreError(f"The case's folder cannot be listed ({exc.strerror})", subject=str(folder)) from exc
+    if not strangers:
+        return []
+    return [f"{len(strangers)} file(s) in the case's folder are not of the case, the first is {strangers[0][:80]!a}."]

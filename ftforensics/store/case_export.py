@@ -15,13 +15,11 @@ from typing import Any
 
 from ftforensics.domain.case import CaseEvent, RunInfo
 from ftforensics.domain.link import Finding
+from ftforensics.store.case_names import CUSTODY_FILE, RUN_FILE, SCAN_FILE
 from ftforensics.store.finding_json import render_finding_line
 from ftforensics.store.plain_json import fields_of, parse_plain, render_json_line, sort_keys, to_plain_json
 from ftforensics.trust.canonical import canonical_json
 
-SCAN_FILE = "scan.jsonl"
-RUN_FILE = "run.json"
-CUSTODY_FILE = "custody.jsonl"
 RUN_SCHEMA = "ftforensics.run.v1"
 
 
@@ -106,7 +104,8 @@ def collect_runs(events: Iterable[CaseEvent]) -> tuple[RunInfo, ...]:
 
 def describe_export(path: Path, sha256: str, size_bytes: int, case_folder: Path) -> dict[str, Any]:
     """What an export event says of a file: its path within the case's folder, or only its name outside it."""
-    home, place = case_folder.resolve(), path.resolve()
+    # Of the file itself: a link in its place would be replaced, not followed.
+    home, place = case_folder.resolve(), path.parent.resolve() / path.name
     inside = place.is_relative_to(home)
     row = {
         "path": place.relative_to(home).as_posix() if inside else place.name,

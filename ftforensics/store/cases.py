@@ -8,6 +8,7 @@ scan that was stopped continues where it was. A case is the folder ``<cases>/<na
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ftforensics.domain.case import CaseEvent, CaseHead, CaseView, RunInfo
+from ftforensics.domain.case import AlteredExhibit, CaseEvent, CaseHead, CaseView, RunInfo, find_altered
 from ftforensics.domain.link import Artifact, Finding
 from ftforensics.errors import AlreadyExists, ChainBroken, KeyUnknown, StoreError, WriteFailed
 from ftforensics.store.artifacts import StagedFile, load_artifact, save_artifact, stage_file
@@ -296,6 +297,11 @@ class Case:
         """The newest finding about each exhibit, by exhibit id."""
         return {finding.exhibit_id: finding for finding in self.iter_findings()}
 
+    def altered(self) -> tuple[AlteredExhibit, ...]:
+        """The exhibits that were not the same when they were hashed again after their newest finding."""
+        examined = {entry.exhibit_id: entry.seq for entry in self.done().values()}
+        return find_altered(self.events("exhibit_rehashed"), examined)
+
     def verify(
         self, expect_head: CaseHead | None = None, *, expected_key_ids: frozenset[str] | None = None
     ) -> CaseCheck:
@@ -344,17 +350,30 @@ class Case:
                 one.discard()
         return tuple(one.path for one in staged)
 
-    def log_exports(self, files: Mapping[Path, bytes], *, actor: str, at: str) -> CaseEvent:
-        """Notes the hashes of files that are about to be written, in or outside the case's folder.
+    def announce_exports(self, files: Mapping[Path, bytes], *, actor: str, at: str) -> None:
+        """Notes which files of the case's folder are about to be written over, and the hashes that they will have.
 
-        Call it before writing: a file that is in the log and not on disk is a note in ``verify``, one that differs from
-        all that was logged is a break.
+        Call it before moving them: whatever happens between that and ``log_exports``, ``verify`` knows both the old and
+        the new file, and the case does not claim an export that never was. Nothing is noted where nothing is replaced.
         """
-        rows = [
-            describe_export(path, hashlib.sha256(content).hexdigest(), len(content), self.folder)
+        rows = [row for path, row in self._describe(files) if row["inside"] and os.path.lexists(path)]
+        if rows:
+            self.append("report_staged", {"files": rows}, actor=actor, at=at)
+
+    def log_exports(self, files: Mapping[Path, bytes], *, actor: str, at: str) -> CaseEvent:
+        """Notes the hashes of files that were written, in or outside the case's folder.
+
+        ``verify`` notes a file in the folder that was not logged, and one that was logged and is not there any more;
+        one that differs from all that was logged is a break.
+        """
+        rows = [row for _, row in self._describe(files)]
+        return self.append("report_exported", {"files": rows}, actor=actor, at=at)
+
+    def _describe(self, files: Mapping[Path, bytes]) -> list[tuple[Path, dict[str, Any]]]:
+        return [
+            (path, describe_export(path, hashlib.sha256(content).hexdigest(), len(content), self.folder))
             for path, content in files.items()
         ]
-        return self.append("report_exported", {"files": rows}, actor=actor, at=at)
 
     def _finding_at(self, seq: int) -> Finding:
         row = self._database.row(EVENT_AT, (seq,))

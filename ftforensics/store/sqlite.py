@@ -176,7 +176,8 @@ def open_database(path: Path, schema: Schema, *, read_only: bool) -> Database:
         StoreError: Not SQLite, damaged, another kind of database, or locked.
         SchemaMismatch: Made by a newer program, or older and opened for reading only.
         ChainBroken: Its tables or append-only triggers were altered.
-        WriteFailed: To be opened for writing where that is not permitted.
+        WriteFailed: To be opened for writing where that is not permitted, or for reading where it is not and what a
+            stopped program left has still to be taken in.
     """
     _check_magic(path, schema.noun)
     if not read_only:
@@ -317,7 +318,8 @@ def _open_read_only(path: Path, noun: str) -> Database:
     """Opens for reading; on a read-only medium SQLite needs to be told that nobody writes (no WAL file beside it)."""
     modes = ["ro"]
     wal = path.with_name(path.name + "-wal")
-    if not wal.exists() or wal.stat().st_size == 0:
+    was_closed = not wal.exists() or wal.stat().st_size == 0
+    if was_closed:
         modes.append("ro&immutable=1")
     for mode in modes:
         database = Database(_connect(path, noun, mode), path, noun, read_only=True)
@@ -326,11 +328,23 @@ def _open_read_only(path: Path, noun: str) -> Database:
         except (StoreError, WriteFailed) as exc:
             database.close()
             code = getattr(exc.__cause__, "sqlite_errorcode", 0) & 0xFF
+            if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY} and not was_closed:
+                raise _cannot_recover_here(path, noun) from exc
             if mode == modes[-1] or code not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
                 raise
         else:
             return database
     raise AssertionError("unreachable: the last mode raises")
+
+
+def _cannot_recover_here(path: Path, noun: str) -> WriteFailed:
+    """Nothing is wrong with it; but what a stopped program left has to be taken in, and SQLite writes for that."""
+    return WriteFailed(
+        f"The {noun} was not closed by the program that last wrote to it, and cannot be opened where nothing may be "
+        "written",
+        subject=str(path),
+        remedy="copy its whole folder, with the -wal file, to a place where you may write, and use the copy",
+    )
 
 
 def _pragma(database: Database, name: str) -> int:

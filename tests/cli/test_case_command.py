@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,3 +193,79 @@ def test_real_process_from_key_to_checked_case(ftf_process: Ftf) -> None:
     ftf_process("case", "new", "case-1", "--title", "T", "--examiner", "me")
     assert "holds" in ftf_process("case", "verify", "case-1").out
     assert ftf_process("case", "verify", "case-1", "--expect-head", "a" * 64, expect=4).err.startswith("ftf: ")
+
+
+@contextmanager
+def nobody_writes(folder: Path) -> Iterator[None]:
+    """Like a read-only medium: nothing in the folder can be written to, by the superuser neither."""
+    paths = [folder, *folder.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    users = os.getresuid()
+    if os.geteuid() == 0:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(*users)
+        for path in paths:
+            path.chmod(0o755)
+
+
+@pytest.fixture
+def stopped_case(case: Path, home: Path) -> Iterator[Path]:
+    """A case as a killed program leaves it, in a folder of cases that all may read: its last events are in the WAL."""
+    signer = SigningKey.load(home / "keys" / "me.pem", None)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with Case.open(case, signer=signer, read_only=False) as opened:
+            opened.append("note", {"text": "unsaved"}, actor="me", at=NOW)
+            shutil.copytree(case, Path(folder, "case-1"), ignore=shutil.ignore_patterns("*-shm"))
+        yield Path(folder, "case-1")
+
+
+def test_a_stopped_case_on_a_read_only_medium_has_not_failed_its_check(ftf: Ftf, stopped_case: Path) -> None:
+    with nobody_writes(stopped_case.parent):
+        result = ftf("case", "verify", stopped_case, expect=7)
+        assert result.out == ""
+        assert result.err.count("\n") == 1
+        assert "copy its whole folder" in result.err
+        assert "copy its whole folder" in ftf("case", "list", "--cases", stopped_case.parent, expect=7).err
+    assert ftf("case", "verify", stopped_case, "--format", "jsonl").facts()["events"] == 2
+
+
+def test_a_case_in_a_folder_of_another_name_is_called_by_the_name_that_was_signed(ftf: Ftf, case: Path) -> None:
+    shutil.copytree(case, "cases/other")
+    for name in ("other", "./cases/other"):
+        facts = ftf("case", "verify", name, "--format", "jsonl").facts()
+        assert (facts["case"], facts["case_id"], facts["title"]) == ("case-1", "case-1", "The minister video")
+        assert "The folder is named 'other', but the case in it was opened as 'case-1'." in facts["notes"]
+    shown = ftf("case", "show", "other", "--format", "jsonl")
+    assert (shown.facts()["name"], "opened as 'case-1'" in shown.err) == ("case-1", True)
+    assert "opened as 'case-1'" in ftf("case", "list").err
+    Path("link").symlink_to(case.absolute())
+    assert "The folder is named 'link'" in ftf("case", "verify", "./link").out
+    for own in ("case-1", "./cases/case-1", "./cases/case-1/", "./cases/other/../case-1"):
+        assert "opened as" not in ftf("case", "verify", own).out
+
+
+@pytest.mark.parametrize("name", ["report-final.html", "findings.csv", ".hidden", "scan.jsonl"])
+def test_a_file_that_the_case_never_exported_is_noted(ftf: Ftf, case: Path, name: str) -> None:
+    assert not any("not of the case" in note for note in notes_of(ftf))
+    (case / name).write_text("planted")
+    assert f"1 file(s) in the case's folder are not of the case, the first is '{name}'." in notes_of(ftf)
+
+
+def notes_of(ftf: Ftf) -> list[str]:
+    notes: list[str] = ftf("case", "verify", "case-1", "--format", "jsonl").facts()["notes"]
+    return notes
+
+
+def test_an_export_of_another_size_is_not_read(ftf: Ftf, case: Path) -> None:
+    ftf("report", "export", "--case", "case-1", "--format", "csv")
+    assert notes_of(ftf)[0].startswith("Rollback")
+    os.truncate(case / "report.csv", 40 << 30)
+    started = time.monotonic()
+    result = ftf("case", "verify", "case-1", expect=4)
+    assert time.monotonic() - started < 10
+    assert "changed after it was written" in result.err

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from newsroom import CASE, SCANNED_AT, open_reader, save
+from PIL import Image
 
 from ftforensics.cli.scan import _exit
 from ftforensics.domain.link import Finding, Verdict
@@ -28,6 +29,7 @@ from ftforensics.flows.scan import (
 from ftforensics.flows.sources import Sources
 from ftforensics.media.intake import acquire_many
 from ftforensics.media.walk import walk_evidence
+from ftforensics.report.csv_table import render_csv
 from ftforensics.store.cases import Case
 from ftforensics.store.finding_json import render_finding
 from ftforensics.trust.keys import SigningKey
@@ -219,3 +221,22 @@ def test_a_picture_that_breaks_a_library_does_not_take_the_others_with_it(
     assert (error.stage, error.type) == ("read", "MemoryError")
     assert "no room for a map" in error.message
     assert summary.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("name", ["moving.png", "pages.tif", "stereo.mpo"])
+def test_a_finding_about_the_first_of_several_frames_says_so(case: Case, tmp_path: Path, name: str):
+    rng = np.random.default_rng(5)
+    frames = [Image.fromarray(rng.integers(0, 255, (64, 80, 3), dtype=np.uint8)) for _ in range(2)]
+    (tmp_path / "several").mkdir()
+    frames[0].save(tmp_path / "several" / name, save_all=True, append_images=frames[1:])
+    scan(case, tmp_path / "several", lambda finding, resumed: None)
+    (finding,) = case.findings()
+    assert finding.verdict is Verdict.NO_TAG_READ
+    assert "The file holds 2 pictures (frames or pages), and only the first was examined." in finding.limitations[-1]
+    assert "only the first was examined" in (case.folder / "scan.jsonl").read_text("ascii")
+    assert "only the first was examined" in render_csv(case.view()).decode()
+
+
+def test_a_finding_about_one_frame_does_not_speak_of_others(case: Case, evidence: Path):
+    scan(case, evidence, lambda finding, resumed: None)
+    assert not any("frames or pages" in text for finding in case.findings() for text in finding.limitations)

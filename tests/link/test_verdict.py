@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Movement, Registration, SignatureCheck, SourceRef, Survival, Verdict
 from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
-from ftforensics.link.sentences import BESIDE_PREVIEW
+from ftforensics.link.sentences import BESIDE_PREVIEW, describe_frames
 from ftforensics.link.verdict import Facts, judge
 
 TAG = MatchedTag(
@@ -94,6 +94,14 @@ def test_a_changed_region_is_a_verified_derivative():
     assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
     assert any("12 %" in text for text in judgement.reasons)
     assert any("0.03 where content was replaced" in text for text in judgement.reasons)
+
+
+@pytest.mark.parametrize("facts", [GOOD, FAKE, replace(GOOD, registration=None)])
+def test_it_is_said_when_only_the_first_of_several_frames_was_examined(facts):
+    alone, several = judge(facts), judge(replace(facts, frames=3))
+    assert (several.verdict, several.reasons) == (alone.verdict, alone.reasons)
+    assert several.limitations == (*alone.limitations, describe_frames(3))
+    assert "3 pictures" in several.limitations[-1]
 
 
 @pytest.mark.parametrize("facts", [GOOD, FAKE, replace(GOOD, registration=None)])

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -497,6 +498,24 @@ def build_events(findings: tuple[Finding, ...]) -> tuple[CaseEvent, ...]:
         add("finding", {"exhibit_id": finding.exhibit_id, "verdict": str(finding.verdict)})
     add("run_finished", {"run_id": "run-0001"})
     return tuple(events)
+
+
+def with_events(view: CaseView, *bodies: dict[str, Any], kind: str = "exhibit_rehashed") -> CaseView:
+    """The same case with further events and a head over them."""
+    events = list(view.events)
+    for body in bodies:
+        last = events[-1]
+        hash_ = digest(last.hash + json.dumps(body, sort_keys=True))
+        events.append(replace(last, seq=last.seq + 1, previous_hash=last.hash, kind=kind, body=body, hash=hash_))
+    head = replace(view.head, count=len(events), head_hash=events[-1].hash)
+    return replace(view, events=tuple(events), head=head)
+
+
+def with_altered(view: CaseView, exhibit_id: str, after: str | None) -> CaseView:
+    """The same case, with an exhibit that was not the same at the end of the scan."""
+    before = next(one.evidence.sha256 for one in view.findings if one.exhibit_id == exhibit_id)
+    total = {"checked": len(view.findings), "altered": 1, "purpose": "evidence hashed again at the end of the run"}
+    return with_events(view, {"exhibit_id": exhibit_id, "sha256_before": before, "sha256_after": after}, total)
 
 
 RUN = RunInfo(

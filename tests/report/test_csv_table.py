@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+
+from sample_case import with_altered
 
 from ftforensics.domain.case import CaseView
 from ftforensics.report.csv_table import COLUMNS, render_csv
@@ -47,3 +50,15 @@ def test_a_failure_fills_the_error_cells(view: CaseView) -> None:
 
 def test_the_same_case_gives_the_same_bytes(view: CaseView) -> None:
     assert render_csv(view) == render_csv(view)
+
+
+def test_every_row_says_whether_the_case_holds(view: CaseView) -> None:
+    assert {row["integrity"] for row in rows_of(view)} == {"intact"}
+    assert {row["integrity"] for row in rows_of(replace(view, head_verified=False))} == {"broken"}
+
+
+def test_an_exhibit_that_changed_is_marked(view: CaseView) -> None:
+    assert {(row["evidence_changed"], row["sha256_after"]) for row in rows_of(view)} == {("false", "")}
+    rows = {row["exhibit_id"]: row for row in rows_of(with_altered(view, "E0002", "f" * 64))}
+    assert (rows["E0002"]["evidence_changed"], rows["E0002"]["sha256_after"]) == ("true", "f" * 64)
+    assert rows["E0001"]["evidence_changed"] == "false"

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sample_case import with_altered, with_events
 
 from ftforensics.domain.case import CaseView
-from ftforensics.report.custody import build_event_rows, build_integrity, find_breaks
+from ftforensics.report.custody import altered_exhibits, build_event_rows, build_integrity, find_breaks
 
 
 def test_an_intact_chain(view: CaseView) -> None:
@@ -15,10 +17,38 @@ def test_an_intact_chain(view: CaseView) -> None:
     assert "rollback" in integrity.notes[0]
 
 
-def test_an_unverified_head_is_not_called_verified(view: CaseView) -> None:
-    integrity = build_integrity(replace(view, head_verified=False))
-    assert integrity.state == "unsigned"
-    assert "not signed by a verified key" in integrity.headline
+def test_a_case_that_failed_its_check_is_not_intact(view: CaseView) -> None:
+    notes = ("INTEGRITY FAILURE: event 3 does not fit.", *view.integrity_notes)
+    integrity = build_integrity(replace(view, head_verified=False, integrity_notes=notes))
+    assert integrity.state == "broken"
+    assert integrity.headline.startswith("Not intact: ")
+    assert integrity.notes[0] == notes[0]
+
+
+def test_an_exhibit_that_changed_is_named_with_both_hashes(view: CaseView) -> None:
+    finding = view.findings[1]
+    changed = with_altered(view, finding.exhibit_id, "f" * 64)
+    one, total = build_event_rows(changed)[-2:]
+    for text in (finding.exhibit_id, "CHANGED", finding.evidence.sha256, "f" * 64):
+        assert text in one.detail
+    assert total.detail == "evidence hashed again at the end of the run · 1 of 14 altered"
+    assert set(altered_exhibits(changed)) == {finding.exhibit_id}
+    assert altered_exhibits(view) == {}
+
+
+def test_an_exhibit_that_was_examined_anew_has_not_changed_since(view: CaseView) -> None:
+    exhibit = view.findings[1].exhibit_id
+    gone = with_altered(view, exhibit, None)
+    assert altered_exhibits(gone)[exhibit].sha256_after is None
+    assert "could not be read" in build_event_rows(gone)[-2].detail
+    assert altered_exhibits(with_events(gone, {"exhibit_id": exhibit}, kind="finding")) == {}
+
+
+@pytest.mark.parametrize("body", [{}, {"exhibit_id": ["a"], "sha256_before": {}}, {"exhibit_id": "E0001"}])
+def test_a_malformed_event_of_hashing_again_is_shown_as_it_is(view: CaseView, body: dict[str, Any]) -> None:
+    odd = with_events(view, body)
+    assert altered_exhibits(odd) == {}
+    assert len(build_event_rows(odd)) == len(odd.events)
 
 
 def test_events_after_the_head_are_pointed_out(view: CaseView) -> None:

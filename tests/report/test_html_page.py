@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 from page_tree import Element, parse_page
+from sample_case import with_altered
 
 from ftforensics.domain.case import CaseView
 from ftforensics.domain.link import Finding, Verdict
@@ -194,3 +195,34 @@ def test_long_exif_is_cut_and_says_so(view: CaseView) -> None:
     exif = {f"Tag {number:03d}": "value" for number in range(100)}
     page = parse_page(render(with_finding(view, replace(finding, evidence=replace(finding.evidence, exif=exif)))))
     assert "52 more entries are in the JSON export." in section(page, 1).text
+
+
+def test_the_cover_counts_inputs_as_the_scan_does(page: Element, view: CaseView) -> None:
+    assert "14 inputs: 13 exhibits examined, 1 unreadable, 0 skipped." in page.all("header", "cover")[0].text
+    skipped = replace(view.findings[12], exhibit_id="E0015", extra={"skipped": True})
+    for findings, text in (
+        ((*view.findings, skipped), "15 inputs: 13 exhibits examined, 1 unreadable, 1 skipped."),
+        (view.findings[:1], "1 exhibit examined."),
+    ):
+        assert text in parse_page(render(replace(view, findings=findings))).all("header", "cover")[0].text
+
+
+def test_evidence_that_changed_is_told_on_the_cover_and_in_its_section(page: Element, view: CaseView) -> None:
+    assert "changed during the scan" not in page.text
+    changed = parse_page(render(with_altered(view, "E0002", "f" * 64)))
+    cover = changed.all("header", "cover")[0].text
+    assert "Evidence changed during the scan: 1 of 14 exhibits." in cover
+    assert "E0002" in cover
+    assert "press/cafe.jpg" in cover
+    told = section(changed, 2).text
+    for text in ("This exhibit changed during the scan", "f" * 64, view.findings[1].evidence.sha256):
+        assert text in told
+    assert "changed during the scan" not in section(changed, 1).text
+    assert changed.by_id("summary").text.count("changed during the scan") == 1
+
+
+def test_a_case_that_failed_its_check_says_so_on_the_cover(view: CaseView) -> None:
+    cover = parse_page(render(replace(view, head_verified=False))).all("header", "cover")[0]
+    assert "Not intact: this case failed its check." in cover.text
+    assert "Chain intact" not in cover.text
+    assert cover.all("div", "tone-broken")

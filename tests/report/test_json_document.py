@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from sample_case import with_altered
 
 from ftforensics.domain.case import CaseView
 from ftforensics.errors import ReportError
@@ -61,3 +62,18 @@ def test_what_json_cannot_carry_is_an_error_of_this_room(view: CaseView, value: 
 def test_a_number_that_is_none_is_an_error(view: CaseView, value: float) -> None:
     with pytest.raises(ReportError, match="cannot be written as JSON"):
         render(replace(view, findings=(replace(view.findings[0], extra={"odd": value}),)))
+
+
+def test_a_case_that_failed_its_check_is_broken(view: CaseView) -> None:
+    integrity = parse_canonical(render(replace(view, head_verified=False)))["integrity"]
+    assert (integrity["state"], integrity["head_verified"]) == ("broken", False)
+    assert integrity["headline"].startswith("Not intact: ")
+
+
+def test_an_exhibit_that_changed_is_named(view: CaseView) -> None:
+    document = parse_canonical(render(with_altered(view, "E0002", None)))
+    (told,) = document["integrity"]["altered_exhibits"]
+    assert (told["exhibit_id"], told["sha256_before"]) == ("E0002", view.findings[1].evidence.sha256)
+    assert told["sha256_after"] is None
+    assert [one["exhibit_id"] for one in document["findings"] if one["evidence_changed"]] == ["E0002"]
+    assert parse_canonical(render(view))["integrity"]["altered_exhibits"] == []

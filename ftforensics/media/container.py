@@ -19,7 +19,7 @@ from PIL import Image
 
 from ftforensics.domain.evidence import DecodeInfo
 from ftforensics.errors import EvidenceError, EvidenceTooLarge, EvidenceUnreadable, FtfError, ModeUnsupported
-from ftforensics.media import jpeg_container, png_container
+from ftforensics.media import jpeg_container, png_container, tiff_container
 from ftforensics.media.decode import check_size, describe_picture, open_picture
 from ftforensics.media.escape import describe_exception
 from ftforensics.media.intake import IntakeStopped, read_evidence
@@ -29,6 +29,7 @@ from ftforensics.media.plain_containers import encode_bmp_like, encode_heic_like
 from ftforensics.media.sniff import EMPTY
 from ftforensics.media.tiff_container import encode_tiff_like
 from ftforensics.media.writing import atomic_write
+from ftforensics.media.xmp import clean_xmp
 
 __all__ = [
     "Photo",
@@ -161,7 +162,9 @@ def list_dropped(photo: Photo) -> tuple[str, ...]:
         return jpeg_container.list_dropped(photo.data)
     if photo.media_type == "image/png":
         return png_container.list_dropped(photo.data)
-    return ()
+    if photo.media_type == "image/tiff":
+        return tiff_container.list_dropped(photo)
+    return clean_xmp(photo.xmp)[1] if photo.xmp else ()
 
 
 def _encode(photo: Photo, picture: Image.Image) -> bytes:

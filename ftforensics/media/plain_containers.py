@@ -14,7 +14,8 @@ from PIL import Image
 
 from ftforensics.media.decode import open_picture
 from ftforensics.media.photo import Photo
-from ftforensics.media.thumbnail import renew_exif_thumbnail, strip_xmp_thumbnails
+from ftforensics.media.thumbnail import renew_exif_thumbnail
+from ftforensics.media.xmp import clean_xmp
 
 LOSSY_QUALITY = 92
 
@@ -63,8 +64,8 @@ def _metadata(photo: Photo, picture: Image.Image) -> dict[str, Any]:
         settings["exif"] = renew_exif_thumbnail(photo.exif, picture)[0]
     if photo.icc:
         settings["icc_profile"] = photo.icc
-    if photo.xmp:
-        settings["xmp"] = strip_xmp_thumbnails(photo.xmp)
+    if photo.xmp and (cleaned := clean_xmp(photo.xmp)[0]):
+        settings["xmp"] = cleaned
     return settings
 
 

@@ -103,7 +103,7 @@ def _renew(kind: bytes, payload: bytes, picture: Image.Image) -> bytes | None:
 def _clean_xmp_text(kind: bytes, payload: bytes) -> tuple[bytes | None, tuple[str, ...]]:
     """A text chunk of XMP, cleaned, and what was left out; one that cannot be read is left out whole.
 
-    Layout of iTXt: keyword, zero, whether it is compressed, method, language, zero, keyword in that language, zero, text.
+    Layout of iTXt: keyword, zero, whether compressed, method, language, zero, keyword in that language, zero, text.
     """
     head, text = payload[: len(_XMP_KEYWORD)], payload[len(_XMP_KEYWORD) :]
     if kind != b"iTXt" or text.count(b"\x00", 2) < 2 or text[0] not in (0, 1):

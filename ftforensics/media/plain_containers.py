@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 from typing import Any
 
 from PIL import Image
@@ -18,6 +19,9 @@ from ftforensics.media.thumbnail import renew_exif_thumbnail
 from ftforensics.media.xmp import clean_xmp
 
 LOSSY_QUALITY = 92
+# ISO/IEC 23008-12: what an auxiliary picture is. Transparency is carried over, as the picture's own.
+_AUXILIARY = re.compile(rb"auxC\x00{4}(urn:[\x21-\x7e]+)\x00")
+_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
 def encode_webp_like(photo: Photo, picture: Image.Image) -> bytes:
@@ -45,6 +49,16 @@ def encode_heic_like(photo: Photo, picture: Image.Image) -> bytes:
         settings["nclx_profile"] = nclx
     importlib.import_module("pillow_heif").register_heif_opener()
     return _save(picture, "HEIF", settings)
+
+
+def list_dropped(photo: Photo) -> tuple[str, ...]:
+    """What a WebP or HEIC file holds that is not carried over, in words."""
+    dropped = list(clean_xmp(photo.xmp)[1]) if photo.xmp else []
+    if photo.media_type in ("image/heic", "image/heif") and any(
+        kind not in _ALPHA for kind in _AUXILIARY.findall(photo.data)
+    ):
+        dropped.append("further pictures of the file (depth or gain map)")
+    return tuple(dropped)
 
 
 def is_lossless_webp(data: bytes) -> bool:

@@ -8,6 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,15 @@ def test_a_maker_segment_with_a_picture_is_left_out_with_all_of_its_parts(write_
     assert b"21496" not in out
     assert b"vendor data" in out
     assert any("maker" in words for words in list_dropped(photo))
+
+
+def test_depth_and_gain_maps_of_a_heic_are_said_to_be_left_out(write_picture: Write) -> None:
+    photo = load_photo(write_picture("a.heic"))
+    assert list_dropped(photo) == ()
+    for kind, is_told in (
+        (b"urn:com:apple:photo:2020:aux:hdrgainmap", True),
+        (b"urn:mpeg:hevc:2015:auxid:2", True),
+        (b"urn:mpeg:hevc:2015:auxid:1", False),
+    ):
+        held = replace(photo, data=photo.data + b"\0\0\0\x40auxC\0\0\0\0" + kind + b"\0")
+        assert bool(list_dropped(held)) is is_told

@@ -232,13 +232,16 @@ class Tagger:
                     subject=str(out_path),
                     remedy="give --clobber to replace it",
                 )
-        except (OSError, RuntimeError) as exc:  # a name too long for the folder, links that go round in circles
-            reason = getattr(exc, "strerror", None) or exc
-            raise WriteFailed(f"The tagged file cannot be put there ({reason})", subject=str(out_path)) from exc
-        try:
             out_path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise WriteFailed(f"cannot make the output folder ({exc.strerror})", subject=str(out_path.parent)) from exc
+            with contextlib.suppress(FileNotFoundError):
+                out_path.lstat()  # now that the folder is there, it says whether it takes such a name
+        except (OSError, RuntimeError) as exc:  # RuntimeError: links that go round in circles
+            reason = getattr(exc, "strerror", None) or exc
+            raise WriteFailed(
+                f"The tagged file cannot be put there ({reason})",
+                subject=str(out_path),
+                remedy="choose another --out, or a shorter name",
+            ) from exc
 
     def _near_duplicates(self, pixels: Pixels) -> list[str]:
         """Sentences about records whose content registers to this picture: someone may have registered it before."""

@@ -160,3 +160,14 @@ def test_a_stop_before_a_record_is_logged_leaves_nothing(registry: Registry, key
         tagger.tag(photo, tmp_path / "out" / "cat.png")
     assert files(tmp_path / "out") == []
     assert registry.count() == 0
+
+
+def test_a_name_too_long_for_the_folder_is_one_refused_photograph(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
+):
+    tagger, target = make_tagger(registry, key), tmp_path / "out" / ("x" * 300 + ".png")
+    assert tagger.recall(photo, target) is None
+    with pytest.raises(WriteFailed, match="cannot be put there"):
+        tagger.tag(photo, target)
+    assert registry.count() == 0
+    assert tagger.tag(photo, tmp_path / "out" / "cat.png").log_index == 0

@@ -203,6 +203,10 @@ class Tagger:
                     [self._submission(tag_id, envelope, binding, print_)], signer=self._issuer.signer, at=self._now()
                 )[0]
                 _rename(temporary, out_path)
+        except (WriteFailed, EvidenceError) as exc:
+            if exc.subject != str(temporary):
+                raise
+            raise type(exc)(exc.what, subject=str(out_path), remedy=exc.remedy) from exc
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)

@@ -137,17 +137,19 @@ class Output:
                 self._write(self._stdout, f"{label:<{width}}  {_cell(item)}")
 
     @contextmanager
-    def progress(self, label: str, total: int | None = None) -> Iterator[Ticker]:
+    def progress(self, label: str, total: int | None = None, *, beside_rows: bool = False) -> Iterator[Ticker]:
         """Show progress with rate and remaining time on standard error, if that is a terminal.
 
         Args:
             label: What is being done.
             total: How many steps there are, if known.
+            beside_rows: Rows are written meanwhile: no progress where they go to a terminal too.
 
         Yields:
             What to report steps to; it does nothing where no progress is shown.
         """
-        if not self._progress or self.quiet or self._live is not None or not self._stderr.isatty():
+        is_in_the_way = beside_rows and self._stdout.isatty()
+        if not self._progress or self.quiet or is_in_the_way or self._live is not None or not self._stderr.isatty():
             yield _SilentTicker()
             return
         from ftforensics.cli.progress import build_bar

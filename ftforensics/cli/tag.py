@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +30,11 @@ from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import resolve_carrier, resolve_signer
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.errors import FtfError, UsageError
+from ftforensics.media.escape import display_path
 from ftforensics.trust.record import MAX_ISSUER_CHARS, MAX_TEXT_CHARS
+
+if TYPE_CHECKING:
+    from ftforensics.flows.tag import AlreadyTagged, Tagged, Tagger
 
 app = new_app()
 
@@ -43,6 +51,11 @@ _COLUMNS = (
     "file_ssim",
     "file_ciede2000_mean",
     "file_ciede2000_p99",
+    "log_index",
+    "already_tagged",
+    "left_out",
+    "source_b64",
+    "tagged_b64",
 )
 _SHORT = ("source", "tag_id", "z", "residual", "file")
 
@@ -94,11 +107,12 @@ def tag(
     """Tag photographs invisibly, in their own file format, and register their signed records.
 
     The tag is shaped to each picture so that it survives more at the same faintness. A file is kept only if its tag can
-    be read back from disk; PSNR, SSIM and CIEDE2000 are printed for what was added and for the written file.
+    be read back from disk; PSNR, SSIM and CIEDE2000 are printed for what was added and for the written file. A run that
+    was stopped goes on where the same command is given again.
     """
     from ftforensics.engine.informed import InformedSettings
     from ftforensics.engine.onnx import OnnxEmbedder
-    from ftforensics.flows.tag import Issuer, Tagged, Tagger, TagSettings, plan_outputs
+    from ftforensics.flows.tag import Issuer, Tagger, TagSettings, list_unfinished, plan_outputs
     from ftforensics.store.registry import Registry
 
     _check_texts({"--issuer": issuer, "--rights": rights, "--contact": contact, "--policy": policy})
@@ -118,8 +132,8 @@ def tag(
         raise UsageError("there are no photographs to tag", remedy="name at least one file")
     reader = open_reader(settings)
     embedder = None if fast else OnnxEmbedder(find_model_folder(settings, DEFAULT_MODEL))
-    codes = [COMPLETE]
-    rows: list[dict[str, Any]] = []
+    _warn_of_unfinished(output, out, list_unfinished(out))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Registry.open(registry or settings.registry_path, read_only=False) as book:
         tagger = Tagger(
             issuer=Issuer(
@@ -137,25 +151,68 @@ def tag(
             settings=TagSettings(psnr_db=psnr, informed=InformedSettings(), clobber=clobber),
             now=settings.now_utc,
         )
-        with output.progress("Tagging", total=len(plan)) as ticker:
-            for photo, target in plan:
-                try:
-                    tagged: Tagged = tagger.tag(photo, target)
-                except FtfError as exc:
-                    output.error(exc.sentence)
-                    codes.append(exit_code(exc))
-                else:
-                    for warning in tagged.warnings:
-                        output.warn(f"{photo}: {warning}")
-                    rows.append(_row(tagged))
+        work = _Work(output, tagger, plan)
+        if form is Format.TABLE:
+            work.run_for_table()
+            known = f"; {work.recalled} tagged already" if work.recalled else ""
+            output.note(f"{work.tagged} of {len(plan)} photographs tagged into {out}{known}.")
+        else:
+            output.rows(_COLUMNS, work.run(beside_rows=True), form)
+    return combine_codes(work.codes)
+
+
+class _Work:
+    """Tags photographs one after the other; a row for each, as soon as it is done."""
+
+    def __init__(self, output: Output, tagger: Tagger, plan: Sequence[tuple[Path, Path]]) -> None:
+        self._output, self._tagger, self._plan = output, tagger, plan
+        self.codes = [COMPLETE]
+        self.tagged = self.recalled = 0
+
+    def run(self, *, beside_rows: bool = False) -> Iterator[dict[str, Any]]:
+        with self._output.progress("Tagging", total=len(self._plan), beside_rows=beside_rows) as ticker:
+            for photo, target in self._plan:
+                row = self._tag(photo, target)
+                if row is not None:
+                    yield row
                 ticker.advance()
-    if form is Format.TABLE:
-        if rows:
-            output.rows(_SHORT, (_short(row) for row in rows), form)
-        output.note(f"{len(rows)} of {len(plan)} photographs tagged into {out}.")
-    else:
-        output.rows(_COLUMNS, rows, form)
-    return combine_codes(codes)
+
+    def run_for_table(self) -> None:
+        """The table shows what was done, also where the work is stopped."""
+        rows: list[dict[str, Any]] = []
+        try:
+            for row in self.run():
+                rows.append(row)  # one by one: a stop in between must leave those before it
+        finally:
+            if rows:
+                self._output.rows(_SHORT, (_short(row) for row in rows), Format.TABLE)
+
+    def _tag(self, photo: Path, target: Path) -> dict[str, Any] | None:
+        try:
+            known = self._tagger.recall(photo, target)
+            if known is not None:
+                self.recalled += 1
+                self._output.note(f"{photo}: already tagged, record {known.log_index}; nothing to do.")
+                return _recalled_row(known)
+            tagged = self._tagger.tag(photo, target)
+        except FtfError as exc:
+            self._output.error(exc.sentence)
+            self.codes.append(exit_code(exc))
+            return None
+        self.tagged += 1
+        for warning in tagged.warnings:
+            self._output.warn(f"{photo}: {warning}")
+        return _row(tagged)
+
+
+def _warn_of_unfinished(output: Output, out: Path, names: Sequence[str]) -> None:
+    """A stopped run's leftovers look like anybody's who writes there now: they are told, never removed."""
+    if names:
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        output.warn(
+            f"unfinished files are in the output folder: {out}: {shown}; each may be a tagged picture without a "
+            "record. Delete them, unless another program writes there just now"
+        )
 
 
 def _check_texts(texts: dict[str, str | None]) -> None:
@@ -164,8 +221,26 @@ def _check_texts(texts: dict[str, str | None]) -> None:
             check_text(option, text, max_chars=MAX_ISSUER_CHARS if option == "--issuer" else MAX_TEXT_CHARS)
 
 
-def _row(tagged: Any) -> dict[str, Any]:
-    row = {"source": str(tagged.source), "tagged": str(tagged.path), "tag_id": tagged.tag_id, "z": round(tagged.z, 2)}
+def _names(done: Tagged | AlreadyTagged) -> dict[str, Any]:
+    """Names to read and, as of an exhibit in scan.jsonl, their exact bytes: a name need not be text."""
+    source, path = os.fsencode(done.source), os.fsencode(done.path)
+    return {
+        "source": display_path(source),
+        "tagged": display_path(path),
+        "tag_id": done.tag_id,
+        "log_index": done.log_index,
+        "source_b64": base64.b64encode(source).decode("ascii"),
+        "tagged_b64": base64.b64encode(path).decode("ascii"),
+    }
+
+
+def _recalled_row(known: AlreadyTagged) -> dict[str, Any]:
+    """What was measured when it was tagged is not known any more."""
+    return _names(known) | {"already_tagged": True}
+
+
+def _row(tagged: Tagged) -> dict[str, Any]:
+    row = _names(tagged) | {"z": round(tagged.z, 2), "already_tagged": False, "left_out": list(tagged.left_out)}
     for name, quality in (("residual", tagged.residual), ("file", tagged.written)):
         # Identical pixels have an infinite PSNR, which JSON cannot carry.
         psnr_db = round(quality.psnr_db, 2) if quality.psnr_db != float("inf") else None
@@ -179,6 +254,9 @@ def _row(tagged: Any) -> dict[str, Any]:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
+    if row["already_tagged"]:
+        return {"source": row["source"], "tag_id": row["tag_id"], "file": "already tagged"}
+
     def words(name: str) -> str:
         psnr_db = row[f"{name}_psnr_db"]
         return (

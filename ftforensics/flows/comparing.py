@@ -27,7 +27,7 @@ from ftforensics.flows.frames import turn_upright
 from ftforensics.flows.known import LazyFeatures, attempt_registration, preview_of
 from ftforensics.flows.lining_up import Laid, LinedUp, Pair, find_replaced_content
 from ftforensics.flows.parts import Part
-from ftforensics.flows.pictures import Picture, as_png, stored_jpeg
+from ftforensics.flows.pictures import Picture, as_png, registered_jpeg
 from ftforensics.flows.sources import source_phash
 from ftforensics.imaging import geometry
 from ftforensics.imaging.perceptual import add_residual, build_mask
@@ -262,7 +262,7 @@ def _draw(pixels: Pixels, row: RegisteredRecord, held: Held) -> tuple[Picture, .
     """The source as the record keeps it, what differs from it, and what was moved."""
     if row.preview is None or preview_of(row) is None:
         return ()
-    pictures, lined_up = [stored_jpeg(row.preview)], held.lined_up
+    pictures, lined_up = [registered_jpeg(row.preview)], held.lined_up
     if lined_up.measured is not None:
         drawn = render.render_difference(pixels, lined_up.measured, outline_replaced(held))
         pictures.append(as_png("difference", drawn))
@@ -283,5 +283,5 @@ def show_difference(
     if preview is None or row.preview is None:
         return registration, ()
     measured = difference.compare(pixels, preview, registration)
-    pictures = (stored_jpeg(row.preview), as_png("difference", render.render_difference(pixels, measured)))
+    pictures = (registered_jpeg(row.preview), as_png("difference", render.render_difference(pixels, measured)))
     return difference.measured(registration, measured), pictures

@@ -11,6 +11,7 @@ from ftforensics.imaging.resample import Pixels, fit_within
 from ftforensics.link import fingerprint
 
 SHOWN_PX = 768
+SOURCE_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,22 @@ def as_jpeg(pixels: Pixels) -> Picture:
     )
 
 
-def stored_jpeg(preview: bytes) -> Picture:
-    """The source as the record keeps it, byte for byte."""
-    height, width = fingerprint.decode_preview(preview).shape[:2]
-    return Picture(role="source", content=preview, media_type="image/jpeg", width_px=width, height_px=height)
+def registered_jpeg(preview: bytes) -> Picture:
+    """The source as it was compared: the pixels of the record's preview, coded anew.
+
+    The preview's own bytes come from whoever registered it, and could show something else in a viewer: a profile, an
+    orientation or another file behind them are not looked at when it is compared.
+    """
+    shown = Image.fromarray(fingerprint.decode_preview(preview))
+    buffer = io.BytesIO()
+    shown.save(buffer, "JPEG", quality=SOURCE_QUALITY, subsampling=0)
+    return Picture(
+        role="source",
+        content=buffer.getvalue(),
+        media_type="image/jpeg",
+        width_px=shown.width,
+        height_px=shown.height,
+    )
 
 
 def as_png(role: str, content: bytes) -> Picture:

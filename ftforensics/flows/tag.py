@@ -2,14 +2,19 @@
 
 Enters: photographs and an issuer's keys. Leaves: tagged files beside registered, signed records. Order of a
 photograph's steps: record and tag id, embedding, a hidden file that is read back from disk, signatures and the
-registry's log in one transaction, and only then the file's final name. A stop between the last two leaves a record
-without a file, never a file without a record.
+registry's log in one transaction, and only then the file's final name. A power cut between the last two leaves a
+record without a file, never a file without a record. What was tagged before a stop is known again by the hashes that
+its record signs.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import secrets
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,8 +37,9 @@ from ftforensics.link import fingerprint
 from ftforensics.link.index import ContentIndex
 from ftforensics.link.register import register
 from ftforensics.media.container import Photo, SavedFile, list_dropped, load_photo, save_like
+from ftforensics.media.writing import list_unfinished, name_unfinished
 from ftforensics.store.registry import Registry
-from ftforensics.store.registry_rows import RecordSubmission
+from ftforensics.store.registry_rows import RecordSubmission, verify_parts
 from ftforensics.trust import record as records
 from ftforensics.trust.keys import Signer
 
@@ -43,6 +49,7 @@ SMALLEST_PX = 128
 KEEP_Z = 8.5
 PSNR_STEPS_DB = (0.0, -1.5, -3.0)
 NEAR_DUPLICATE_BITS = 10
+MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +75,10 @@ class TagSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tagged:
-    """One tagged photograph. ``residual`` compares before the container's coding, ``written`` the file itself."""
+    """One tagged photograph. ``residual`` compares before the container's coding, ``written`` the file itself.
+
+    ``left_out`` says what the source holds that the tagged file does not, ``warnings`` all that is worth telling.
+    """
 
     source: Path
     path: Path
@@ -79,7 +89,18 @@ class Tagged:
     z: float
     residual: Quality
     written: Quality
+    left_out: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlreadyTagged:
+    """A photograph whose tagged file is in its place already, under a record of this registry's own log."""
+
+    source: Path
+    path: Path
+    tag_id: str
+    log_index: int
 
 
 class Tagger:
@@ -113,6 +134,41 @@ class Tagger:
         self._now, self._draw = now, draw
         self._sync = build_sync_carrier(reader.card.model_id)
         self._index = ContentIndex(*registry.phash_index())
+        self._tagged_files: dict[str, str] | None = None
+
+    def recall(self, path: Path, out_path: Path) -> AlreadyTagged | None:
+        """The record under which ``out_path`` is ``path``, tagged already by this issuer on these terms.
+
+        None where it is anything else, where there is nothing, and where clobber asks for a new one.
+
+        Raises:
+            StoreError, SignatureInvalid: The registry was altered.
+        """
+        if self._settings.clobber:
+            return None
+        try:
+            if not (out_path.is_file() and path.is_file()):
+                return None
+            source_sha256, tagged_sha256 = _hash_file(path), _hash_file(out_path)
+        except OSError:  # tag() tells
+            return None
+        if self._tagged_files is None:
+            self._tagged_files = self._registry.tagged_files()
+        tag_id = self._tagged_files.get(tagged_sha256)
+        if tag_id is None:
+            return None
+        for row in self._registry.all_of(tag_id):
+            if row.carrier_key_id == self._key.key_id:
+                core = verify_parts(row, check_tag_id=False)
+                if core.source_sha256 == source_sha256 and self._has_these_terms(core):
+                    return AlreadyTagged(source=path, path=out_path, tag_id=tag_id, log_index=row.log_index)
+        return None
+
+    def _has_these_terms(self, core: RecordCore) -> bool:
+        issuer = self._issuer
+        return (core.issuer, core.key_id, core.rights, core.contact, core.policy, core.preview_sha256 is not None) == (
+            *(issuer.name, issuer.signer.key_id, issuer.rights, issuer.contact, issuer.policy, issuer.keep_preview),
+        )
 
     def tag(self, path: Path, out_path: Path) -> Tagged:
         """Tag one photograph.
@@ -133,18 +189,27 @@ class Tagger:
                 remedy="tag a larger version of it",
             )
         print_ = fingerprint.build(photo.srgb)
-        warnings = [*list_dropped(photo), *self._near_duplicates(photo.srgb)]
+        left_out = list_dropped(photo)
+        warnings = [f"left out of the tagged file: {what}" for what in left_out]
+        warnings += self._near_duplicates(photo.srgb)
         envelope, tag_id = self._sign_new_record(photo, print_)
-        temporary = out_path.with_name(f".{out_path.name}.part-{secrets.token_hex(4)}")
+        temporary = name_unfinished(out_path)
         try:
             saved, again, z, residual = self._embed(photo, tag_id, temporary, warnings)
             binding = self._sign_binding(tag_id, envelope, saved, again)
-            row = self._registry.append(
-                [self._submission(tag_id, envelope, binding, print_)], signer=self._issuer.signer, at=self._now()
-            )[0]
-            _rename(temporary, out_path)
+            written = compare(photo.pixels, again.pixels)
+            with _uninterrupted():
+                row = self._registry.append(
+                    [self._submission(tag_id, envelope, binding, print_)], signer=self._issuer.signer, at=self._now()
+                )[0]
+                _rename(temporary, out_path)
+        except (WriteFailed, EvidenceError) as exc:
+            if exc.subject != str(temporary):
+                raise
+            raise type(exc)(exc.what, subject=str(out_path), remedy=exc.remedy) from exc
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
         return Tagged(
             source=path,
             path=out_path,
@@ -154,21 +219,33 @@ class Tagger:
             log_index=row.log_index,
             z=z,
             residual=residual,
-            written=compare(photo.pixels, again.pixels),
+            written=written,
+            left_out=left_out,
             warnings=tuple(warnings),
         )
 
     def _check_target(self, path: Path, out_path: Path) -> None:
-        if path.resolve() == out_path.resolve():
-            raise AlreadyExists(
-                "the tagged file would replace its source", subject=str(path), remedy="choose another --out"
-            )
-        if out_path.exists() and not self._settings.clobber:
-            raise AlreadyExists("a file is there already", subject=str(out_path), remedy="give --clobber to replace it")
         try:
+            if path.resolve() == out_path.resolve():
+                raise AlreadyExists(
+                    "the tagged file would replace its source", subject=str(path), remedy="choose another --out"
+                )
+            if out_path.exists() and not self._settings.clobber:
+                raise AlreadyExists(
+                    "a file is there already, and it is not this photograph as it was tagged on these terms",
+                    subject=str(out_path),
+                    remedy="give --clobber to replace it",
+                )
             out_path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise WriteFailed(f"cannot make the output folder ({exc.strerror})", subject=str(out_path.parent)) from exc
+            with contextlib.suppress(FileNotFoundError):
+                out_path.lstat()  # now that the folder is there, it says whether it takes such a name
+        except (OSError, RuntimeError) as exc:  # RuntimeError: links that go round in circles
+            reason = getattr(exc, "strerror", None) or exc
+            raise WriteFailed(
+                f"The tagged file cannot be put there ({reason})",
+                subject=str(out_path),
+                remedy="choose another --out, or a shorter name",
+            ) from exc
 
     def _near_duplicates(self, pixels: Pixels) -> list[str]:
         """Sentences about records whose content registers to this picture: someone may have registered it before."""
@@ -225,7 +302,7 @@ class Tagger:
         raise EvidenceUnreadable(
             f"The tag could not be read back from the written file (z {z:.1f}, needed {KEEP_Z})",
             subject=str(photo.path),
-            remedy="the file was not kept; tag a larger or less compressed version",
+            remedy=f"the file was not kept; {_advise(photo)}",
         )
 
     def _planes(self, pixels: Pixels, signs: NDArray[np.float32], tag_id: str, psnr_db: float) -> NDArray[np.float32]:
@@ -265,8 +342,40 @@ class Tagger:
         )
 
 
+def _advise(photo: Photo) -> str:
+    """What to do about a photograph whose tag does not read back."""
+    if photo.alpha is not None and (clear := float((photo.alpha < 128).mean())) > MOSTLY:
+        return f"{clear:.0%} of the picture is transparent, and only what shows can carry a tag: tag an opaque version"
+    return "tag a larger or less compressed version"
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _sha256(data: bytes) -> str:
     return records.record_sha256(data)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and the like back until a record and its file are both in their places."""
+    if threading.current_thread() is not threading.main_thread():  # no other thread is interrupted
+        yield
+        return
+    held: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    for got in held[:1]:
+        signal.raise_signal(got)
 
 
 def _rename(temporary: Path, out_path: Path) -> None:
@@ -281,7 +390,7 @@ def _rename(temporary: Path, out_path: Path) -> None:
 
 
 def plan_outputs(photos: list[Path], out: Path) -> list[tuple[Path, Path]]:
-    """Each photograph with its place in the output folder; the name is kept.
+    """Each photograph with its place in the output folder; the name is kept. One given twice is one photograph.
 
     Raises:
         AlreadyExists: Two photographs would get the same place.
@@ -289,14 +398,30 @@ def plan_outputs(photos: list[Path], out: Path) -> list[tuple[Path, Path]]:
     plan: dict[Path, Path] = {}
     for photo in photos:
         target = out / photo.name
-        if target in plan:
+        if target in plan and not _is_same_file(photo, plan[target]):
             raise AlreadyExists(
                 f"two photographs have the name {photo.name}",
                 subject=str(plan[target]),
                 remedy="tag them into two folders",
             )
-        plan[target] = photo
+        plan.setdefault(target, photo)
     return [(photo, target) for target, photo in plan.items()]
 
 
-__all__ = ["EvidenceError", "Issuer", "TagSettings", "Tagged", "Tagger", "plan_outputs"]
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False
+
+
+__all__ = [
+    "AlreadyTagged",
+    "EvidenceError",
+    "Issuer",
+    "TagSettings",
+    "Tagged",
+    "Tagger",
+    "list_unfinished",
+    "plan_outputs",
+]

@@ -19,8 +19,8 @@ from PIL import Image
 
 from ftforensics.domain.evidence import DecodeInfo
 from ftforensics.errors import EvidenceError, EvidenceTooLarge, EvidenceUnreadable, FtfError, ModeUnsupported
-from ftforensics.media import jpeg_container, png_container
-from ftforensics.media.decode import check_size, describe_picture, open_picture
+from ftforensics.media import jpeg_container, plain_containers, png_container, tiff_container
+from ftforensics.media.decode import check_size, describe_failure, describe_picture, open_picture
 from ftforensics.media.escape import describe_exception
 from ftforensics.media.intake import IntakeStopped, read_evidence
 from ftforensics.media.limits import MAX_PIXELS
@@ -80,12 +80,12 @@ def load_photo(path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         raise EvidenceUnreadable(
             f"The photograph cannot be opened ({exc})", subject=str(path), remedy="check path and permissions"
         ) from exc
-    if read.data is None or read.media_type == EMPTY:
-        raise _refuse_bytes(path, read.media_type, read.size_bytes)
-    if read.media_type not in TAGGABLE_TYPES:
+    if read.media_type.startswith("image/") and read.media_type not in TAGGABLE_TYPES:
         raise ModeUnsupported(
             f"{read.media_type} pictures are not tagged", subject=str(path), remedy="convert it to JPEG or PNG first"
         )
+    if read.data is None or read.media_type == EMPTY:
+        raise _refuse_bytes(path, read.media_type, read.size_bytes)
     try:
         return _decode_photo(path, bytes(read.data), read.sha256, read.media_type, max_pixels)
     except EvidenceError as exc:
@@ -94,7 +94,7 @@ def load_photo(path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
         raise EvidenceTooLarge("The photograph needs too much memory", subject=str(path)) from exc
     except Exception as exc:  # image parsers raise nearly every built-in exception on hostile bytes
         raise EvidenceUnreadable(
-            f"The photograph cannot be decoded ({describe_exception(exc)})",
+            f"The photograph cannot be decoded ({describe_failure(exc, bytes(read.data), read.media_type)})",
             subject=str(path),
             remedy="open it in an editor and save it again",
         ) from exc
@@ -161,7 +161,9 @@ def list_dropped(photo: Photo) -> tuple[str, ...]:
         return jpeg_container.list_dropped(photo.data)
     if photo.media_type == "image/png":
         return png_container.list_dropped(photo.data)
-    return ()
+    if photo.media_type == "image/tiff":
+        return tiff_container.list_dropped(photo)
+    return plain_containers.list_dropped(photo)
 
 
 def _encode(photo: Photo, picture: Image.Image) -> bytes:

@@ -18,6 +18,7 @@ from ftforensics.domain.evidence import DecodeInfo
 from ftforensics.errors import EvidenceTooLarge, EvidenceUnreadable
 from ftforensics.media.escape import describe_exception, escape_text
 from ftforensics.media.exif_ifd import TAG_ORIENTATION, parse_orientation
+from ftforensics.media.jpeg_container import find_unusual_coding
 from ftforensics.media.limits import MAX_PIXELS, MAX_SIDE_PX
 
 _PLUGINS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -80,7 +81,7 @@ def decode_for_reading(data: bytes, media_type: str, *, max_px: int, max_pixels:
     except (MemoryError, Image.DecompressionBombError) as exc:
         raise EvidenceTooLarge("the picture needs more memory than a worker may use") from exc
     except Exception as exc:  # image parsers raise nearly every built-in exception on hostile bytes
-        raise EvidenceUnreadable(f"the picture cannot be decoded ({describe_exception(exc)})") from exc
+        raise EvidenceUnreadable(f"the picture cannot be decoded ({describe_failure(exc, data, media_type)})") from exc
 
 
 def open_picture(data: bytes, media_type: str) -> Image.Image:
@@ -96,7 +97,17 @@ def open_picture(data: bytes, media_type: str) -> Image.Image:
     module = importlib.import_module(module_name)
     if module_name == "pillow_heif":
         module.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-    return Image.open(io.BytesIO(data), formats=formats)
+    image = Image.open(io.BytesIO(data), formats=formats)
+    if media_type == "image/jpeg" and find_unusual_coding(data) is not None:
+        # Arithmetic coding is read in one go: its decoder cannot wait for more bytes.
+        image.decodermaxblock = max(len(data), 1 << 16)
+    return image
+
+
+def describe_failure(exc: Exception, data: bytes, media_type: str) -> str:
+    """Why a parser gave up: in its words, or the coding of the JPEG where it is one that few programs can read."""
+    coding = find_unusual_coding(data) if media_type == "image/jpeg" else None
+    return describe_exception(exc) if coding is None else f"a JPEG of {coding}, which is not read here"
 
 
 def lift_library_limit() -> None:

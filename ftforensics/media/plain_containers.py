@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 from typing import Any
 
 from PIL import Image
 
 from ftforensics.media.decode import open_picture
 from ftforensics.media.photo import Photo
-from ftforensics.media.thumbnail import renew_exif_thumbnail, strip_xmp_thumbnails
+from ftforensics.media.thumbnail import renew_exif_thumbnail
+from ftforensics.media.xmp import clean_xmp
 
 LOSSY_QUALITY = 92
+# ISO/IEC 23008-12: what an auxiliary picture is. Transparency is carried over, as the picture's own.
+_AUXILIARY = re.compile(rb"auxC\x00{4}(urn:[\x21-\x7e]+)\x00")
+_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
 def encode_webp_like(photo: Photo, picture: Image.Image) -> bytes:
@@ -46,6 +51,16 @@ def encode_heic_like(photo: Photo, picture: Image.Image) -> bytes:
     return _save(picture, "HEIF", settings)
 
 
+def list_dropped(photo: Photo) -> tuple[str, ...]:
+    """What a WebP or HEIC file holds that is not carried over, in words."""
+    dropped = list(clean_xmp(photo.xmp)[1]) if photo.xmp else []
+    if photo.media_type in ("image/heic", "image/heif") and any(
+        kind not in _ALPHA for kind in _AUXILIARY.findall(photo.data)
+    ):
+        dropped.append("further pictures of the file (depth or gain map)")
+    return tuple(dropped)
+
+
 def is_lossless_webp(data: bytes) -> bool:
     """Whether a WebP file's picture is in a lossless (VP8L) chunk."""
     at = 12
@@ -63,8 +78,8 @@ def _metadata(photo: Photo, picture: Image.Image) -> dict[str, Any]:
         settings["exif"] = renew_exif_thumbnail(photo.exif, picture)[0]
     if photo.icc:
         settings["icc_profile"] = photo.icc
-    if photo.xmp:
-        settings["xmp"] = strip_xmp_thumbnails(photo.xmp)
+    if photo.xmp and (cleaned := clean_xmp(photo.xmp)[0]):
+        settings["xmp"] = cleaned
     return settings
 
 

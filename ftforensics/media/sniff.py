@@ -1,6 +1,7 @@
 """What a file is, told by its first bytes and never by its name.
 
-Source: the magic numbers in the formats' own specifications (ISO/IEC 14496-12 ``ftyp`` for HEIF and AVIF).
+Source: the magic numbers in the formats' own specifications (ISO/IEC 14496-12 ``ftyp`` for HEIF and AVIF; ISO/IEC
+18181-1 and 15444-1 for JPEG XL and JPEG 2000 pictures without a container).
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "application/x-executable"),
     (b"8BPS", "image/vnd.adobe.photoshop"),
     (b"\x00\x00\x00\x0cJXL ", "image/jxl"),
+    (b"\xff\x0a", "image/jxl"),
+    (b"\xff\x4f\xff\x51", "image/j2c"),
     (b"\x00\x00\x00\x0cjP  ", "image/jp2"),
     (b"SQLite format 3\x00", "application/vnd.sqlite3"),
 )
@@ -78,7 +81,8 @@ _EXTENSIONS: dict[str, frozenset[str]] = {
     ".mov": frozenset({"video/quicktime", "video/mp4"}),
     ".psd": frozenset({"image/vnd.adobe.photoshop"}),
     ".jxl": frozenset({"image/jxl"}),
-    **dict.fromkeys((".jp2", ".j2k"), frozenset({"image/jp2"})),
+    ".jp2": frozenset({"image/jp2"}),
+    **dict.fromkeys((".j2k", ".j2c", ".jpc"), frozenset({"image/jp2", "image/j2c"})),
 }
 
 

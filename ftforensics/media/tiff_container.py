@@ -15,7 +15,8 @@ from PIL import Image, TiffImagePlugin
 from ftforensics.media.decode import open_picture
 from ftforensics.media.exif_ifd import parse_byte_order, parse_ifd
 from ftforensics.media.photo import Photo
-from ftforensics.media.thumbnail import strip_photoshop_thumbnails, strip_xmp_thumbnails
+from ftforensics.media.thumbnail import strip_photoshop_thumbnails
+from ftforensics.media.xmp import UNREADABLE, clean_xmp
 
 _COMPRESSIONS = frozenset({"raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"})
 _PREDICTED = frozenset({"tiff_lzw", "tiff_adobe_deflate"})
@@ -52,6 +53,15 @@ def encode_tiff_like(photo: Photo, picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "TIFF", **settings)
     return append_folders(buffer.getvalue(), {group: fields for group, fields in folders.items() if fields})
+
+
+def list_dropped(photo: Photo) -> tuple[str, ...]:
+    """What ``encode_tiff_like`` leaves out of its XMP, in words."""
+    with open_picture(photo.data, photo.media_type) as original:
+        packet = original.tag_v2.get(_XMP)  # type: ignore[attr-defined]
+    if packet is None:
+        return ()
+    return clean_xmp(packet)[1] if isinstance(packet, bytes) else (UNREADABLE,)
 
 
 def append_folders(tiff: bytes, folders: dict[int, dict[int, Any]]) -> bytes:
@@ -101,10 +111,12 @@ def _copy_tags(original: Image.Image) -> Folder:
         if tag not in _KEPT:
             continue
         value = source[tag]
-        if tag == _XMP and isinstance(value, bytes):
-            value = strip_xmp_thumbnails(value)
-        elif tag == _PHOTOSHOP and isinstance(value, bytes):
-            value = strip_photoshop_thumbnails(value)
+        if tag in (_XMP, _PHOTOSHOP):
+            if not isinstance(value, bytes):  # of another type than it should have, and so not searched for pictures
+                continue
+            value = clean_xmp(value)[0] if tag == _XMP else strip_photoshop_thumbnails(value)
+            if not value:
+                continue
         tags[tag] = value
         tags.tagtype[tag] = source.tagtype[tag]
     return tags

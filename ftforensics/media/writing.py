@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ftforensics.errors import AlreadyExists, WriteFailed
 
+# Also the names of earlier versions, which held the target's.
+_UNFINISHED = re.compile(r"\.ftf-[0-9a-f]{16}\.part|\..+\.part-[0-9a-f]{8}|\..+\.[0-9a-f]{16}\.part", re.DOTALL)
 _NO_LINKS_HERE = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -41,7 +44,7 @@ def stage(path: Path, data: bytes, *, clobber: bool = False) -> Iterator[Callabl
     """
     if not clobber and os.path.lexists(path):
         raise _exists(path)
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.part")
+    temporary = name_unfinished(path)
 
     def move() -> None:
         with _wrapped(path):
@@ -68,6 +71,19 @@ def _wrapped(path: Path) -> Iterator[None]:
         raise WriteFailed(
             f"The file cannot be written ({reason})", subject=str(path), remedy="check space and permissions"
         ) from exc
+
+
+def name_unfinished(path: Path) -> Path:
+    """A new hidden name beside ``path``, for a file that will be moved there; short, however long that name is."""
+    return path.with_name(f".ftf-{secrets.token_hex(8)}.part")
+
+
+def list_unfinished(folder: Path) -> list[str]:
+    """Names of files that a stopped program left in a folder, or that another one is writing just now; sorted."""
+    try:
+        return sorted(name for name in os.listdir(folder) if _UNFINISHED.fullmatch(name))  # noqa: PTH208 - names only
+    except OSError:
+        return []
 
 
 def _move(temporary: Path, path: Path, *, clobber: bool) -> None:

@@ -54,8 +54,9 @@ def _build_picture(artifact: Artifact, artifacts: Mapping[str, bytes]) -> Pictur
     elif media_type is None:
         problem = "The stored bytes are neither a JPEG nor a PNG picture; they are not shown."
     else:
+        shown = _without_metadata(content) if media_type == "image/jpeg" else content
         # Safe: a constant prefix and the base64 alphabet.
-        uri = Markup(f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}")  # noqa: S704
+        uri = Markup(f"data:{media_type};base64,{base64.b64encode(shown).decode('ascii')}")  # noqa: S704
     return Picture(
         role=artifact.role,
         sha256=artifact.sha256,
@@ -64,6 +65,22 @@ def _build_picture(artifact: Artifact, artifacts: Mapping[str, bytes]) -> Pictur
         uri=uri,
         problem=problem,
     )
+
+
+def _without_metadata(jpeg: bytes) -> bytes:
+    """The pixels as they are coded, which is what was compared.
+
+    Older cases keep previews byte for byte, with whatever orientation or profile their issuer gave them.
+    """
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
+            if not {"exif", "icc_profile"} & set(picture.info):
+                return jpeg
+            out = io.BytesIO()
+            picture.convert("RGB").save(out, "JPEG", quality=95, subsampling=0, exif=b"", icc_profile=None)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return jpeg
+    return out.getvalue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ def open_atomically(path: Path, *, clobber: bool) -> Iterator[BinaryIO]:
         AlreadyExists: Something is there and ``clobber`` is false.
         WriteFailed: Disk full or not permitted; nothing half-written is left.
     """
-    beside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.part")
+    beside = _name_unfinished(path)
     taken = AlreadyExists("A file is not written over", subject=str(path), remedy="choose another name")
     if not clobber and (path.exists() or path.is_symlink()):
         raise taken
@@ -181,7 +181,7 @@ def stage_file(path: Path, chunks: Iterable[bytes]) -> StagedFile:
     Raises:
         WriteFailed: Disk full or not permitted; nothing is left.
     """
-    beside = path.with_name(f".{path.name[:64]}.{secrets.token_hex(6)}.part")
+    beside = _name_unfinished(path)
     digest, size = hashlib.sha256(), 0
     try:
         with beside.open("xb") as file:
@@ -198,6 +198,11 @@ def stage_file(path: Path, chunks: Iterable[bytes]) -> StagedFile:
             raise _write_failed(path, exc) from exc
         raise
     return StagedFile(path=path, beside=beside, sha256=digest.hexdigest(), size_bytes=size)
+
+
+def _name_unfinished(path: Path) -> Path:
+    """A new hidden name beside ``path``; short, however long that name is."""
+    return path.with_name(f".ftf-{secrets.token_hex(8)}.part")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ftforensics.domain.record import RegisteredRecord, SignedEnvelope
-from ftforensics.errors import AlreadyExists, NotFound, StoreError
+from ftforensics.errors import AlreadyExists, ChainBroken, NotFound, StoreError, TrustError
 from ftforensics.store.bundle_export import export_bundle
 from ftforensics.store.bundle_import import ImportReport, import_bundle
 from ftforensics.store.bundle_import import Progress as ImportProgress
@@ -30,9 +30,11 @@ from ftforensics.store.registry_log import (
 )
 from ftforensics.store.registry_rows import (
     ALL_ROWS,
+    BOUND_FILES,
     BY_TAG,
     OWN_LOG,
     RecordSubmission,
+    from_column,
     insert_row,
     read_rows,
     to_column,
@@ -44,7 +46,7 @@ from ftforensics.trust.envelope import parse_envelope
 from ftforensics.trust.fields import TAG_ID
 from ftforensics.trust.keys import Signer
 from ftforensics.trust.ledger import Checkpoint, leaf_hash
-from ftforensics.trust.record import log_entry
+from ftforensics.trust.record import log_entry, parse_binding
 
 REGISTRY_APPLICATION_ID = 0x46744672
 Ids = tuple[list[str], npt.NDArray[np.uint64]]
@@ -237,6 +239,25 @@ class Registry:
             "JOIN blobs AS d ON d.sha256 = r.descriptors_sha256 ORDER BY e.entry_id"
         )
         return _as_hex(_unsigned(rows, 0)), [bytes(row[1]) for row in rows]
+
+    def tagged_files(self) -> dict[str, str]:
+        """Which file each record of the registry's own log was tagged into: hex SHA-256 of the file, and the tag id.
+
+        Nothing was verified.
+
+        Raises:
+            ChainBroken: A row was altered so that it cannot be read.
+        """
+        found = {}
+        for tag_id, binding in self._database.all_rows(BOUND_FILES, (OWN_LOG,)):
+            try:
+                statement = parse_binding(parse_envelope(binding, subject="binding").payload)
+            except TrustError as exc:
+                raise ChainBroken(
+                    f"The record of tag id {from_column(tag_id)} was altered ({exc.what})", subject=str(self.path)
+                ) from exc
+            found[statement.tagged_sha256] = from_column(tag_id)
+        return found
 
     def carrier_key_ids(self) -> tuple[str, ...]:
         """The carrier keys that records were made for, sorted."""

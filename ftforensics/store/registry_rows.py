@@ -38,6 +38,10 @@ _COLUMNS = """
 """
 BY_TAG = _COLUMNS + " WHERE e.tag_id = ? ORDER BY e.entry_id"
 BY_LOG = _COLUMNS + " WHERE e.log_id = ? ORDER BY e.log_index"
+BOUND_FILES = """
+    SELECT e.tag_id, r.binding FROM entries AS e JOIN records AS r USING (entry_id)
+    WHERE e.log_id = ? AND r.binding IS NOT NULL ORDER BY e.log_index
+"""
 ALL_ROWS = _COLUMNS + " ORDER BY e.entry_id"
 _COLUMN_TYPES = (int, int, int, str, int, int, str, bytes, bytes, bytes | None, bytes, bytes, bytes)
 

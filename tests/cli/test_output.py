@@ -142,6 +142,18 @@ def drain(terminal: int) -> str:
     return seen.decode()
 
 
+def test_no_progress_where_rows_go_to_a_terminal_meanwhile() -> None:
+    main, side = pty.openpty()
+    with os.fdopen(side, "w") as terminal:
+        output = Output(stdout=terminal, stderr=terminal)
+        with output.progress("reading", 3, beside_rows=True) as ticker:
+            ticker.advance(2)
+            output.rows(("a",), [{"a": 1}], Format.JSONL)
+        seen = drain(main)
+    os.close(main)
+    assert seen == '{"a": 1}\r\n'
+
+
 @pytest.mark.parametrize(("options", "shown"), [({}, True), ({"progress": False}, False), ({"quiet": True}, False)])
 def test_progress_on_a_terminal(options: dict[str, bool], shown: bool) -> None:
     main, side = pty.openpty()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from ftforensics.engine.ring import RingKey, build_ring_key
 from ftforensics.errors import AlreadyExists, KeyUnknown, ModeUnsupported, WriteFailed
 from ftforensics.flows.tag import KEEP_Z, Issuer, Tagger, TagSettings, plan_outputs
 from ftforensics.store.registry import Registry
-from ftforensics.trust.keys import CarrierKey, SigningKey
+from ftforensics.trust.keys import CarrierKey, Signer, SigningKey
 from ftforensics.trust.record import parse_record_core
 
 AGENCY = SigningKey.from_seed("agency", "issuer", b"a" * 32)
@@ -36,7 +37,7 @@ def photo(tmp_path: Path) -> Path:
     return save(cat(), tmp_path / "photos" / "cat.png")
 
 
-def make_tagger(registry: Registry, key: RingKey, *, signer: SigningKey = AGENCY, clobber: bool = False) -> Tagger:
+def make_tagger(registry: Registry, key: RingKey, *, signer: Signer = AGENCY, clobber: bool = False) -> Tagger:
     return Tagger(
         issuer=Issuer(name=ISSUER, signer=signer, rights="(c) somebody"),
         key=key,
@@ -47,6 +48,21 @@ def make_tagger(registry: Registry, key: RingKey, *, signer: SigningKey = AGENCY
         now=lambda: TAGGED_AT,
         draw=bytes,
     )
+
+
+class StoppingSigner:
+    """The agency's key, during one of whose signatures somebody presses Ctrl-C."""
+
+    name, key_id, public_key = AGENCY.name, AGENCY.key_id, AGENCY.public_key
+
+    def __init__(self, *, at_signature: int) -> None:
+        self._left = at_signature
+
+    def sign(self, message: bytes) -> bytes:
+        self._left -= 1
+        if self._left == 0:
+            signal.raise_signal(signal.SIGINT)
+        return AGENCY.sign(message)
 
 
 def files(folder: Path) -> list[str]:
@@ -122,3 +138,36 @@ def test_outputs_keep_their_names_and_never_share_one(tmp_path: Path):
     assert plan == [(Path("a/one.jpg"), tmp_path / "one.jpg"), (Path("b/two.jpg"), tmp_path / "two.jpg")]
     with pytest.raises(AlreadyExists):
         plan_outputs([Path("a/one.jpg"), Path("b/one.jpg")], tmp_path)
+
+
+def test_a_stop_while_a_record_is_logged_waits_until_its_file_is_there(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
+):
+    """The signer, asked for the checkpoint, is where Ctrl-C would leave a record without a file."""
+    tagger = make_tagger(registry, key, signer=StoppingSigner(at_signature=3))
+    with pytest.raises(KeyboardInterrupt):
+        tagger.tag(photo, tmp_path / "out" / "cat.png")
+    assert files(tmp_path / "out") == ["cat.png"]
+    assert registry.count() == 1
+    known = make_tagger(registry, key).recall(photo, tmp_path / "out" / "cat.png")
+    assert known is not None
+    assert known.log_index == 0
+
+
+def test_a_stop_before_a_record_is_logged_leaves_nothing(registry: Registry, key: RingKey, photo: Path, tmp_path: Path):
+    tagger = make_tagger(registry, key, signer=StoppingSigner(at_signature=2))
+    with pytest.raises(KeyboardInterrupt):
+        tagger.tag(photo, tmp_path / "out" / "cat.png")
+    assert files(tmp_path / "out") == []
+    assert registry.count() == 0
+
+
+def test_a_name_too_long_for_the_folder_is_one_refused_photograph(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
+):
+    tagger, target = make_tagger(registry, key), tmp_path / "out" / ("x" * 300 + ".png")
+    assert tagger.recall(photo, target) is None
+    with pytest.raises(WriteFailed, match="cannot be put there"):
+        tagger.tag(photo, target)
+    assert registry.count() == 0
+    assert tagger.tag(photo, tmp_path / "out" / "cat.png").log_index == 0

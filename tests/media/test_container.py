@@ -23,7 +23,7 @@ from ftforensics.errors import (
     WriteFailed,
 )
 from ftforensics.media.container import encode_like, list_dropped, load_photo, orient, save_like, unorient
-from ftforensics.media.decode import open_picture
+from ftforensics.media.decode import decode_for_reading, open_picture
 from ftforensics.media.jpeg_container import join_segment, split_segments
 from ftforensics.media.tiff_container import append_folders
 
@@ -300,6 +300,44 @@ def test_a_sixteen_bit_colour_png_is_refused_although_pillow_would_show_eight_bi
     path.write_bytes(cv2.imencode(".png", make_pixels().astype(np.uint16) * 257)[1].tobytes())
     with pytest.raises(ModeUnsupported, match="16 bits"):
         load_photo(path)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\xff\x0a\xfa\x7f",
+        b"\xff\x4f\xff\x51\0\x2f",
+        b"\0\0\0\x0cjP  \r\n\x87\n",
+        b"\0\0\0\x0cJXL \r\n\x87\n",
+        b"8BPS\0\1",
+    ],
+)
+def test_pictures_of_other_formats_are_refused_as_pictures(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "a.picture"
+    path.write_bytes(head + bytes(400))
+    with pytest.raises(ModeUnsupported, match=r"image/\S+ pictures are not tagged.*convert it"):
+        load_photo(path)
+
+
+def test_a_jpeg_of_unusual_coding_is_named(write_picture: Write) -> None:
+    path = write_picture("a.jpg")
+    data = path.read_bytes()
+    for marker, words in ((0xC5, r"hierarchical coding \(SOF5\)"), (0xCD, r"hierarchical arithmetic coding \(SOF13\)")):
+        path.write_bytes(data.replace(b"\xff\xc0", bytes([0xFF, marker]), 1))
+        with pytest.raises(EvidenceUnreadable, match=words):
+            load_photo(path)
+        with pytest.raises(EvidenceUnreadable, match=words):
+            decode_for_reading(path.read_bytes(), "image/jpeg", max_px=64)
+
+
+@pytest.mark.parametrize("shift", range(0, 900, 150))
+def test_an_arithmetic_coded_jpeg_is_read_wherever_its_blocks_are_cut(write_picture: Write, shift: int) -> None:
+    """Any bits are arithmetic code, so a baseline file that claims it will do. Pillow reads 64 KiB at a time."""
+    path = write_picture("a.jpg")
+    data = path.read_bytes().replace(b"\xff\xc0", b"\xff\xc9", 1)
+    path.write_bytes(data[:2] + join_segment(0xFE, bytes(65_000 - shift)) + data[2:])
+    assert load_photo(path).decode.width_px == 120
+    assert decode_for_reading(path.read_bytes(), "image/jpeg", max_px=64).width_px == 64
 
 
 def test_broken_files_are_told_apart(tmp_path: Path, write_picture: Write) -> None:

@@ -12,6 +12,8 @@ from ftforensics.errors import EvidenceError
 from ftforensics.media.escape import describe_exception, display_path, escape_text
 from ftforensics.media.exif import MAX_FIELDS, MAX_NAME_CHARS, MAX_VALUE_CHARS, parse_exif
 from ftforensics.media.exif_ifd import parse_orientation
+from ftforensics.media.jpeg_container import join_segment
+from ftforensics.media.png_container import join_chunk
 
 
 def jpeg(**options: object) -> bytes:
@@ -90,3 +92,54 @@ def test_escapes_show_what_hides() -> None:
 def test_descriptions_of_exceptions_hold_no_addresses() -> None:
     assert describe_exception(ValueError(f"bad {object()!r}")) == "ValueError: bad <object object at 0x…>"
     assert describe_exception(EOFError()) == "EOFError"
+
+
+def coded(kind: str, **options: object) -> bytes:
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    buffer = io.BytesIO()
+    Image.fromarray(make_pixels()).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
+def test_fields_are_read_from_every_container(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0112] = "Kamera", "One", 6
+    fields = parse_exif(coded(kind, exif=exif))
+    assert (fields["Image Make"], fields["Image Model"]) == ("Kamera", "One")
+    assert fields["Image Orientation"] == "Rotated 90 CW"
+    assert parse_exif(coded(kind)) == {}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+def test_a_block_that_cannot_be_read_is_said_to_be_there(kind: str) -> None:
+    junk = b"Exif\0\0nothing of the kind, but a block of some length"
+    if kind == "JPEG":
+        data = jpeg()
+        data = data[:2] + join_segment(0xE1, junk) + data[2:]
+    elif kind in ("HEIF", "WEBP"):
+        data = coded(kind, exif=make_exif()).replace(make_exif()[6:20], b"XX" + bytes(12))
+    else:
+        data = coded(kind)
+        data = data[:33] + join_chunk(b"eXIf", junk) + data[33:]
+    with pytest.raises(EvidenceError, match="EXIF block"):
+        parse_exif(data)
+
+
+def test_an_empty_block_holds_no_fields_and_is_no_fault() -> None:
+    empty = b"II*\0\x08\0\0\0" + bytes(6)
+    data = coded("PNG")
+    assert parse_exif(data[:33] + join_chunk(b"eXIf", empty) + data[33:]) == {}
+    assert parse_exif(coded("WEBP", exif=b"Exif\0\0" + empty)) == {}
+    assert parse_exif(jpeg(exif=b"Exif\0\0")) == {}
+
+
+def test_a_block_behind_the_pixels_of_a_png_is_read() -> None:
+    data = coded("PNG")
+    end = data.rindex(b"IEND") - 4
+    block = make_exif()
+    assert parse_exif(data[:end] + join_chunk(b"eXIf", block[6:]) + data[end:])["Image Make"] == "Kamera"
+    assert parse_exif(data[:end] + join_chunk(b"eXIf", block) + data[end:])["Image Make"] == "Kamera"

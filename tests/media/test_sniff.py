@@ -37,6 +37,8 @@ def test_other_things_are_not_taken_for_pictures() -> None:
     assert sniff_media_type(b"\0\0\0\x18ftypisom\0\0\0\0isommp42") == "video/mp4"
     assert sniff_media_type(b"RIFF\0\0\0\0WAVEfmt ") == UNKNOWN
     assert sniff_media_type(b"%PDF-1.7") == "application/pdf"
+    assert sniff_media_type(b"\xff\x0a\xfa\x7f") == "image/jxl"
+    assert sniff_media_type(b"\xff\x4f\xff\x51\0\x2f") == "image/j2c"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,11 @@ def test_other_things_are_not_taken_for_pictures() -> None:
         ("notes.txt", UNKNOWN, False),
         ("data.bin", "image/jpeg", True),
         ("raw.dng", "image/tiff", False),
+        ("bare.jxl", "image/jxl", False),
+        ("bare.j2k", "image/j2c", False),
+        ("bare.jpc", "image/j2c", False),
+        ("boxed.jp2", "image/jp2", False),
+        ("bare.jpg", "image/j2c", True),
         ("folder.png/photo", "image/jpeg", False),
     ],
 )

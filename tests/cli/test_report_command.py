@@ -180,7 +180,7 @@ def test_a_stranger_in_the_place_of_a_report_is_none_after_a_crash_either(
 ) -> None:
     (case / "report.html").write_text("planted")
     killed_export(ftf_process, home, tmp_path, 1)
-    assert "2 file(s) in the case's folder are not of the case, the first is '.report.html." in notes_of(ftf)
+    assert "2 file(s) in the case's folder are not of the case, the first is '.ftf-" in notes_of(ftf)
     killed_export(ftf_process, home, tmp_path, 2)
     assert "'report.html' was written, but its export was not noted" in notes_of(ftf)
     (case / "report.html").write_text("planted")

@@ -242,13 +242,14 @@ class _Job:
         from ftforensics.flows.examine import Examiner
         from ftforensics.flows.scan import IntakeLimits, Scanner, count_pictures
         from ftforensics.flows.sources import Sources
+        from ftforensics.store.case_lock import hold_case
         from ftforensics.store.cases import Case
 
         for registry in self._registries:
             registry.verify()
         pairs, localiser = open_pair_reader(self._settings), open_localiser(self._settings)
         rows: list[dict[str, Any]] = []
-        with Case.open(folder, signer=self._signer, read_only=False) as case:
+        with hold_case(folder), Case.open(folder, signer=self._signer, read_only=False) as case:
             for note in case.verify().notes:
                 self._output.detail(note)
             tell_choice(self._output, self._reader, self._passed_over)

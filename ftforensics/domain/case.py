@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from ftforensics.domain.link import Finding
 
 HEAD_PAYLOAD_TYPE = "application/vnd.ftforensics.case-head.v1+json"
 GENESIS_HASH = "0" * 64
+SHOWN_ID_CHARS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +76,11 @@ class CaseView:
     head_verified: bool
     integrity_notes: tuple[str, ...]
     artifacts: dict[str, bytes]
+
+
+def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
+    """Exhibit ids as people are shown them: the first 14 characters, or as many as tell all of these apart."""
+    whole = set(ids)
+    longest = max(map(len, whole), default=0)
+    chars = next((n for n in range(SHOWN_ID_CHARS, longest) if len({one[:n] for one in whole}) == len(whole)), longest)
+    return {one: one[:chars] for one in whole}

@@ -71,14 +71,14 @@ class ExhibitSection:
     e_case: str
 
 
-def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: int) -> ExhibitSection:
-    """Lay out one finding. ``number`` counts from 1 and names the section's anchor."""
+def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: int, shown_id: str) -> ExhibitSection:
+    """Lay out one finding. ``number`` counts from 1 and names the section's anchor; ``shown_id`` is the id in short."""
     pictures = build_pictures(finding, artifacts)
     exif = mapping_facts(finding.evidence.exif)
     source = finding.source
     return ExhibitSection(
         anchor=f"exhibit-{number}",
-        exhibit_id=finding.exhibit_id,
+        exhibit_id=shown_id,
         path=finding.evidence.path,
         verdict=str(finding.verdict),
         text=verdict_text(finding.verdict),
@@ -97,7 +97,7 @@ def build_exhibit(finding: Finding, artifacts: Mapping[str, bytes], *, number: i
         regions=_region_texts(finding),
         statistics=build_statistics(finding),
         scale=build_scale(finding),
-        file=_file_facts(finding.evidence),
+        file=(*present(fact("Exhibit id", finding.exhibit_id, "hash")), *_file_facts(finding.evidence)),
         reading=_reading_facts(finding),
         exif=exif[:MAX_EXIF_ROWS],
         exif_left_out=max(0, len(exif) - MAX_EXIF_ROWS),

@@ -19,7 +19,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from ftforensics.domain.case import CaseView, RunInfo
+from ftforensics.domain.case import CaseView, RunInfo, shorten_ids
 from ftforensics.domain.link import Verdict
 from ftforensics.errors import ReportError
 from ftforensics.report.custody import build_event_rows, build_integrity
@@ -49,8 +49,10 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
     """
     style = _style(view)
     try:
+        shown = shorten_ids(one.exhibit_id for one in view.findings)
         sections = [
-            build_exhibit(one, view.artifacts, number=place) for place, one in enumerate(view.findings, start=1)
+            build_exhibit(one, view.artifacts, number=place, shown_id=shown[one.exhibit_id])
+            for place, one in enumerate(view.findings, start=1)
         ]
         page = _environment().get_template("report.html.j2")
         text = page.render(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_samples import NOW, Ftf, sqlite_do
 
+from ftforensics.domain.case import shorten_ids
 from ftforensics.store.cases import Case
 from ftforensics.trust.keys import SigningKey
 
@@ -188,3 +189,11 @@ def test_real_process_from_key_to_checked_case(ftf_process: Ftf) -> None:
     ftf_process("case", "new", "case-1", "--title", "T", "--examiner", "me")
     assert "holds" in ftf_process("case", "verify", "case-1").out
     assert ftf_process("case", "verify", "case-1", "--expect-head", "a" * 64, expect=4).err.startswith("ftf: ")
+
+
+def test_long_ids_are_cut_for_people_as_far_as_they_stay_apart() -> None:
+    one, other = "X-0123456789abc" + "0" * 27, "X-0123456789abd" + "0" * 27
+    assert shorten_ids([one, other, one]) == {one: "X-0123456789abc", other: "X-0123456789abd"}
+    assert shorten_ids(["X-" + "1" * 40]) == {"X-" + "1" * 40: "X-" + "1" * 12}
+    assert shorten_ids(["X-short", "X-shorter"]) == {"X-short": "X-short", "X-shorter": "X-shorter"}
+    assert shorten_ids([]) == {}

@@ -26,8 +26,10 @@ TimeZoneOption = Annotated[
 ]
 
 # Evidence
+# One that may not be read is no mistake in the command: it is told as unreadable, and the rest goes on.
 EvidencePaths = Annotated[
-    list[Path] | None, typer.Argument(metavar="PATH...", help="Pictures, or folders of them.", show_default=False)
+    list[Path] | None,
+    typer.Argument(metavar="PATH...", help="Pictures, or folders of them.", show_default=False, readable=False),
 ]
 FileListOption = Annotated[
     Path | None, typer.Option("--file-list", metavar="FILE", help="Read paths from this file, one a line.")

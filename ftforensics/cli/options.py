@@ -92,11 +92,12 @@ ExaminerOption = Annotated[
     typer.Option("--examiner", metavar="KEY", help="The examiner's key: its name, fingerprint or file."),
 ]
 PassphraseFileOption = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="Read the passphrase from the first line of this file; - for standard input.",
+        help="Read the passphrase from the first line of this file; - for standard input. May be given again: each key "
+        "is tried with each.",
     ),
 ]
 SignerCommandOption = Annotated[

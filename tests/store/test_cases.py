@@ -257,6 +257,8 @@ def test_places_without_a_case(tmp_path: Path) -> None:
         "a\nb",
         "a\x1b[2Jb",
         "a\u202eb",
+        "a\ufe0f",
+        "a\u3164",
         "a\u1680b",
         " a",
         "a ",

@@ -163,6 +163,9 @@ def scan(
         )
     )
     if dry_run:
+        for path in paths:
+            if path.failure is not None:
+                output.warn(f"{path.path}: {path.failure.message} ({path.failure.stage})")
         output.rows(("path", "size_bytes"), ({"path": p.path, "size_bytes": p.size_bytes} for p in paths), form)
         return COMPLETE
     if not case:

@@ -121,8 +121,9 @@ def _tell_earlier(examined: list[tuple[int, Finding]]) -> tuple[int, Finding]:
         told = [*told[: MAX_EXAMINATIONS // 2], f"{left_out} more", *told[-MAX_EXAMINATIONS // 2 :]]
     verdicts = Counter(finding.verdict.value for _, finding in examined)
     same = "always with the same verdict" if len(verdicts) == 1 else "with verdicts that differ"
+    what = "this path with this content" if newest.evidence.sha256 else "this path, whose content could not be read"
     sentence = (
-        f"This exhibit (this path with this content) was examined {len(examined)} times in this case, {same}; the "
+        f"This exhibit ({what}) was examined {len(examined)} times in this case, {same}; the "
         f"newest is the one shown here. In order: {', '.join(told)}."
     )
     return seq, replace(newest, limitations=(*newest.limitations, sentence))

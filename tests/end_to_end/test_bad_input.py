@@ -158,6 +158,9 @@ def test_cases_below_the_evidence_are_left_out_and_counted(newsroom: Newsroom, t
         assert "3 inputs: 1 examined, 0 unreadable, 2 skipped" in run.err
         for name in (CASE, "other"):
             assert f"cases/{name}: the folder of a case, left out" in run.err
+    listed = newsroom.ftf("scan", ".", "--dry-run", "--format", "jsonl", cwd=tmp_path)
+    assert [row["path"] for row in listed.rows()] == ["a.png", f"cases/{CASE}", "cases/other"]
+    assert listed.err.count("the folder of a case, left out") == 2
     own = newsroom.ftf("scan", f"cases/{CASE}", "--case", CASE, cwd=tmp_path, expect=2)
     assert "the folder of the case itself" in one_sentence(own)
     newsroom.ftf("scan", f"cases/{CASE}/artifacts", "--case", CASE, cwd=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from ftforensics.domain.link import Finding
 HEAD_PAYLOAD_TYPE = "application/vnd.ftforensics.case-head.v1+json"
 GENESIS_HASH = "0" * 64
 SHOWN_ID_CHARS = 14
+LONG_ID_CHARS = 42
+_LONG_ID = re.compile(r"X-[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,13 @@ class CaseView:
 
 
 def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Exhibit ids as people are shown them: the first 14 characters, or as many as tell all of these apart."""
-    whole = set(ids)
-    longest = max(map(len, whole), default=0)
-    chars = next((n for n in range(SHOWN_ID_CHARS, longest) if len({one[:n] for one in whole}) == len(whole)), longest)
-    return {one: one[:chars] for one in whole}
+    """Exhibit ids as people are shown them: the first 14 characters, or as many as tell all of these apart.
+
+    What is no long id, as in older cases, stays whole.
+    """
+    known = set(ids)
+    for chars in range(SHOWN_ID_CHARS, LONG_ID_CHARS):
+        shown = {one: one[:chars] if _LONG_ID.fullmatch(one) else one for one in known}
+        if len(set(shown.values())) == len(known):
+            return shown
+    return {one: one for one in known}

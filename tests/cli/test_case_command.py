@@ -195,5 +195,7 @@ def test_long_ids_are_cut_for_people_as_far_as_they_stay_apart() -> None:
     one, other = "X-0123456789abc" + "0" * 27, "X-0123456789abd" + "0" * 27
     assert shorten_ids([one, other, one]) == {one: "X-0123456789abc", other: "X-0123456789abd"}
     assert shorten_ids(["X-" + "1" * 40]) == {"X-" + "1" * 40: "X-" + "1" * 12}
-    assert shorten_ids(["X-short", "X-shorter"]) == {"X-short": "X-short", "X-shorter": "X-shorter"}
+    assert shorten_ids([one, one[:14]]) == {one: one[:15], one[:14]: one[:14]}
+    old, strange = "X-012345678900", "{{ 7*7 }} and more than that"
+    assert shorten_ids([old, strange, one]) == {old: old, strange: strange, one: "X-0123456789ab"}
     assert shorten_ids([]) == {}

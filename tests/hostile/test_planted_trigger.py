@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from ftforensics.errors import ChainBroken, FtfError, StoreError
 from ftforensics.store.case_rows import case_schema
 from ftforensics.store.cases import Case
 from ftforensics.store.finding_json import render_finding
+from ftforensics.store.registry import Registry
 from ftforensics.store.sqlite import create_database, open_database
+
+sys.path.append(str(Path(__file__).parents[1] / "store"))
+from registry_samples import make_registry
 
 PLANTED = {
     "trigger": "CREATE TRIGGER planted BEFORE INSERT ON findings BEGIN SELECT RAISE(IGNORE); END",
@@ -128,15 +133,26 @@ ALTERED_INDEXES: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("which", ALTERED_INDEXES)
 def test_an_index_that_says_other_than_its_table_is_noticed(folder: Path, which: str) -> None:
     """Built under a changed expression, its SQL then put back: the text is right and the contents are not."""
-    index, plain, changed = ALTERED_INDEXES[which]
-    path = folder / "case.sqlite"
+    rebuild(folder / "case.sqlite", *ALTERED_INDEXES[which])
+    with Case.open(folder) as case, pytest.raises(StoreError, match="database is damaged"):
+        case.verify()
+
+
+def test_an_index_of_a_registry_that_hides_a_record_is_noticed(tmp_path: Path) -> None:
+    """The index by which a scan finds the record of a tag."""
+    path = tmp_path / "registry.sqlite"
+    make_registry(path, 3).close()
+    rebuild(path, "entries_tag_id", "(tag_id)", "(tag_id + 1)")
+    with Registry.open(path) as registry, pytest.raises(StoreError, match="database is damaged"):
+        registry.verify()
+
+
+def rebuild(path: Path, index: str, plain: str, changed: str) -> None:
     put_sql(path, index, lambda sql: sql.replace(plain, changed))
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(f"REINDEX {index}")
     connection.close()
     put_sql(path, index, lambda sql: sql.replace(changed, plain))
-    with Case.open(folder) as case, pytest.raises(StoreError, match="database is damaged"):
-        case.verify()
 
 
 def put_sql(path: Path, index: str, change: Callable[[str], str]) -> None:

@@ -6,6 +6,7 @@ import unicodedata
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ftforensics.domain.unseen import is_unseen
 from ftforensics.errors import TrustError, UsageError
 from ftforensics.trust.utc import parse_utc
 
@@ -35,7 +36,7 @@ def check_text(option: str, text: str, *, max_chars: int = 200) -> str:
         fault = "it is empty"
     elif len(text) > max_chars:
         fault = f"it has {len(text)} characters, more than {max_chars}"
-    elif any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in text):
+    elif any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or is_unseen(char) for char in text):
         fault = "it holds control or invisible characters, or is not valid text"
     if fault is not None:
         raise UsageError(f"{option} cannot be used ({fault})", subject=ascii(text[:80]))

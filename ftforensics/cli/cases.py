@@ -25,7 +25,7 @@ from ftforensics.cli.places import case_folder, cases_folder
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import find_key, list_keys, resolve_signer
 from ftforensics.cli.trust import parse_fingerprint
-from ftforensics.domain.case import CaseHead
+from ftforensics.domain.case import CaseHead, shorten_ids
 from ftforensics.errors import ChainBroken, FtfError, StoreError, TrustError, UsageError
 from ftforensics.store.case_names import describe_misnomer, list_cases
 from ftforensics.store.cases import Case
@@ -132,7 +132,7 @@ def show(
                 _EVENT_COLUMNS, ({key: getattr(one, key) for key in _EVENT_COLUMNS} for one in case.events()), form
             )
         elif findings:
-            output.rows(_FINDING_COLUMNS, _list_findings(case), form)
+            output.rows(_FINDING_COLUMNS, _list_findings(case, shorten=form is Format.TABLE), form)
         else:
             verdicts = Counter(one.verdict for one in case.done().values())
             facts = _describe(case) | {
@@ -229,10 +229,17 @@ def _tell_misnomer(output: Output, case: Case) -> None:
         output.warn(f"{case.folder}: {note}")
 
 
-def _list_findings(case: Case) -> list[dict[str, Any]]:
+def _list_findings(case: Case, *, shorten: bool) -> list[dict[str, Any]]:
+    done = list(case.done().values())
+    shown = shorten_ids(one.exhibit_id for one in done) if shorten else {}
     return [
-        {"exhibit_id": one.exhibit_id, "verdict": one.verdict, "sha256": one.sha256, "event": one.seq}
-        for one in case.done().values()
+        {
+            "exhibit_id": shown.get(one.exhibit_id, one.exhibit_id),
+            "verdict": one.verdict,
+            "sha256": one.sha256,
+            "event": one.seq,
+        }
+        for one in done
     ]
 
 

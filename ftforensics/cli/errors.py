@@ -59,7 +59,7 @@ _SQLITE_BUSY_CODES = (5, 6)
 def exit_code(error: BaseException) -> int:
     """The exit code of one error; anything that is no ``FtfError`` is a bug of ours, 70, unless it is Ctrl-C.
 
-    A database that another program keeps locked is unavailable (5), not damaged (4).
+    A database or case that another program keeps locked is unavailable (5), not damaged (4).
     """
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
@@ -92,4 +92,4 @@ def combine_codes(codes: Iterable[int]) -> int:
 
 def _is_busy(cause: BaseException | None) -> bool:
     code = getattr(cause, "sqlite_errorcode", None)
-    return isinstance(code, int) and code & 0xFF in _SQLITE_BUSY_CODES
+    return isinstance(cause, BlockingIOError) or (isinstance(code, int) and code & 0xFF in _SQLITE_BUSY_CODES)

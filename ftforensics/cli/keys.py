@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,7 +150,7 @@ def export(
 def _check_new(
     role: Role | None,
     carrier: bool,
-    passphrase_file: Path | None,
+    passphrase_file: Sequence[Path] | None,
     no_passphrase: bool,
     signer_command: str | None,
     public_key: Path | None,
@@ -160,7 +161,7 @@ def _check_new(
         raise UsageError("--signer-command and --public-key go together", remedy="give both, or neither")
     if signer_command is not None and (carrier or passphrase_file or no_passphrase):
         raise UsageError("a key kept elsewhere has no passphrase here, and is no carrier key")
-    if passphrase_file is not None and no_passphrase:
+    if passphrase_file and no_passphrase:
         raise UsageError("--passphrase-file and --no-passphrase exclude each other")
 
 

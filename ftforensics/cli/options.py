@@ -26,8 +26,10 @@ TimeZoneOption = Annotated[
 ]
 
 # Evidence
+# One that may not be read is no mistake in the command: it is told as unreadable, and the rest goes on.
 EvidencePaths = Annotated[
-    list[Path] | None, typer.Argument(metavar="PATH...", help="Pictures, or folders of them.", show_default=False)
+    list[Path] | None,
+    typer.Argument(metavar="PATH...", help="Pictures, or folders of them.", show_default=False, readable=False),
 ]
 FileListOption = Annotated[
     Path | None, typer.Option("--file-list", metavar="FILE", help="Read paths from this file, one a line.")
@@ -90,11 +92,12 @@ ExaminerOption = Annotated[
     typer.Option("--examiner", metavar="KEY", help="The examiner's key: its name, fingerprint or file."),
 ]
 PassphraseFileOption = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--passphrase-file",
         metavar="FILE",
-        help="Read the passphrase from the first line of this file; - for standard input.",
+        help="Read the passphrase from the first line of this file; - for standard input. May be given again: each key "
+        "is tried with each.",
     ),
 ]
 SignerCommandOption = Annotated[

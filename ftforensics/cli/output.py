@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from ftforensics.report.spreadsheet import guard_cell
 from ftforensics.report.visible import visible
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ PREFIX = "ftf: "
 _NOTHING = "-"
 _UNBOUNDED = 1_000_000
 _WIDE_COLUMNS = 10_000
-_FORMULA = re.compile(r"^\s*[=+\-@\t\r\n＝＋－＠]")
 
 
 class Format(StrEnum):
@@ -255,7 +254,7 @@ def _csv_cell(value: Any) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return visible("'" + text if _FORMULA.match(text) else text)
+    return guard_cell(text)
 
 
 def _csv_line(cells: Sequence[str]) -> str:

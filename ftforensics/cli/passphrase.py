@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
-from ftforensics.errors import KeyLocked
+from ftforensics.errors import KeyLocked, UsageError
 from ftforensics.trust.private_file import load_bounded
 
 MAX_TRIES = 3
@@ -29,13 +29,14 @@ class PassphraseSource:
     """Where a run's passphrases come from; one typed for one key is tried on the next before asking again.
 
     Args:
-        settings: Names the file of ``FTF_PASSPHRASE_FILE``.
+        settings: Names the files of ``FTF_PASSPHRASE_FILE``.
         output: Told when a typed passphrase was wrong.
-        file: ``--passphrase-file``, which goes before the environment; ``-`` for standard input.
+        files: Each ``--passphrase-file``, which go before the environment; ``-`` for standard input. Every key is tried
+            with the passphrase of every file.
     """
 
-    def __init__(self, settings: Settings, output: Output, file: Path | None = None) -> None:
-        self._file = file or settings.passphrase_file
+    def __init__(self, settings: Settings, output: Output, files: Sequence[Path] | None = None) -> None:
+        self._files = tuple(dict.fromkeys(files or settings.passphrase_files))
         self._output = output
         self._known: list[str] = []
 
@@ -47,14 +48,14 @@ class PassphraseSource:
             label: Which key, for the prompt and the errors.
 
         Raises:
-            KeyLocked: The passphrase is wrong, or there is none and no terminal to ask at.
+            KeyLocked: Every passphrase is wrong, or there is none and no terminal to ask at.
             KeyUnknown: There is no such passphrase file.
         """
         found = self._try_known(load)
         if not isinstance(found, KeyLocked):
             return found
-        if self._file is not None:
-            return load(self._remember(_read_file(self._file)))
+        if self._files:
+            return self._try_files(load, found)
         _require_terminal(label)
         for left in reversed(range(MAX_TRIES)):
             typed = getpass.getpass(f"Passphrase of {label}: ")
@@ -84,10 +85,11 @@ class PassphraseSource:
         if not locked:
             return []
         is_new = not self._known
-        if is_new and self._file is None:
+        if is_new and not self._files:
             return [self.unlock(*locked[0]), *self.unlock_all(locked[1:])]
-        if is_new and self._file is not None:
-            self._remember(_read_file(self._file))
+        if is_new:
+            for file in self._files:
+                self._remember(_read_file(file))
         keys: list[_Key] = []
         with ThreadPoolExecutor(min(len(locked), os.cpu_count() or 1), thread_name_prefix="unlock") as pool:
             tries = [pool.submit(self._try_known, load) for load, _ in locked]
@@ -110,15 +112,33 @@ class PassphraseSource:
                 wrong = exc
         return wrong
 
+    def _try_files(self, load: Callable[[str | None], _Key], wrong: KeyLocked) -> _Key:
+        """The key, opened with what is in a file and was not tried yet, such as the next line of standard input."""
+        for file in self._files:
+            passphrase = _read_file(file)
+            if passphrase not in self._known:
+                try:
+                    return load(self._remember(passphrase))
+                except KeyLocked as exc:
+                    wrong = exc
+        raise wrong
+
     def choose(self, label: str) -> str:
         """A passphrase for a new key: from the file, or typed twice.
 
         Raises:
             KeyLocked: The two differ, it is empty, or there is no terminal to ask at.
             KeyUnknown: There is no such passphrase file.
+            UsageError: Several files are named.
         """
-        if self._file is not None:
-            return _read_file(self._file)
+        if len(self._files) > 1:
+            raise UsageError(
+                f"{len(self._files)} passphrase files are named, and a new key is locked with one passphrase",
+                subject=label,
+                remedy="give one --passphrase-file",
+            )
+        if self._files:
+            return _read_file(self._files[0])
         _require_terminal(label)
         typed = getpass.getpass(f"New passphrase of {label}: ")
         if typed != getpass.getpass("The same again: "):
@@ -139,9 +159,10 @@ def _require_terminal(label: str) -> None:
 def _read_file(path: Path) -> str:
     data = sys.stdin.buffer.readline() if path == STANDARD_INPUT else load_bounded(path, what="passphrase file")
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        # A line ends with a line feed alone: other characters that a text may be cut at belong to the passphrase.
+        line = data.decode("utf-8-sig").partition("\n")[0].removesuffix("\r")
     except UnicodeDecodeError as exc:
         raise KeyLocked("passphrase file is not UTF-8 text", subject=str(path), remedy="save it as UTF-8") from exc
-    if not lines or not lines[0]:
+    if not line:
         raise KeyLocked("the first line of the passphrase file is empty", subject=str(path), remedy=_REMEDY)
-    return lines[0]
+    return line

@@ -52,12 +52,13 @@ from ftforensics.cli.options import (
 )
 from ftforensics.cli.output import Format, Output, Ticker
 from ftforensics.cli.passphrase import PassphraseSource
-from ftforensics.cli.places import case_folder
+from ftforensics.cli.places import case_folder, cases_folder
 from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import NamedSigner, resolve_keys
 from ftforensics.cli.trust_file import load_trust
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.errors import UsageError
+from ftforensics.store.case_names import list_cases
 from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
@@ -150,15 +151,21 @@ def scan(
     check_engine(engine, precision)
     if acquired_at is not None:
         parse_utc(acquired_at, subject="--acquired-at")
+    case_folders = _case_folders(settings, cases, case)
+    _refuse_own_case(evidence or [], case_folders[:1] if case else [])
     paths = list(
         walk_evidence(
             evidence or [],
             max_depth=max_depth,
             skip_larger_bytes=_parse_size(skip_larger),
             file_list=file_list,
+            case_folders=case_folders,
         )
     )
     if dry_run:
+        for path in paths:
+            if path.failure is not None:
+                output.warn(f"{path.path}: {path.failure.message} ({path.failure.stage})")
         output.rows(("path", "size_bytes"), ({"path": p.path, "size_bytes": p.size_bytes} for p in paths), form)
         return COMPLETE
     if not case:
@@ -198,6 +205,24 @@ def scan(
                 form=form,
             )
     return _exit(summary, fail_on or [])
+
+
+def _case_folders(settings: Settings, cases: Path | None, case: str) -> list[Path]:
+    """The folder of the case that is written to, if one is named, and those of the cases beside it."""
+    own = [case_folder(settings, cases, case)] if case else []
+    beside = {folder.parent for folder in own} | {cases_folder(settings, cases)}
+    return own + [folder for where in sorted(beside) for folder in list_cases(where)]
+
+
+def _refuse_own_case(evidence: Sequence[Path], own: Sequence[Path]) -> None:
+    """A case whose own files were its evidence would find them changed at the end of every scan."""
+    for path in evidence:
+        if any(path.resolve() == folder.resolve() for folder in own):
+            raise UsageError(
+                "This is the folder of the case itself, which is no evidence",
+                subject=str(path),
+                remedy="name the pictures, or the folder that holds them",
+            )
 
 
 def _start_workers(paths: Sequence[EvidencePath], jobs: int, timeout_s: float) -> WorkerPool:
@@ -242,13 +267,14 @@ class _Job:
         from ftforensics.flows.examine import Examiner
         from ftforensics.flows.scan import IntakeLimits, Scanner, count_pictures
         from ftforensics.flows.sources import Sources
+        from ftforensics.store.case_lock import hold_case
         from ftforensics.store.cases import Case
 
         for registry in self._registries:
             registry.verify()
         pairs, localiser = open_pair_reader(self._settings), open_localiser(self._settings)
         rows: list[dict[str, Any]] = []
-        with Case.open(folder, signer=self._signer, read_only=False) as case:
+        with hold_case(folder), Case.open(folder, signer=self._signer, read_only=False) as case:
             for note in case.verify().notes:
                 self._output.detail(note)
             tell_choice(self._output, self._reader, self._passed_over)

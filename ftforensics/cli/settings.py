@@ -4,7 +4,7 @@
 | --- | --- |
 | ``FTF_HOME`` | folder of keys, trust list, registry and built engines |
 | ``FTF_ENGINES`` | folder of models and built engines |
-| ``FTF_PASSPHRASE_FILE`` | file whose first line opens locked keys |
+| ``FTF_PASSPHRASE_FILE`` | files whose first lines open locked keys, with colons between them |
 | ``FTF_NOW`` | a fixed UTC time instead of the clock, for runs that are to be repeated byte by byte |
 | ``FTF_DEBUG`` | show the traceback of a bug instead of filing it |
 | ``NO_COLOR`` | no colours |
@@ -39,7 +39,7 @@ class Settings:
     state: Path
     now_utc: Clock
     engines: Path | None = None
-    passphrase_file: Path | None = None
+    passphrase_files: tuple[Path, ...] = ()
     cases_folder: Path = DEFAULT_CASES_FOLDER
     color: bool = True
     debug: bool = False
@@ -81,7 +81,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         state=state,
         now_utc=_clock(variables.get("FTF_NOW")),
         engines=_path(variables.get("FTF_ENGINES")),
-        passphrase_file=_path(variables.get("FTF_PASSPHRASE_FILE")),
+        passphrase_files=_paths(variables.get("FTF_PASSPHRASE_FILE")),
         color=not variables.get("NO_COLOR"),
         debug=variables.get("FTF_DEBUG", "") not in {"", "0"},
     )
@@ -121,6 +121,10 @@ def _folders(variables: Mapping[str, str]) -> tuple[Path, Path]:
 
 def _path(text: str | None) -> Path | None:
     return Path(text).expanduser() if text else None
+
+
+def _paths(text: str | None) -> tuple[Path, ...]:
+    return tuple(Path(part).expanduser() for part in (text or "").split(os.pathsep) if part)
 
 
 def _clock(fixed: str | None) -> Clock:

@@ -133,7 +133,7 @@ def resolve_signer(
     role: KeyRole | None,
     signer_command: str | None = None,
     public_key: Path | None = None,
-    passphrase_file: Path | None = None,
+    passphrase_file: Sequence[Path] | None = None,
     passphrases: PassphraseSource | None = None,
 ) -> NamedSigner:
     """Find the signer that a command's options name, and open it.
@@ -165,7 +165,7 @@ def resolve_carrier(
     output: Output,
     *,
     key: str | None,
-    passphrase_file: Path | None = None,
+    passphrase_file: Sequence[Path] | None = None,
     passphrases: PassphraseSource | None = None,
 ) -> CarrierKey:
     """Find the carrier key that a command's options name, and open it; the only one there is where ``key`` is None.

@@ -73,7 +73,10 @@ _SHORT = ("source", "tag_id", "z", "residual", "file")
 def tag(
     settings: Settings,
     output: Output,
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photographs to tag.", show_default=False)],
+    photos: Annotated[
+        list[Path],
+        typer.Argument(metavar="PHOTO...", help="Photographs to tag.", show_default=False, readable=False),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where tagged files go; made if need be.")],
     key: KeyOption = None,
     carrier: Annotated[

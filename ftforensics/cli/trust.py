@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -172,7 +173,7 @@ def _save(
     old: TrustList,
     changed: TrustList,
     key: str | None,
-    passphrase_file: Path | None,
+    passphrase_file: Sequence[Path] | None,
 ) -> None:
     signer: NamedSigner | None = None
     if key is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,9 @@ from ftforensics.domain.link import Finding
 
 HEAD_PAYLOAD_TYPE = "application/vnd.ftforensics.case-head.v1+json"
 GENESIS_HASH = "0" * 64
+SHOWN_ID_CHARS = 14
+LONG_ID_CHARS = 42
+_LONG_ID = re.compile(r"X-[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,3 +112,16 @@ class CaseView:
     head_verified: bool
     integrity_notes: tuple[str, ...]
     artifacts: dict[str, bytes]
+
+
+def shorten_ids(ids: Iterable[str]) -> dict[str, str]:
+    """Exhibit ids as people are shown them: the first 14 characters, or as many as tell all of these apart.
+
+    What is no long id, as in older cases, stays whole.
+    """
+    known = set(ids)
+    for chars in range(SHOWN_ID_CHARS, LONG_ID_CHARS):
+        shown = {one: one[:chars] if _LONG_ID.fullmatch(one) else one for one in known}
+        if len(set(shown.values())) == len(known):
+            return shown
+    return {one: one for one in known}

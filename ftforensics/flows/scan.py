@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ from ftforensics.trust.canonical import canonical_json
 
 # Pictures of findings that are on their way to the disk at once.
 WRITERS = 4
+# 160 bits: two files with one id would take their sender 2^80 tries.
+EXHIBIT_ID_DIGITS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,19 +147,8 @@ class Scanner:
         )
 
     def _start(self, restart: bool) -> tuple[RunInfo, dict[str, Finding]]:
-        """Note the run's start; findings of the last run count as done if it never ended and had the same settings."""
-        runs = self._case.runs()
-        done: dict[str, Finding] = {}
-        if runs and not restart and runs[-1].ended_at is None and _same(runs[-1].config, self._facts.config):
-            begun = [
-                event.seq for event in self._case.events("run_started") if _same_config(event.body, self._facts.config)
-            ]
-            first = self._first_of_streak(begun)
-            done = {
-                finding.evidence.path_b64: finding
-                for entry in self._case.done().values()
-                if entry.seq > first and (finding := self._case.finding(entry.exhibit_id)) is not None
-            }
+        """Note the run's start; what the last runs with the same settings found is done, if none of them ended."""
+        done = {} if restart else self._find_done()
         at = self._now()
         run = RunInfo(
             run_id=self._facts.run_id,
@@ -176,11 +167,21 @@ class Scanner:
         self._case.start_run(run, at=at)
         return run, done
 
-    def _first_of_streak(self, begun: list[int]) -> int:
-        """Event of the first run with these settings since a run last ended; several stops in a row all count."""
-        ended = [event.seq for event in self._case.events("run_finished")]
-        last_end = ended[-1] if ended else -1
-        return min(seq for seq in begun if seq > last_end)
+    def _find_done(self) -> dict[str, Finding]:
+        """The findings, by path, of the runs with these settings that were stopped since one of them last ended.
+
+        Runs with other settings may have gone on in between and at the same time. A finding is of the run that the
+        acquisition before it names, and counts only where it is the newest about its exhibit.
+        """
+        same = [run for run in self._case.runs() if _same(run.config, self._facts.config)]
+        stopped = {run.run_id for run in takewhile(lambda run: run.ended_at is None, reversed(same))}
+        if not stopped:
+            return {}
+        theirs = {
+            event.seq + 1 for event in self._case.events("exhibit_acquired") if event.body.get("run_id") in stopped
+        }
+        newest = sorted(entry.seq for entry in self._case.done().values() if entry.seq in theirs)
+        return {finding.evidence.path_b64: finding for finding in map(self._case.finding_at, newest)}
 
     def _take_over(self, paths: list[EvidencePath], done: dict[str, Finding]) -> set[str]:
         """Findings of the stopped run that still hold: same place in the walk and, hashed again, the same bytes."""
@@ -272,6 +273,7 @@ class Scanner:
                 "size_bytes": finding.evidence.size_bytes,
                 "acquired_at": finding.evidence.acquired_at,
                 "purpose": "tag reading",
+                "run_id": self._facts.run_id,
             }
             items += [("exhibit_acquired", acquired), ("finding", render_finding(finding))]
             findings.append(finding)
@@ -322,15 +324,30 @@ class Scanner:
 
 
 def exhibit_id(result: IntakeResult) -> str:
-    """Names an exhibit by its path and content, so that the same evidence gets the same id in every run."""
+    """Names an exhibit by its path and content, so that the same evidence gets the same id in every run.
+
+    Whoever sends the files chooses both, so an id is long enough that no two can be made to share one.
+    """
     digest = hashlib.sha256(f"{result.item.path_b64}\0{result.item.sha256}".encode())
-    return f"X-{digest.hexdigest()[:12]}"
+    return f"X-{digest.hexdigest()[:EXHIBIT_ID_DIGITS]}"
 
 
 def count_pictures(case: Case, paths: Iterable[EvidencePath]) -> int:
-    """Distinct inputs of the case with this scan: what ``e_case`` multiplies by."""
-    known = {entry.path_b64 for entry in case.done().values()}
-    return len(known | {path.path_b64 for path in paths})
+    """Distinct exhibits of the case with this scan: what ``e_case`` multiplies by.
+
+    An input is known to the case only with the content that it had; other files of the same name, from another folder
+    or medium, are other pictures. Those at a path of the case are hashed for that.
+    """
+    known = set(case.done())
+    known_paths = {path_b64 for path_b64, _ in known}
+    added = 0
+    for path in paths:
+        if path.path_b64 not in known_paths:
+            added += 1
+        else:
+            content = None if path.failure is not None else _hash_or_none(path)
+            added += (path.path_b64, content or "") not in known
+    return len(known) + added
 
 
 def _batches(items: Iterator[tuple[int, IntakeResult]], size: int) -> Iterator[list[tuple[int, IntakeResult]]]:
@@ -340,11 +357,6 @@ def _batches(items: Iterator[tuple[int, IntakeResult]], size: int) -> Iterator[l
 
 def _same(left: dict[str, Any], right: dict[str, Any]) -> bool:
     return canonical_json(left) == canonical_json(right)
-
-
-def _same_config(body: dict[str, Any], config: dict[str, Any]) -> bool:
-    kept = body.get("config")
-    return isinstance(kept, dict) and _same(kept, config)
 
 
 def _hash_or_none(path: EvidencePath) -> str | None:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftforensics.domain.evidence import IntakeFailure
-from ftforensics.errors import EvidenceUnreadable
+from ftforensics.errors import UsageError
 from ftforensics.media.escape import display_path
 
-SKIPPED_TYPES = frozenset({"SymlinkNotFollowed", "LargerThanLimit", "DeeperThanLimit"})
+SKIPPED_TYPES = frozenset({"SymlinkNotFollowed", "LargerThanLimit", "DeeperThanLimit", "CaseLeftOut"})
 
 _KINDS: tuple[tuple[int, str], ...] = (
     (stat.S_IFIFO, "named pipe"),
@@ -71,6 +71,7 @@ def walk_evidence(
     max_depth: int | None = None,
     skip_larger_bytes: int | None = None,
     file_list: Path | None = None,
+    case_folders: Iterable[Path] = (),
 ) -> Iterator[EvidencePath]:
     """Find every file under the roots, in the order of their relative paths' bytes, each once.
 
@@ -82,17 +83,19 @@ def walk_evidence(
         max_depth: How many levels of folders to enter below a root; 1 stays in the root itself.
         skip_larger_bytes: Files larger than this are reported as skipped.
         file_list: A file that lists more roots (see ``parse_file_list``); a listed file that is missing is reported.
+        case_folders: Folders of cases, which are no evidence: reported as skipped where a walk comes upon one. What was
+            named itself is walked, a folder inside a case too.
 
     Yields:
         Evidence paths relative to the folder that all roots have in common.
 
     Raises:
-        EvidenceUnreadable: A root does not exist, or the list cannot be read.
+        UsageError: A root does not exist, or the list cannot be read: nothing is scanned then.
     """
     named = [_resolve(os.fsencode(root)) for root in roots]
     for given, root in zip(roots, named, strict=True):
         if not os.path.lexists(root):
-            raise EvidenceUnreadable(
+            raise UsageError(
                 "There is nothing to scan", subject=display_path(os.fsencode(given)), remedy="check the path"
             )
     listed = [] if file_list is None else [_resolve(entry) for entry in load_file_list(file_list)]
@@ -100,7 +103,8 @@ def walk_evidence(
     if not everything:
         return iter(())
     base = os.path.commonpath([root if _is_folder(root) else os.path.dirname(root) for root in everything])  # noqa: PTH120
-    walker = _Walk(base=base, max_depth=max_depth, skip_larger_bytes=skip_larger_bytes)
+    cases = frozenset(_resolve(os.fsencode(folder)) for folder in case_folders)
+    walker = _Walk(base=base, max_depth=max_depth, skip_larger_bytes=skip_larger_bytes, cases=cases)
     return walker.run(everything)
 
 
@@ -108,12 +112,12 @@ def load_file_list(path: Path) -> list[bytes]:
     """Read a list of evidence paths from a file.
 
     Raises:
-        EvidenceUnreadable: The list is missing or not permitted.
+        UsageError: The list is missing or not permitted.
     """
     try:
         return parse_file_list(path.read_bytes())
     except OSError as exc:
-        raise EvidenceUnreadable(
+        raise UsageError(
             f"The file list cannot be read ({exc.strerror})", subject=str(path), remedy="check the path"
         ) from exc
 
@@ -134,6 +138,7 @@ class _Walk:
     base: bytes
     max_depth: int | None
     skip_larger_bytes: int | None
+    cases: frozenset[bytes]
 
     def run(self, roots: list[bytes]) -> Iterator[EvidencePath]:
         folders = {root for root in roots if _is_folder(root)}
@@ -189,6 +194,8 @@ class _Walk:
             is_folder = stat.S_ISDIR(os.lstat(full).st_mode)
         except OSError as exc:
             return self._fail(raw, type(exc).__name__, f"cannot be looked at: {exc.strerror}")
+        if is_folder and full in self.cases:
+            return self._fail(raw, "CaseLeftOut", "the folder of a case, left out: it is no evidence")
         return raw if is_folder else self._judge(full, raw)
 
     def _judge(self, full: bytes, raw: bytes) -> EvidencePath:

@@ -10,20 +10,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 
 from ftforensics.domain.case import AlteredExhibit, CaseView
 from ftforensics.domain.link import Finding
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.report.custody import Integrity, altered_exhibits, build_integrity
-from ftforensics.report.visible import visible
+from ftforensics.report.spreadsheet import guard_cell
 from ftforensics.report.wording import ATTRIBUTED, finding_sentence
 
 Cell = str | int | float | bool | None
-
-# At the start of a cell, and after a semicolon: where that is the list separator, a new cell starts there. The wide
-# forms are folded to the plain ones by some spreadsheets.
-_FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@\t\r\n＝＋－＠])")
 
 
 def render_csv(view: CaseView) -> bytes:
@@ -189,4 +184,4 @@ def _text(cell: Cell) -> str:
         return str(cell)
     if isinstance(cell, float):
         return f"{cell:.6g}" if math.isfinite(cell) else ""
-    return _FORMULA.sub(r"\1\2'", visible(cell))
+    return guard_cell(cell)

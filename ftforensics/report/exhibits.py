@@ -73,15 +73,19 @@ class ExhibitSection:
 
 
 def build_exhibit(
-    finding: Finding, artifacts: Mapping[str, bytes], *, number: int, altered: str = ""
+    finding: Finding, artifacts: Mapping[str, bytes], *, number: int, shown_id: str, altered: str = ""
 ) -> ExhibitSection:
-    """Lay out one finding. ``number`` counts from 1 and names the anchor; ``altered`` says how the evidence changed."""
+    """Lay out one finding.
+
+    ``number`` counts from 1 and names the section's anchor, ``shown_id`` is the id in short, and ``altered`` says how
+    the evidence changed.
+    """
     pictures = build_pictures(finding, artifacts)
     exif = mapping_facts(finding.evidence.exif)
     source = finding.source
     return ExhibitSection(
         anchor=f"exhibit-{number}",
-        exhibit_id=finding.exhibit_id,
+        exhibit_id=shown_id,
         path=finding.evidence.path,
         verdict=str(finding.verdict),
         text=verdict_text(finding.verdict),
@@ -100,7 +104,7 @@ def build_exhibit(
         regions=_region_texts(finding),
         statistics=build_statistics(finding),
         scale=build_scale(finding),
-        file=_file_facts(finding.evidence),
+        file=(*present(fact("Exhibit id", finding.exhibit_id, "hash")), *_file_facts(finding.evidence)),
         reading=_reading_facts(finding),
         exif=exif[:MAX_EXIF_ROWS],
         exif_left_out=max(0, len(exif) - MAX_EXIF_ROWS),

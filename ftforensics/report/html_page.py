@@ -19,7 +19,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from ftforensics.domain.case import CaseView, RunInfo
+from ftforensics.domain.case import CaseView, RunInfo, shorten_ids
 from ftforensics.domain.link import Verdict
 from ftforensics.errors import ReportError
 from ftforensics.report.custody import altered_exhibits, altered_sentence, build_event_rows, build_integrity
@@ -49,12 +49,13 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
     """
     style = _style(view)
     try:
-        altered = altered_exhibits(view)
+        shown, altered = shorten_ids(one.exhibit_id for one in view.findings), altered_exhibits(view)
         sections = [
             build_exhibit(
                 one,
                 view.artifacts,
                 number=place,
+                shown_id=shown[one.exhibit_id],
                 altered=altered_sentence(altered[one.exhibit_id]) if one.exhibit_id in altered else "",
             )
             for place, one in enumerate(view.findings, start=1)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import unicodedata
 
+from ftforensics.domain.unseen import is_unseen
+
 MAX_CHARS = 4000
 MAX_STACKED_MARKS = 2
-# Letters and symbols that draw nothing although their category says they do; and the marker's own brackets, so that a
-# name which merely contains the text of a marker cannot be taken for one.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u27e8\u27e9")
+# The marker's own brackets, so that a name which merely contains the text of a marker cannot be taken for one.
+_BRACKETS = frozenset("\u27e8\u27e9")
 _SPELT_OUT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
 
@@ -21,9 +22,9 @@ _MARKS = frozenset({"Mn", "Me"})
 def visible(text: str, *, limit: int = MAX_CHARS) -> str:
     """Spell out what cannot be seen.
 
-    Control, format (bidi overrides, zero-width characters, tags), surrogate, private and unassigned characters, line
-    and paragraph separators, spaces other than U+0020, spaces at either end and stacked combining marks become
-    ``⟨U+202E⟩``.
+    Control, format (bidi overrides, zero-width characters, tags), surrogate, private and unassigned characters,
+    variation selectors and fillers, line and paragraph separators, spaces other than U+0020, spaces at either end and
+    stacked combining marks become ``⟨U+202E⟩``.
 
     Args:
         text: Any string, well-formed or not.
@@ -41,7 +42,8 @@ def visible(text: str, *, limit: int = MAX_CHARS) -> str:
         marks = marks + 1 if category in _MARKS else 0
         at_end = char == " " and position in (0, last) and len(text) <= limit
         odd_space = category == "Zs" and char != " "
-        if category in _SPELT_OUT or char in _INVISIBLE or at_end or odd_space or marks > MAX_STACKED_MARKS:
+        unseen = category in _SPELT_OUT or is_unseen(char) or odd_space or at_end
+        if unseen or char in _BRACKETS or marks > MAX_STACKED_MARKS:
             parts.append(f"⟨U+{ord(char):04X}⟩")
         else:
             parts.append(char)

@@ -60,9 +60,9 @@ def verify_case(
 
     Steps: 1. SQLite's own check; 2. every event's hash and place in the chain, and the expected head on it; 3. every
     signed head: its signature, that its key was admitted by then, and that it fits the chain; 4. that the newest head
-    covers the newest event; 5. the index over findings; 6. the SHA-256 of every picture; 7. exported files against
-    their logged sizes and hashes. Files that are not of the case, a folder that bears another case's name and exhibits
-    that changed during a scan are notes.
+    covers the newest event; 5. the index over findings, and ids that two exhibits share; 6. the SHA-256 of every
+    picture; 7. exported files against their logged sizes and hashes. Files that are not of the case, a folder that
+    bears another case's name and exhibits that changed during a scan are notes.
 
     Args:
         database: Of the case.
@@ -90,7 +90,7 @@ def verify_case(
             remedy="compare the key with the examiner's",
         )
     _check_findings_index(database, walk)
-    notes = [*_check_name(folder, walk.identity), *_note_altered(walk), *walk.notes]
+    notes = [*_check_name(folder, walk.identity), *_note_altered(walk), *walk.notes, *_shared_ids(walk.index)]
     notes += _check_artifacts(folder, walk.artifacts)
     notes += _check_exports(folder, walk.exports)
     notes += _check_strangers(folder, walk.exports)
@@ -243,6 +243,19 @@ def _check_findings_index(database: Database, walk: _Walk) -> None:
             raise ChainBroken(
                 f"The index over findings does not fit event {position}", position=position, subject=str(database.path)
             )
+
+
+def _shared_ids(index: list[Row]) -> list[str]:
+    """Ids that name more than one path and content; old ids are short enough for a sender to make two alike."""
+    exhibits: dict[str, set[tuple[str, str]]] = {}
+    for _, _, exhibit_id, sha256, path_b64, _ in index:
+        exhibits.setdefault(exhibit_id, set()).add((path_b64, sha256))
+    return [
+        f"The exhibit id {exhibit_id[:80]!a} names {len(named)} different exhibits: whoever made the files may have "
+        "wanted one to pass for another; tell them apart by path and SHA-256."
+        for exhibit_id, named in exhibits.items()
+        if len(named) > 1
+    ]
 
 
 def _check_artifacts(folder: Path, artifacts: dict[str, int]) -> list[str]:

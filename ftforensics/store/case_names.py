@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftforensics.domain.unseen import is_unseen
 from ftforensics.errors import StoreError, UsageError
 
 DATABASE_NAME = "case.sqlite"
@@ -27,7 +28,7 @@ def check_case_name(name: str) -> str:
         fault = f"it must have 1 to {MAX_NAME_BYTES} bytes"
     elif name[0] in ".-" or name != name.strip() or name[-1] == ".":
         fault = "it must not start with a dot or dash, nor start or end with a space, nor end with a dot"
-    elif any(char in '/\\:*?"<>|' or not char.isprintable() for char in name):
+    elif any(char in '/\\:*?"<>|' or not char.isprintable() or is_unseen(char) for char in name):
         fault = 'it must not hold path separators, invisible characters or any of : * ? " < > |'
     if fault is not None:
         raise UsageError(f"Not a usable case name ({fault})", subject=ascii(name[:80]), remedy="choose another name")

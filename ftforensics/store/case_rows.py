@@ -30,9 +30,11 @@ ALL_EVENTS = _EVENT_COLUMNS + " ORDER BY seq"
 EVENTS_OF_KIND = _EVENT_COLUMNS + " WHERE kind = ? ORDER BY seq"
 LAST_EVENT = _EVENT_COLUMNS + " ORDER BY seq DESC LIMIT 1"
 FIRST_EVENT = _EVENT_COLUMNS + " ORDER BY seq LIMIT 1"
+EVENTS_FROM = _EVENT_COLUMNS + " WHERE seq >= ? ORDER BY seq"
 EVENT_AT = _EVENT_COLUMNS + " WHERE seq = ?"
 ALL_HEADS = "SELECT event_count, public_key, envelope FROM heads ORDER BY event_count"
 LAST_HEAD = "SELECT event_count, public_key, envelope FROM heads ORDER BY event_count DESC LIMIT 1"
+ID_OF_ANOTHER = "SELECT 1 FROM findings WHERE exhibit_id = ? AND NOT (path_b64 = ? AND sha256 = ?)"
 _EVENT_TYPES = (int, str, str, str, str, str, str)
 _HEAD_TYPES = (int, bytes, bytes)
 
@@ -141,9 +143,42 @@ def insert_event(database: Database, event: CaseEvent) -> None:
     )
     if event.kind == "finding":
         finding = parse_finding(event.body)
+        _require_own_id(database, finding)
         database.insert(
             "INSERT INTO findings (seq, ordinal, exhibit_id, sha256, path_b64, verdict) VALUES (?, ?, ?, ?, ?, ?)",
             (event.seq, *index_columns(finding)),
+        )
+
+
+def require_written(database: Database, events: Sequence[CaseEvent]) -> None:
+    """Makes sure, inside the transaction, that what was added is what can be read back: no trigger ate or changed it.
+
+    Raises:
+        ChainBroken: It is not.
+    """
+    first, count = events[0].seq, events[-1].seq + 1
+    kept = tuple(read_events(database, EVENTS_FROM, (first,)))
+    findings = [row[0] for row in database.all_rows("SELECT seq FROM findings WHERE seq >= ? ORDER BY seq", (first,))]
+    head = database.row(LAST_HEAD)
+    wanted = [event.seq for event in events if event.kind == "finding"]
+    if kept != tuple(events) or findings != wanted or head is None or head[0] != count:
+        raise ChainBroken(
+            "The case did not keep what was added to it",
+            position=first,
+            subject=str(database.path),
+            remedy="treat its contents as tampered with and restore it from a backup",
+        )
+
+
+def _require_own_id(database: Database, finding: Finding) -> None:
+    """One id must not name two exhibits, for whoever looks one up by its id would see only one of them."""
+    _, exhibit_id, sha256, path_b64, _ = index_columns(finding)
+    other = database.row(ID_OF_ANOTHER, (exhibit_id, path_b64, sha256))
+    if other is not None:
+        raise StoreError(
+            f"The exhibit id {exhibit_id[:80]!a} names another exhibit of the case already",
+            subject=str(database.path),
+            remedy="scan this exhibit into a case of its own",
         )
 
 

@@ -6,6 +6,8 @@ report can show findings without saying whether the case holds.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from ftforensics.domain.case import GENESIS_HASH, CaseEvent, CaseHead, CaseView, RunInfo
@@ -17,6 +19,8 @@ from ftforensics.store.case_export import collect_runs
 from ftforensics.store.case_rows import ALL_EVENTS, LAST_HEAD, CaseIdentity, parse_event_row, parse_head_row
 from ftforensics.store.finding_json import parse_finding
 from ftforensics.store.sqlite import Database
+
+MAX_EXAMINATIONS = 12
 
 
 def build_view(
@@ -88,7 +92,8 @@ def _read_what_can_be_read(database: Database, notes: list[str]) -> tuple[CaseEv
 
 
 def _findings(events: tuple[CaseEvent, ...], notes: list[str]) -> tuple[Finding, ...]:
-    newest: dict[str, Finding] = {}
+    """The newest finding about each exhibit, that is about each path and content; the older ones are told in it."""
+    examined: dict[tuple[str, str], list[tuple[int, Finding]]] = {}
     for event in events:
         if event.kind == "finding":
             try:
@@ -96,8 +101,32 @@ def _findings(events: tuple[CaseEvent, ...], notes: list[str]) -> tuple[Finding,
             except StoreError as exc:
                 notes.append(f"Left out, event {event.seq}: {exc.sentence}")
             else:
-                newest[finding.exhibit_id] = finding
-    return tuple(sorted(newest.values(), key=lambda finding: (finding.seq, finding.exhibit_id)))
+                exhibit = (finding.evidence.path_b64, finding.evidence.sha256)
+                examined.setdefault(exhibit, []).append((event.seq, finding))
+    newest = [_tell_earlier(findings) for findings in examined.values()]
+    return tuple(finding for _, finding in sorted(newest, key=lambda one: (one[1].seq, one[1].exhibit_id, one[0])))
+
+
+def _tell_earlier(examined: list[tuple[int, Finding]]) -> tuple[int, Finding]:
+    """The newest finding about one exhibit. What earlier ones said must not pass in silence: it is a limitation."""
+    seq, newest = examined[-1]
+    if len(examined) == 1:
+        return seq, newest
+    told: list[str] = []
+    for number, finding in examined:
+        at = finding.evidence.acquired_at
+        told.append(f"{finding.verdict.value} (event {number}{f', in hand since {at}' if at else ''})")
+    left_out = len(told) - MAX_EXAMINATIONS
+    if left_out > 0:
+        told = [*told[: MAX_EXAMINATIONS // 2], f"{left_out} more", *told[-MAX_EXAMINATIONS // 2 :]]
+    verdicts = Counter(finding.verdict.value for _, finding in examined)
+    same = "always with the same verdict" if len(verdicts) == 1 else "with verdicts that differ"
+    what = "this path with this content" if newest.evidence.sha256 else "this path, whose content could not be read"
+    sentence = (
+        f"This exhibit ({what}) was examined {len(examined)} times in this case, {same}; the "
+        f"newest is the one shown here. In order: {', '.join(told)}."
+    )
+    return seq, replace(newest, limitations=(*newest.limitations, sentence))
 
 
 def _runs(events: tuple[CaseEvent, ...], notes: list[str]) -> tuple[RunInfo, ...]:

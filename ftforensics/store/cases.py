@@ -40,6 +40,7 @@ from ftforensics.store.case_rows import (
     parse_head_row,
     parse_identity,
     read_events,
+    require_written,
 )
 from ftforensics.store.case_view import build_view
 from ftforensics.store.finding_json import parse_finding, render_finding
@@ -48,26 +49,19 @@ from ftforensics.trust import chain
 from ftforensics.trust.keys import Signer
 
 Item = tuple[str, dict[str, Any]]
+# An exhibit is its path and content. Its id is short in old cases, and two exhibits made to share one stay two.
 _NEWEST_EVENTS = """
     SELECT e.seq, e.previous_hash, e.kind, e.body, e.actor, e.at, e.hash FROM findings AS f JOIN events AS e USING (seq)
-    WHERE NOT EXISTS (SELECT 1 FROM findings AS later WHERE later.exhibit_id = f.exhibit_id AND later.seq > f.seq)
-    ORDER BY f.ordinal, f.exhibit_id
+    WHERE f.seq IN (SELECT max(seq) FROM findings GROUP BY path_b64, sha256)
+    ORDER BY f.ordinal, f.exhibit_id, f.seq
 """
-_NEWEST_OF_SHA256 = """
-    SELECT f.seq FROM findings AS f WHERE f.sha256 = ?
-    AND NOT EXISTS (SELECT 1 FROM findings AS later WHERE later.exhibit_id = f.exhibit_id AND later.seq > f.seq)
-    ORDER BY f.seq
-"""
-_NEWEST_AT_PATH = """
-    SELECT f.seq FROM findings AS f WHERE f.path_b64 = ?
-    AND NOT EXISTS (SELECT 1 FROM findings AS later WHERE later.exhibit_id = f.exhibit_id AND later.seq > f.seq)
-    ORDER BY f.seq
-"""
+_NEWEST_OF_SHA256 = "SELECT max(seq) FROM findings WHERE sha256 = ? GROUP BY path_b64 ORDER BY 1"
+_NEWEST_AT_PATH = "SELECT max(seq) FROM findings WHERE path_b64 = ? GROUP BY sha256 ORDER BY 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneExhibit:
-    """That a finding about an exhibit is in the case already; ``seq`` is its event's."""
+    """That a finding about an exhibit is in the case already; ``seq`` is that of its newest finding's event."""
 
     seq: int
     exhibit_id: str
@@ -196,7 +190,7 @@ class Case:
             KeyUnknown: The case was opened without a signer, or the signer was never admitted to this case.
             ChainBroken: The chain's end does not fit its newest signed head: nothing is added to an altered chain.
             TrustError: A field is malformed, or the signer failed.
-            StoreError: Opened read-only, or a finding's body is malformed.
+            StoreError: Opened read-only, a finding's body is malformed, or its exhibit id is that of another exhibit.
             WriteFailed: Disk full or read-only; nothing was added.
         """
         signer = self._signer
@@ -262,27 +256,27 @@ class Case:
         """All runs in the order they began; one that was stopped has no ``ended_at``."""
         return collect_runs([*self.events("run_started"), *self.events("run_finished")])
 
-    def done(self) -> dict[str, DoneExhibit]:
-        """Which exhibits have a finding, by exhibit id, from the index alone: quick for a case of any size."""
+    def done(self) -> dict[tuple[str, str], DoneExhibit]:
+        """Which exhibits have a finding, by ``path_b64`` and SHA-256, from the index alone: quick for any case."""
         return {
-            row[1]: DoneExhibit(seq=row[0], exhibit_id=row[1], sha256=row[2], path_b64=row[3], verdict=row[4])
+            (row[3], row[2]): DoneExhibit(seq=row[0], exhibit_id=row[1], sha256=row[2], path_b64=row[3], verdict=row[4])
             for row in self._database.rows(
                 "SELECT seq, exhibit_id, sha256, path_b64, verdict FROM findings ORDER BY seq"
             )
         }
 
     def finding(self, exhibit_id: str) -> Finding | None:
-        """The newest finding about an exhibit."""
+        """The newest finding under an exhibit id."""
         row = self._database.row("SELECT max(seq) FROM findings WHERE exhibit_id = ?", (exhibit_id,))
-        return None if row is None or row[0] is None else self._finding_at(row[0])
+        return None if row is None or row[0] is None else self.finding_at(row[0])
 
     def findings_of(self, sha256: str) -> tuple[Finding, ...]:
         """The newest finding about each exhibit with that content, in the order of their events."""
-        return tuple(self._finding_at(row[0]) for row in self._database.all_rows(_NEWEST_OF_SHA256, (sha256,)))
+        return tuple(self.finding_at(row[0]) for row in self._database.all_rows(_NEWEST_OF_SHA256, (sha256,)))
 
     def findings_at(self, path_b64: str) -> tuple[Finding, ...]:
         """The newest finding about each exhibit at that path, in the order of their events."""
-        return tuple(self._finding_at(row[0]) for row in self._database.all_rows(_NEWEST_AT_PATH, (path_b64,)))
+        return tuple(self.finding_at(row[0]) for row in self._database.all_rows(_NEWEST_AT_PATH, (path_b64,)))
 
     def iter_findings(self) -> Iterator[Finding]:
         """Yields the newest finding about each exhibit, ordered by the findings' own ``seq`` and exhibit id."""
@@ -292,10 +286,6 @@ class Case:
     def findings(self) -> tuple[Finding, ...]:
         """All that ``iter_findings`` yields."""
         return tuple(self.iter_findings())
-
-    def findings_by_exhibit(self) -> dict[str, Finding]:
-        """The newest finding about each exhibit, by exhibit id."""
-        return {finding.exhibit_id: finding for finding in self.iter_findings()}
 
     def altered(self) -> tuple[AlteredExhibit, ...]:
         """The exhibits that were not the same when they were hashed again after their newest finding."""
@@ -375,7 +365,13 @@ class Case:
             for path, content in files.items()
         ]
 
-    def _finding_at(self, seq: int) -> Finding:
+    def finding_at(self, seq: int) -> Finding:
+        """The finding of one event.
+
+        Raises:
+            ChainBroken: There is no such event.
+            StoreError: It holds no finding.
+        """
         row = self._database.row(EVENT_AT, (seq,))
         if row is None:
             raise ChainBroken(f"Event {seq} is missing", position=seq, subject=str(self._database.path))
@@ -405,6 +401,7 @@ def _write(database: Database, case_id: str, events: Sequence[CaseEvent], signer
     last = events[-1]
     head = CaseHead(case_id=case_id, count=last.seq + 1, head_hash=last.hash, at=last.at)
     insert_head(database, chain.sign_head(head, signer), signer, head.count)
+    require_written(database, events)
 
 
 def _make_folder(folder: Path) -> None:

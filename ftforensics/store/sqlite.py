@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -126,12 +127,12 @@ class Database:
                 self._connection.execute("COMMIT")
 
     def check_pages(self) -> None:
-        """Lets SQLite check the file's own structure.
+        """Lets SQLite check the file's own structure, every index against its table among it.
 
         Raises:
             StoreError: Pages, indexes or constraints are damaged.
         """
-        problems = [str(row[0]) for row in self.rows("PRAGMA quick_check(3)")]
+        problems = [str(row[0]) for row in self.rows("PRAGMA integrity_check(3)")]
         if problems != ["ok"]:
             raise StoreError(
                 f"The {self.noun} database is damaged ({problems[0]})",
@@ -264,8 +265,16 @@ def _connect(path: Path, noun: str, mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False
         )
-    connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+    connection.text_factory = _decode_text
     return connection
+
+
+def _decode_text(raw: bytes) -> str | bytes:
+    """Text that is no UTF-8 stays bytes: whoever expects a string refuses it, and no spelling of it passes for one."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw
 
 
 def _prepare_reading(database: Database) -> None:
@@ -376,9 +385,9 @@ def _check_version(database: Database, schema: Schema, version: int) -> None:
 
 
 def _check_tables(database: Database, schema: Schema, version: int) -> None:
-    found = {str(row[0]): row[1] for row in database.all_rows(SCHEMA_QUERY)}
-    expected = build_expected_tables(schema.migrations[:version])
-    altered = sorted({str(name) for name, _ in found.items() ^ expected.items()})
+    found = Counter(database.all_rows(SCHEMA_QUERY))
+    expected = Counter(build_expected_tables(schema.migrations[:version]))
+    altered = sorted({str(row[0]) for row in (found - expected) + (expected - found)})
     if altered:
         raise ChainBroken(
             f"The {schema.noun}'s own tables or append-only protections were altered ({', '.join(altered[:5])})",

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
+import selectors
 import subprocess
+import time
 from collections.abc import Sequence
 
 from ftforensics.errors import SignatureInvalid, TrustError
 from ftforensics.trust.public_key import SIGNATURE_BYTES, fingerprint, verify_signature
 
 _MESSAGE_CHARS = 200
+_CHUNK_BYTES = 1 << 15
+# A signature is 64 bytes, or 88 in base64; a command that writes more than this writes something else.
+MAX_OUTPUT_BYTES = 1 << 16
 
 
 class CommandSigner:
@@ -77,13 +83,14 @@ class CommandSigner:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                bufsize=0,
             )
         except (OSError, ValueError) as exc:
             reason = (exc.strerror if isinstance(exc, OSError) else None) or type(exc).__name__
             raise self._failed(f"cannot be started ({reason})", "check the path of the program") from exc
         with process:
             try:
-                output, complaint = process.communicate(message, timeout=self._timeout_s)
+                output, complaint = self._exchange(process, message)
             except subprocess.TimeoutExpired as exc:
                 raise self._failed(
                     f"took longer than {self._timeout_s:g} s", "raise the time limit or check the token"
@@ -99,6 +106,52 @@ class CommandSigner:
             raise self._failed(f"failed with exit code {process.returncode}{tail}", "run it by hand to see why")
         return output
 
+    def _exchange(self, process: subprocess.Popen[bytes], message: bytes) -> tuple[bytes, bytes]:
+        """Give it the message; what it wrote, and the end of its complaints. ``communicate`` would keep all it writes.
+
+        Raises:
+            TrustError: It writes without end.
+            subprocess.TimeoutExpired: It took too long.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        left, output, complaint = memoryview(message), b"", b""
+        given, told, complained = process.stdin, process.stdout, process.stderr
+        if given is None or told is None or complained is None:
+            raise AssertionError("unreachable: all three are pipes")
+        with selectors.DefaultSelector() as waiting:
+            os.set_blocking(given.fileno(), False)
+            waiting.register(given, selectors.EVENT_WRITE)
+            waiting.register(told, selectors.EVENT_READ)
+            waiting.register(complained, selectors.EVENT_READ)
+            while waiting.get_map():
+                for key, _ in waiting.select(self._remaining(process, deadline)):
+                    if key.fileobj is given:
+                        left = _feed(key.fd, left)
+                        if not left:
+                            waiting.unregister(given)
+                            given.close()
+                        continue
+                    chunk = os.read(key.fd, _CHUNK_BYTES)
+                    if not chunk:
+                        waiting.unregister(key.fileobj)
+                    elif key.fileobj is complained:
+                        complaint = (complaint + chunk)[-_CHUNK_BYTES:]
+                    else:
+                        output += chunk
+                    if len(output) > MAX_OUTPUT_BYTES:
+                        raise self._failed(
+                            f"wrote more than {MAX_OUTPUT_BYTES} bytes",
+                            "have it write 64 raw bytes, or their base64, and nothing else",
+                        )
+        process.wait(self._remaining(process, deadline))
+        return output, complaint
+
+    def _remaining(self, process: subprocess.Popen[bytes], deadline: float) -> float:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise subprocess.TimeoutExpired(process.args, self._timeout_s)
+        return remaining
+
     def _decode_base64(self, output: bytes) -> bytes:
         try:
             signature = base64.b64decode(output.strip(), validate=True)
@@ -113,3 +166,13 @@ class CommandSigner:
 
     def _failed(self, what: str, remedy: str) -> TrustError:
         return TrustError(f"signer command {what}", subject=self._argv[0], remedy=remedy)
+
+
+def _feed(descriptor: int, left: memoryview) -> memoryview:
+    """Write what the pipe takes; what is left. A command that does not want to read it all is no failure yet."""
+    try:
+        return left[os.write(descriptor, left[:_CHUNK_BYTES]) :]
+    except BlockingIOError:
+        return left
+    except BrokenPipeError:
+        return left[:0]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from cli_samples import NOW, Ftf, sqlite_do
 
+from ftforensics.domain.case import shorten_ids
 from ftforensics.store.cases import Case
 from ftforensics.trust.keys import SigningKey
 
@@ -269,3 +270,13 @@ def test_an_export_of_another_size_is_not_read(ftf: Ftf, case: Path) -> None:
     result = ftf("case", "verify", "case-1", expect=4)
     assert time.monotonic() - started < 10
     assert "changed after it was written" in result.err
+
+
+def test_long_ids_are_cut_for_people_as_far_as_they_stay_apart() -> None:
+    one, other = "X-0123456789abc" + "0" * 27, "X-0123456789abd" + "0" * 27
+    assert shorten_ids([one, other, one]) == {one: "X-0123456789abc", other: "X-0123456789abd"}
+    assert shorten_ids(["X-" + "1" * 40]) == {"X-" + "1" * 40: "X-" + "1" * 12}
+    assert shorten_ids([one, one[:14]]) == {one: one[:15], one[:14]: one[:14]}
+    old, strange = "X-012345678900", "{{ 7*7 }} and more than that"
+    assert shorten_ids([old, strange, one]) == {old: old, strange: strange, one: "X-0123456789ab"}
+    assert shorten_ids([]) == {}

@@ -15,6 +15,7 @@ import pytest
 from cli_samples import Ftf, console_script
 
 from ftforensics.cli.output import Output
+from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import load_settings
 from ftforensics.cli.signing import find_key, resolve_carrier, resolve_signer
 from ftforensics.errors import KeyLocked, KeyUnknown, TrustError, UsageError
@@ -107,6 +108,24 @@ def test_passphrase_file_must_be_there_and_hold_one(ftf: Ftf, tmp_path: Path) ->
     for content in (b"", b"\nsecret\n", b"\xff\xfe\n"):
         (tmp_path / "bad").write_bytes(content)
         assert "secret" not in ftf("key", "new", "a", "--carrier", "--passphrase-file", tmp_path / "bad", expect=6).err
+
+
+@pytest.mark.parametrize("inside", ["\x0c", "\x1c", "\x85", "\u2028", "\r", "\x0b"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\nsecond line\n"])
+def test_only_a_line_feed_ends_the_passphrase(ftf: Ftf, home: Path, tmp_path: Path, inside: str, end: str) -> None:
+    (tmp_path / "file").write_bytes(f"ab{inside}SECRET{end}".encode())
+    source = PassphraseSource(load_settings(), Output(), [tmp_path / "file"])
+    assert source.choose("key x") == f"ab{inside}SECRET"
+
+
+def test_a_new_key_is_not_locked_with_one_of_several_passphrases(
+    ftf: Ftf, home: Path, passphrase_file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("battery staple\n")
+    files = ("--passphrase-file", passphrase_file, "--passphrase-file", other)
+    assert "2 passphrase files" in ftf("key", "new", "a", "--carrier", *files, expect=2).err
+    assert not (home / "keys").exists()
 
 
 def test_passphrase_from_the_environment(

@@ -13,7 +13,7 @@ from ftforensics.cli.meanwhile import SCAN_MODULES, reader_meanwhile
 from ftforensics.cli.output import Output
 from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import load_settings
-from ftforensics.cli.signing import resolve_keys
+from ftforensics.cli.signing import resolve_carrier, resolve_keys
 from ftforensics.engine.models import find_model
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.errors import EngineError, KeyLocked, KeyUnknown, TrustError
@@ -40,22 +40,46 @@ def open_all(source: PassphraseSource, *carriers: str) -> tuple[str, list[str]]:
 
 
 def test_one_passphrase_opens_all_in_their_order(locked: Path, passphrase_file: Path) -> None:
-    source = PassphraseSource(load_settings(), Output(), passphrase_file)
+    source = PassphraseSource(load_settings(), Output(), [passphrase_file])
     assert open_all(source, "second", "first") == ("me", ["second", "first"])
 
 
 def test_the_first_key_that_does_not_open_is_told(locked: Path, passphrase_file: Path, home: Path) -> None:
     with pytest.raises(KeyLocked) as wrong:
-        open_all(PassphraseSource(load_settings(), Output(), locked), "third", "first")
+        open_all(PassphraseSource(load_settings(), Output(), [locked]), "third", "first")
     assert wrong.value.subject == str(home / "keys" / "me.pem")
     with pytest.raises(KeyLocked) as wrong:
-        open_all(PassphraseSource(load_settings(), Output(), passphrase_file))
+        open_all(PassphraseSource(load_settings(), Output(), [passphrase_file]))
     assert wrong.value.subject == str(home / "keys" / "third.carrier")
     (home / "keys" / "me.pem").write_bytes((home / "keys" / "me.pem").read_bytes()[:-80])
     with pytest.raises(TrustError, match="damaged"):
-        open_all(PassphraseSource(load_settings(), Output(), passphrase_file), "first")
+        open_all(PassphraseSource(load_settings(), Output(), [passphrase_file]), "first")
     with pytest.raises(KeyUnknown):
-        open_all(PassphraseSource(load_settings(), Output(), passphrase_file), "fourth")
+        open_all(PassphraseSource(load_settings(), Output(), [passphrase_file]), "fourth")
+
+
+def test_each_key_is_tried_with_each_passphrase(
+    locked: Path, passphrase_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    both = [passphrase_file, locked]
+    for files in (both, both[::-1], [*both, tmp_path / "passphrase.txt"]):
+        assert open_all(PassphraseSource(load_settings(), Output(), files))[1] == ["first", "second", "third"]
+    monkeypatch.setenv("FTF_PASSPHRASE_FILE", f"{locked}:{passphrase_file}")
+    assert open_all(PassphraseSource(load_settings(), Output()))[1] == ["first", "second", "third"]
+    one_by_one = PassphraseSource(load_settings(), Output(), both)
+    assert open_all(one_by_one, "third")[1] == ["third"]
+    assert resolve_carrier(load_settings(), Output(), key="third", passphrases=one_by_one).name == "third"
+    alone = PassphraseSource(load_settings(), Output())
+    assert resolve_carrier(load_settings(), Output(), key="first", passphrases=alone).name == "first"
+    neither = tmp_path / "neither"
+    neither.write_text("wrong\n")
+    with pytest.raises(KeyLocked, match="wrong passphrase"):
+        resolve_carrier(
+            load_settings(),
+            Output(),
+            key="first",
+            passphrases=PassphraseSource(load_settings(), Output(), [locked, neither]),
+        )
 
 
 def test_only_what_a_typed_passphrase_does_not_open_is_asked_for(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def test_variables() -> None:
         {
             "FTF_HOME": "/srv/ftf",
             "FTF_ENGINES": "/srv/engines",
-            "FTF_PASSPHRASE_FILE": "/run/secret",
+            "FTF_PASSPHRASE_FILE": "/run/secret:/run/other",
             "FTF_NOW": "2026-01-31T23:59:59Z",
             "FTF_DEBUG": "1",
             "NO_COLOR": "1",
@@ -45,7 +45,7 @@ def test_variables() -> None:
     assert settings.trust_list_path == Path("/srv/ftf/trust.json")
     assert settings.registry_path == Path("/srv/ftf/registry.sqlite")
     assert settings.engines_folder == Path("/srv/engines")
-    assert settings.passphrase_file == Path("/run/secret")
+    assert settings.passphrase_files == (Path("/run/secret"), Path("/run/other"))
     assert settings.now_utc() == "2026-01-31T23:59:59Z"
     assert settings.debug
     assert not settings.color

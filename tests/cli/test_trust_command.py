@@ -59,6 +59,8 @@ def test_revoke(ftf: Ftf) -> None:
         ["add", "", KEY],
         ["add", "a\x1b[0mb", KEY],
         ["add", "a\u202eb", KEY],
+        ["add", "agency\ufe0f", KEY],
+        ["add", "agency\U000e0101", KEY],
         ["add", "A", KEY, "--valid-from", "2026-01-01"],
         ["add", "A", KEY, "--valid-until", "soon"],
         ["add", "A", KEY, "--valid-from", "2026-01-01T00:00:00Z", "--valid-until", "2025-01-01T00:00:00Z"],

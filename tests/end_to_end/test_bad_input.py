@@ -121,11 +121,49 @@ def test_the_good_ones_among_them_are_examined(scan: Scan):
 def test_a_path_that_is_not_there(newsroom: Newsroom, tmp_path: Path):
     case = newsroom.new_case(tmp_path)
     before = (case / "case.sqlite").read_bytes()
-    run = newsroom.ftf("scan", tmp_path / "gone", "--case", CASE, "--cases", tmp_path, expect=3)
-    assert str(tmp_path / "gone") in one_sentence(run)
-    assert (case / "case.sqlite").read_bytes() == before
+    there = SKIMAGE / "coffee.png"
+    for named in ([tmp_path / "gone"], [there, tmp_path / "gone"], [there, "--file-list", tmp_path / "gone"]):
+        run = newsroom.ftf("scan", *named, "--case", CASE, "--cases", tmp_path, expect=2)
+        assert str(tmp_path / "gone") in one_sentence(run)
+        assert (case / "case.sqlite").read_bytes() == before
     missing = newsroom.ftf("tag", tmp_path / "gone.jpg", "--out", tmp_path / "out", "--fast", "-q", expect=3)
     assert "gone.jpg" in one_sentence(missing)
+
+
+def test_a_named_file_that_may_not_be_read_does_not_stop_the_others(newsroom: Newsroom, tmp_path: Path):
+    evidence = tmp_path / "evidence"
+    forbidden, good = evidence / "forbidden.png", evidence / "good.png"
+    for path in (forbidden, good):
+        save(cat(), path)
+    forbidden.chmod(0)
+    scan = newsroom.scan([forbidden, good], tmp_path, expect=3, preexec_fn=obey_permissions)
+    assert {name: row["verdict"] for name, row in scan.rows.items()} == {
+        "forbidden.png": "UNREADABLE",
+        "good.png": "NO_TAG_READ",
+    }
+    assert "2 inputs: 1 examined, 1 unreadable, 0 skipped" in scan.run.err
+    home = newsroom.copy_home(tmp_path / "home")
+    tagging = ("tag", forbidden, good, "--out", tmp_path / "out", "--fast", "-q")
+    tagged = newsroom.ftf(*tagging, home=home, expect=3, preexec_fn=obey_permissions)
+    assert "forbidden.png" in one_sentence(tagged)
+    assert leftovers(tmp_path / "out") == ["good.png"]
+
+
+def test_cases_below_the_evidence_are_left_out_and_counted(newsroom: Newsroom, tmp_path: Path):
+    save(cat()[:64, :64], tmp_path / "a.png")
+    newsroom.ftf("case", "new", "other", cwd=tmp_path)
+    newsroom.ftf("case", "new", CASE, cwd=tmp_path)
+    for _ in range(2):
+        run = newsroom.ftf("scan", ".", "--case", CASE, "--restart", cwd=tmp_path)
+        assert "3 inputs: 1 examined, 0 unreadable, 2 skipped" in run.err
+        for name in (CASE, "other"):
+            assert f"cases/{name}: the folder of a case, left out" in run.err
+    listed = newsroom.ftf("scan", ".", "--dry-run", "--format", "jsonl", cwd=tmp_path)
+    assert [row["path"] for row in listed.rows()] == ["a.png", f"cases/{CASE}", "cases/other"]
+    assert listed.err.count("the folder of a case, left out") == 2
+    own = newsroom.ftf("scan", f"cases/{CASE}", "--case", CASE, cwd=tmp_path, expect=2)
+    assert "the folder of the case itself" in one_sentence(own)
+    newsroom.ftf("scan", f"cases/{CASE}/artifacts", "--case", CASE, cwd=tmp_path)
 
 
 def test_a_case_that_is_not_there(newsroom: Newsroom, tmp_path: Path):

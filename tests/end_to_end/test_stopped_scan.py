@@ -13,6 +13,7 @@ import pytest
 from newsroom import CASE, Newsroom, Scan, load, save
 
 from ftforensics.engine.onnx import BATCH
+from ftforensics.store.case_lock import hold_case
 
 PICTURES = 3 * BATCH + 2
 
@@ -92,3 +93,18 @@ def test_a_finished_or_restarted_scan_takes_nothing_over(newsroom: Newsroom, evi
     again = newsroom.scan([evidence / "000.png"], tmp_path, "--restart", "--search", "direct")
     assert "taken over" not in again.run.err
     assert count_findings(tmp_path / CASE) == kept + 1
+
+
+def test_a_second_scan_into_a_case_that_is_being_scanned_is_refused(newsroom: Newsroom, evidence: Path, tmp_path: Path):
+    case = newsroom.new_case(tmp_path)
+    before = (case / "case.sqlite").read_bytes()
+    scan = ("scan", evidence / "000.png", "--case", CASE, "--cases", tmp_path, "-q")
+    with hold_case(case):
+        refused = newsroom.ftf(*scan, expect=5)
+        newsroom.ftf("case", "verify", CASE, "--cases", tmp_path)
+    assert refused.err == (
+        f"ftf: Another scan is writing to this case: {case}; wait until it has finished and run the same command "
+        "again.\n"
+    )
+    assert (case / "case.sqlite").read_bytes() == before
+    newsroom.ftf(*scan)

@@ -64,11 +64,18 @@ def open_examiner(reader: TagReader) -> Examiner:
     )
 
 
-def scan(case: Case, evidence: Path, tell: Callable[[Finding, bool], None], restart: bool = False) -> ScanSummary:
+def scan(
+    case: Case,
+    evidence: Path,
+    tell: Callable[[Finding, bool], None],
+    restart: bool = False,
+    run_id: str = "0" * 16,
+    search: str = "direct",
+) -> ScanSummary:
     reader = TagReader(READER, [], budget=SearchBudget(mode="direct"))
     examiner = open_examiner(reader)
     facts = RunFacts(
-        run_id="0" * 16,
+        run_id=run_id,
         tool_version="1",
         argv=("ftf",),
         machine={},
@@ -76,6 +83,7 @@ def scan(case: Case, evidence: Path, tell: Callable[[Finding, bool], None], rest
         examiner="me",
         trust_list_sha256="0" * 64,
         registry_checkpoint=None,
+        config={"search": search},
     )
     scanner = Scanner(
         case=case,
@@ -150,12 +158,58 @@ def test_restarting_takes_nothing_over(case: Case, evidence: Path):
     assert scan(case, evidence, lambda *_: None, restart=True).resumed == 0
 
 
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_scan_that_was_stopped_while_another_ended_goes_on(case: Case, evidence: Path, tmp_path: Path):
+    save(np.full((64, 80, 3), 9, np.uint8), tmp_path / "other" / "c.png")
+
+    def meanwhile(*_: object) -> None:
+        scan(case, tmp_path / "other", lambda *_: None, run_id="a" * 16, search="deep")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(case, evidence, meanwhile, run_id="b" * 16)
+    told: list[tuple[str, bool]] = []
+    summary = scan(case, evidence, lambda one, resumed: told.append((one.evidence.path, resumed)), run_id="c" * 16)
+    assert told == [("a.png", True), ("b.png", True)]
+    assert summary.resumed == 2
+    assert scan(case, evidence, lambda *_: None, run_id="d" * 16).resumed == 0
+    case.verify()
+
+
+def test_what_runs_with_other_settings_found_is_not_taken_over(case: Case, evidence: Path):
+    for run_id, search in (("a" * 16, "direct"), ("b" * 16, "deep"), ("c" * 16, "direct")):
+        with pytest.raises(KeyboardInterrupt):
+            scan(case, evidence, stop, run_id=run_id, search=search, restart=True)
+    assert scan(case, evidence, lambda *_: None, run_id="d" * 16, search="deep").resumed == 0
+    with pytest.raises(KeyboardInterrupt):
+        scan(case, evidence, stop, run_id="e" * 16)
+    assert scan(case, evidence, lambda *_: None, run_id="f" * 16).resumed == 2
+
+
 def test_pictures_are_counted_once_over_all_scans_of_a_case(case: Case, evidence: Path):
     paths = list(walk_evidence([evidence]))
     assert count_pictures(case, paths) == 2
     scan(case, evidence, lambda *_: None)
     assert count_pictures(case, paths) == 2
     assert count_pictures(case, []) == 2
+
+
+def test_other_files_of_a_name_are_other_pictures(case: Case, evidence: Path, tmp_path: Path):
+    """Four folders, each with its own ``1.png`` and a file that cannot be read, scanned into one case."""
+    for number in range(4):
+        folder = tmp_path / f"phone {number}"
+        save(np.full((64, 80, 3), 50 * number, np.uint8), folder / "1.png")
+        (folder / "link.png").symlink_to(folder / "1.png")
+        paths = list(walk_evidence([folder]))
+        # The links cannot be told apart: nothing of them was read.
+        assert count_pictures(case, paths) == number + 2
+        scan(case, folder, lambda *_: None, run_id=f"{number:016x}")
+        assert count_pictures(case, paths) == number + 2
+    first = list(walk_evidence([tmp_path / "phone 0"]))
+    assert count_pictures(case, first) == count_pictures(case, []) == 5
 
 
 def test_an_exhibit_is_named_by_path_and_content(evidence: Path):

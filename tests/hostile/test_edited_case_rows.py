@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,25 @@ def test_any_byte_of_the_database(folder: Path) -> None:
         except FtfError:
             continue
         assert (view.findings, view.events, view.head) == (honest.findings, honest.events, honest.head)
+
+
+def test_a_byte_that_is_no_text_does_not_pass_for_its_spelling(tmp_path: Path) -> None:
+    r"""The four characters \xff of a name become the one byte that such a name would be spelt so for."""
+    with make_stored_case(tmp_path) as case:
+        finding = make_verdict(case, 9)
+        named = replace(finding, evidence=replace(finding.evidence, path="a\\xff.png"))
+        case.append_finding(named, actor="Ada", at=LATER)
+        folder = case.folder
+    with tampering(folder / "case.sqlite") as connection:
+        for seq, body in connection.execute("SELECT seq, CAST(body AS BLOB) FROM events").fetchall():
+            # Canonical JSON writes the backslash twice; both spellings are tried.
+            edited = body.replace(b"\\\\xff", b"\\\xff").replace(b"\\xff", b"\xff")
+            if edited != body:
+                connection.execute("UPDATE events SET body = CAST(? AS TEXT) WHERE seq = ?", (edited, seq))
+                changed = seq
+    with Case.open(folder) as case:
+        with pytest.raises(ChainBroken, match=f"Event {changed} holds values of the wrong type"):
+            case.verify()
+        view = case.view()
+    assert not view.head_verified
+    assert any(f"Left out: Event {changed}" in note for note in view.integrity_notes)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftforensics.errors import EvidenceUnreadable
+from ftforensics.errors import UsageError
 from ftforensics.media.walk import parse_file_list, walk_evidence
 
 
@@ -105,8 +105,21 @@ def test_a_folder_that_cannot_be_listed_is_reported_and_the_rest_is_found(tmp_pa
 
 
 def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(EvidenceUnreadable, match="nothing to scan"):
+    with pytest.raises(UsageError, match="nothing to scan"):
         walk_evidence([tmp_path / "none"])
+
+
+def test_cases_that_a_walk_comes_upon_are_left_out_and_told(tmp_path: Path) -> None:
+    plant(
+        tmp_path, "a.jpg", "cases/one/case.sqlite", "cases/one/artifacts/b.png", "cases/two/c.jpg", "cases/onerous.jpg"
+    )
+    entries = list(walk_evidence([tmp_path], case_folders=[tmp_path / "cases" / "one"]))
+    assert [entry.path for entry in entries] == ["a.jpg", "cases/one", "cases/onerous.jpg", "cases/two/c.jpg"]
+    (left_out,) = [entry for entry in entries if entry.failure is not None]
+    assert left_out.path == "cases/one"
+    assert left_out.is_skipped
+    named = tmp_path / "cases" / "one" / "artifacts"
+    assert [entry.path for entry in walk_evidence([named], case_folders=[tmp_path / "cases" / "one"])] == ["b.png"]
 
 
 def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
@@ -124,7 +137,7 @@ def test_a_file_list_adds_roots_and_its_missing_files_are_reported(tmp_path: Pat
         ("c.jpg", None),
         ("gone.jpg", "FileNotFoundError"),
     ]
-    with pytest.raises(EvidenceUnreadable, match="file list"):
+    with pytest.raises(UsageError, match="file list"):
         walk_evidence([], file_list=tmp_path / "none")
 
 

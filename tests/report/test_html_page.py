@@ -72,6 +72,15 @@ def test_every_exhibit_has_a_row_and_a_section(page: Element, view: CaseView) ->
         assert finding.evidence.sha256 in part.text
 
 
+def test_long_ids_are_short_in_headings_and_whole_in_the_details(view: CaseView) -> None:
+    first, second = (replace(one, exhibit_id=f"X-{at:012x}" + "0" * 28) for at, one in enumerate(view.findings[:2]))
+    page = parse_page(render(replace(view, findings=(first, second))))
+    for number, finding in enumerate((first, second), start=1):
+        (heading,) = section(page, number).all("h3")
+        assert heading.text.strip() == f"Exhibit {finding.exhibit_id[:14]}"
+        assert finding.exhibit_id in section(page, number).text
+
+
 def test_every_verdict_is_explained(page: Element) -> None:
     glossary = page.by_id("glossary").text
     for verdict in Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def make_finding(number: int = 3, *, case_id: str = "c", **changes: Any) -> Find
         case_id=case_id,
         exhibit_id=f"E-{number:04d}",
         evidence=EvidenceItem(
-            path="a/b.jpg",
-            path_b64="YS9iLmpwZw==",
+            path=f"a/{number}.jpg",
+            path_b64=base64.b64encode(f"a/{number}.jpg".encode()).decode("ascii"),
             size_bytes=10,
             mtime="2026-02-01T00:00:00Z",
             sha256="4" * 64,

@@ -73,8 +73,9 @@ def test_a_later_finding_takes_the_place_of_an_earlier_one(case: Case) -> None:
     assert case.finding("E-0001") == parse_finding(render_finding(again))
     assert [finding.exhibit_id for finding in case.findings()] == ["E-0000", "E-0001", "E-0002"]
     assert len(list(case.events("finding"))) == 4
-    assert case.findings_by_exhibit()["E-0001"].verdict is Verdict.CONFLICT
-    assert case.done()["E-0001"].verdict == "CONFLICT"
+    assert case.findings()[1].verdict is Verdict.CONFLICT
+    item = again.evidence
+    assert case.done()[item.path_b64, item.sha256].verdict == "CONFLICT"
     assert case.verify().findings == 4
 
 
@@ -82,27 +83,43 @@ def test_lookups_for_resuming(case: Case) -> None:
     finding = case.findings()[0]
     item = finding.evidence
     assert [one.exhibit_id for one in case.findings_of(item.sha256)] == ["E-0000", "E-0001", "E-0002"]
-    assert [one.exhibit_id for one in case.findings_at(item.path_b64)] == ["E-0000", "E-0001", "E-0002"]
+    assert [one.exhibit_id for one in case.findings_at(item.path_b64)] == ["E-0000"]
     assert case.findings_of("0" * 64) == ()
     assert case.finding("E-9999") is None
     done = case.done()
-    assert list(done) == ["E-0000", "E-0001", "E-0002"]
-    assert (done["E-0000"].sha256, done["E-0000"].path_b64) == (item.sha256, item.path_b64)
+    assert [one.exhibit_id for one in done.values()] == ["E-0000", "E-0001", "E-0002"]
+    assert case.finding_at(done[item.path_b64, item.sha256].seq) == finding
 
 
-def test_a_moved_content_is_found_only_where_it_is_now(case: Case) -> None:
-    moved = make_finding(0, case_id=case.case_id)
-    moved = replace(moved, evidence=replace(moved.evidence, sha256="a" * 64))
-    case.append_finding(moved, actor="Ada", at=LATER)
-    assert [one.exhibit_id for one in case.findings_of("4" * 64)] == ["E-0001", "E-0002"]
-    assert [one.exhibit_id for one in case.findings_of("a" * 64)] == ["E-0000"]
+def test_other_content_at_the_same_path_is_another_exhibit(case: Case) -> None:
+    changed = make_finding(0, case_id=case.case_id, exhibit_id="E-new")
+    changed = replace(changed, evidence=replace(changed.evidence, sha256="a" * 64))
+    case.append_finding(changed, actor="Ada", at=LATER)
+    assert [one.exhibit_id for one in case.findings_at(changed.evidence.path_b64)] == ["E-0000", "E-new"]
+    assert [one.exhibit_id for one in case.findings_of("4" * 64)] == ["E-0000", "E-0001", "E-0002"]
+    assert [one.exhibit_id for one in case.findings_of("a" * 64)] == ["E-new"]
+
+
+def test_a_view_tells_how_often_an_exhibit_was_examined_and_with_which_verdicts(case: Case) -> None:
+    again = make_finding(1, case_id=case.case_id, verdict=Verdict.NO_TAG_READ, artifacts=())
+    again = replace(again, evidence=replace(again.evidence, acquired_at="2026-01-05T00:00:00Z"))
+    seq = case.append_finding(again, actor="Ada", at=LATER).seq
+    first, second, third = case.view().findings
+    assert first.limitations == third.limitations == ("l",)
+    assert second.limitations[-1] == (
+        "This exhibit (this path with this content) was examined 2 times in this case, with verdicts that differ; the "
+        f"newest is the one shown here. In order: VERIFIED_DERIVATIVE (event 3), NO_TAG_READ (event {seq}, in hand "
+        "since 2026-01-05T00:00:00Z)."
+    )
+    assert replace(second, limitations=again.limitations) == case.findings()[1]
 
 
 def test_a_scan_that_was_killed_continues(tmp_path: Path) -> None:
     make_case(tmp_path, findings=2).close()
     with Case.open(tmp_path / "case-1", signer=EXAMINER, read_only=False) as case:
         case.start_run(make_run("run-2"), at=LATER)
-        todo = [number for number in range(4) if f"E-{number:04d}" not in case.done()]
+        done = {one.exhibit_id for one in case.done().values()}
+        todo = [number for number in range(4) if f"E-{number:04d}" not in done]
         assert todo == [2, 3]
         new = [make_finding(number, case_id=case.case_id, artifacts=()) for number in todo]
         case.append_findings(new, actor="Ada", at=LATER)
@@ -240,6 +257,8 @@ def test_places_without_a_case(tmp_path: Path) -> None:
         "a\nb",
         "a\x1b[2Jb",
         "a\u202eb",
+        "a\ufe0f",
+        "a\u3164",
         "a\u1680b",
         " a",
         "a ",

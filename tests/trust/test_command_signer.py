@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import sys
 import time
 
@@ -48,6 +49,7 @@ def test_a_signature_by_another_key_is_refused():
     [
         ("", "wrote 0 bytes"),
         ("print('x' * 64)", "wrote 65 bytes"),
+        ("while True: print('y' * 1000)", "wrote more than 65536 bytes"),
         ("print('!' * 88)", "no Ed25519 signature"),
         ("import sys; sys.stdout.write('A' * 64)", "does not verify"),
         ("import sys; sys.exit('no \\x1b[31mtoken')", r"exit code 1, saying .*x1b"),
@@ -99,3 +101,23 @@ def test_a_malformed_public_key_is_refused_before_anything_runs(public_key):
 def test_a_senseless_time_limit_is_refused(timeout_s):
     with pytest.raises(TrustError, match="time limit"):
         CommandSigner(["true"], KEY.public_key, timeout_s=timeout_s)
+
+
+def test_endless_complaints_end_with_the_time_and_take_no_memory():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    endless = "import sys\nwhile True: sys.stderr.write('no token' * 10_000)"
+    with pytest.raises(TrustError, match="took longer than 1 s"):
+        signer(endless, timeout_s=1.0).sign(b"m")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+
+
+def test_many_complaints_do_not_hinder_a_signature():
+    noisy = "import sys; sys.stderr.write('still waiting ' * 100_000)\n" + SIGN
+    assert signer(noisy, "t", "raw").sign(b"m" * 1_000_000) == KEY.sign(b"m" * 1_000_000)
+
+
+def test_a_command_that_leaves_a_child_behind_ends_in_time():
+    started = time.monotonic()
+    with pytest.raises(TrustError, match=r"took longer than 0\.5 s"):
+        CommandSigner(["sh", "-c", "sleep 20 & sleep 20"], KEY.public_key, timeout_s=0.5).sign(b"m")
+    assert time.monotonic() - started < 10

@@ -213,7 +213,7 @@ class _Story:
                     examiner=Examiner(
                         tag_reader=reader,
                         keys=self._ring,
-                        sources=Sources([registry]),
+                        sources=Sources([registry], self._trust, self._now()),
                         trust=self._trust,
                         checked_at=self._now(),
                         localiser=self._localiser,

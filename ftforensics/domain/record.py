@@ -67,8 +67,8 @@ class RegisteredRecord:
     """One row of the registry, untrusted until ``trust.verify_record`` has made a VerifiedRecord of it.
 
     ``descriptors`` and ``preview`` are the blobs whose hashes the record signs (see ``link.fingerprint``).
-    ``log_index`` and ``logged_at`` are the claim of order and time of the log that is called ``log_name`` and signs with
-    ``log_key_id``; both are empty where the row did not come from a log. The same record may stand in several logs.
+    ``log_index`` and ``logged_at`` are the claim of order and time of the log that is called ``log_name`` and signs
+    with ``log_key_id``; both are empty where the row did not come from a log. A record may stand in several logs.
     """
 
     tag_id: str

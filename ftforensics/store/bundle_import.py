@@ -71,8 +71,8 @@ def verify_bundle(
     """Verifies a bundle by itself, offline.
 
     Steps: 1. form of every line; 2. every checkpoint's signature under the log key that came with it; 3. every record's
-    and binding's signature under the issuer key that came with it, blobs, tag id; 4. every inclusion proof; 5. no log is
-    shown in two states that exclude each other; 6. as many records as announced.
+    and binding's signature under the issuer key that came with it, blobs, tag id; 4. every inclusion proof; 5. no log
+    is shown in two states that exclude each other; 6. as many records as announced.
 
     Args:
         path: The bundle.
@@ -321,8 +321,8 @@ class _Keeper:
             if len(rows) > 1:
                 keys = ", ".join(str(row[0]) for row in rows)
                 self.notes.append(
-                    f"{len(rows)} different logs call themselves {origin!a}: they are told apart by their keys ({keys}),"
-                    " and a name alone says nothing about whose log it is; compare the keys with the log's owner."
+                    f"{len(rows)} different logs call themselves {origin!a}: they are told apart by their keys ({keys})"
+                    ", and a name alone says nothing about whose log it is; compare the keys with the log's owner."
                 )
 
     def time_notes(self) -> Iterator[str]:

@@ -220,8 +220,7 @@ class Registry:
             key that the registry does not know.
         """
         rows = self._database.all_rows(
-            "SELECT DISTINCT tag_id FROM entries"
-            " WHERE carrier_id = (SELECT carrier_id FROM carriers WHERE key_id = ?)",
+            "SELECT DISTINCT tag_id FROM entries WHERE carrier_id = (SELECT carrier_id FROM carriers WHERE key_id = ?)",
             (carrier_key_id,),
         )
         values = np.sort(_unsigned(rows, 0))
@@ -231,8 +230,8 @@ class Registry:
         """Perceptual hashes of all records, for near-duplicate search.
 
         Returns:
-            The tag ids as hex in ascending order, and the perceptual hash of each as a ``uint64`` array. A record that is
-            in several logs is given once.
+            The tag ids as hex in ascending order, and the perceptual hash of each as a ``uint64`` array. A record that
+            is in several logs is given once.
         """
         rows = self._database.all_rows("SELECT DISTINCT tag_id, phash FROM entries")
         tags, phashes = _unsigned(rows, 0), _unsigned(rows, 1)
@@ -272,8 +271,8 @@ class Registry:
         """All that can be found in the registry, in a few words: equal only where every entry of every log is.
 
         Returns:
-            For each log its name, key and newest checkpoint as size:root, then the number of all entries and a hash over
-            them. The order of imports does not show.
+            For each log its name, key and newest checkpoint as size:root, then the number of all entries and a hash
+            over them. The order of imports does not show.
         """
         ids = self._database.all_rows("SELECT log_id FROM logs")
         logs = [load_log(self._database, int(row[0])) for row in ids]

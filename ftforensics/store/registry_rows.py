@@ -29,7 +29,8 @@ MAX_PREVIEW_BYTES = 8 << 20
 
 _COLUMNS = """
     SELECT e.entry_id, e.log_id, e.log_index, c.key_id, e.tag_id, e.phash, e.logged_at, e.leaf_hash,
-           l.origin, l.key_id, r.record, r.binding, r.public_key, r.descriptors_sha256, d.content, r.preview_sha256, p.content
+           l.origin, l.key_id,
+           r.record, r.binding, r.public_key, r.descriptors_sha256, d.content, r.preview_sha256, p.content
     FROM entries AS e
     LEFT JOIN logs AS l USING (log_id)
     LEFT JOIN carriers AS c USING (carrier_id)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ftf-1"
 # A log time so far ahead of the machine's clock, or so long after the log's last one, is asked about.
 AHEAD_OF_MACHINE = timedelta(days=1)
-SINCE_CHECKPOINT = timedelta(days=90)
+SINCE_CHECKPOINT = timedelta(days=180)
 
 
 def find_model_folder(settings: Settings, model: str = DEFAULT_MODEL) -> Path:

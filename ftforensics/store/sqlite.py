@@ -126,12 +126,12 @@ class Database:
                 self._connection.execute("COMMIT")
 
     def check_pages(self) -> None:
-        """Lets SQLite check the file's own structure.
+        """Lets SQLite check the file's own structure, and that each index finds what its table holds.
 
         Raises:
             StoreError: Pages, indexes or constraints are damaged.
         """
-        problems = [str(row[0]) for row in self.rows("PRAGMA quick_check(3)")]
+        problems = [str(row[0]) for row in self.rows("PRAGMA integrity_check(3)")]
         if problems != ["ok"]:
             raise StoreError(
                 f"The {self.noun} database is damaged ({problems[0]})",

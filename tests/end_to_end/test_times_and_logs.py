@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
-from newsroom import ISSUER, SCANNED_AT, TAGGED_AT, Newsroom, load, save
+from newsroom import CASE, ISSUER, SCANNED_AT, TAGGED_AT, Newsroom, load, save
 
 from ftforensics.store.registry import Registry
-from ftforensics.store.registry_rows import RecordSubmission
+from ftforensics.store.registry_rows import RecordSubmission, to_column
 from ftforensics.trust.keys import KeyFolder, SigningKey
 
 BEFORE, LONG_BEFORE, LONG_AFTER = "2026-02-01T12:00:00Z", "2020-01-01T00:00:00Z", "2028-01-01T00:00:00Z"
@@ -79,7 +80,8 @@ def test_a_mirror_at_hand_first_changes_nothing(newsroom: Newsroom, copy: Path, 
     assert row["source"]["log_key_id"] == row["source"]["key_id"]
     assert len(set(lines.values())) == 1
     page = tmp_path / "report.html"
-    newsroom.ftf("report", "case-1", "--cases", scan.cases, "-o", page)
+    export = ("report", "export", "--case", CASE, "--cases", scan.cases, "--format", "html")
+    newsroom.ftf(*export, "--output", page)
     assert "signed with a key that is pinned for the record" in page.read_text("utf-8")
 
 
@@ -105,13 +107,18 @@ def test_the_time_of_a_mirror_alone_is_told_as_a_claim(newsroom: Newsroom, copy:
 
 
 def test_a_run_names_all_that_was_searched(newsroom: Newsroom, copy: Path, bundles: Path, tmp_path: Path):
-    """Two registries of one empty log each, with as many imported records."""
-    said = []
+    """Two registries with the same empty log of their own, and as many imported records."""
+    said = {}
     for name in ("genuine", "late"):
         registry = gather(newsroom, tmp_path / f"{name}.sqlite", bundles / name)
-        cases = newsroom.scan([copy], tmp_path / name, "--registry", registry, "--search", "direct").cases
-        said.append(newsroom.ftf("case", "show", "case-1", "--cases", cases, "--format", "jsonl").out)
-    assert said[0] != said[1]
+        folder = newsroom.scan([copy], tmp_path / name, "--registry", registry, "--search", "direct").folder
+        run = json.loads((folder / "run.json").read_bytes())
+        said[name] = run["registry_checkpoint"], run["config"]["checkpoints"]
+    for one, other in zip(said["genuine"], said["late"], strict=True):
+        assert one != other
+    with Registry.open(newsroom.home / "registry.sqlite") as agency:
+        newest = agency.checkpoint()
+        assert f"agency-2026 {agency.log_key_id} {newest.size}:{newest.root}" in said["genuine"][0]
 
 
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "2026-06-01T09:06:00Z"])
@@ -137,25 +144,26 @@ def test_a_wrong_clock_is_told_at_once_and_there_is_a_way_out(newsroom: Newsroom
     newsroom.ftf("registry", "init", "agency-2026b", "--key", "agency", "--registry", new, home=home)
     newsroom.ftf("registry", "import", bundle, "--registry", new, home=home)
     again = newsroom.ftf(*tag, tmp_path / "again", "--registry", new, home=home)
-    assert "clock" not in again.err
+    assert "is the clock right?" not in again.err
     with Registry.open(new) as registry:
         assert registry.verify().records == 5
 
 
-def test_an_index_that_hides_a_record_stops_the_scan(newsroom: Newsroom, copy: Path, tmp_path: Path):
-    """Whoever can write the file has an index leave a row out; the index's own SQL looks as it did."""
+@pytest.mark.parametrize("how", ["left out", "under another key"])
+def test_an_index_that_hides_a_record_stops_the_scan(newsroom: Newsroom, copy: Path, tmp_path: Path, how: str):
+    """Whoever can write the file makes an index not find a row; the index's own SQL looks as it did."""
     home = newsroom.copy_home(tmp_path / "home")
-    hidden = int(newsroom.rows["coffee.webp"]["tag_id"], 16)
-    hidden -= 2**64 if hidden >= 2**63 else 0
-    reindex(home / "registry.sqlite", "entries_tag_id", f" WHERE tag_id <> {hidden}")
+    hidden = to_column(newsroom.rows["coffee.webp"]["tag_id"])
+    told = "(tag_id)"
+    lie = f"(tag_id) WHERE tag_id <> {hidden}" if how == "left out" else f"((tag_id + (tag_id = {hidden})))"
+    reindex(home / "registry.sqlite", "entries_tag_id", told, lie)
     scan = newsroom.scan([copy], tmp_path / "cases", home=home, expect=4)
-    assert "registry" in scan.run.err
-    assert "fault of the program" not in scan.run.err
-    assert "UNREADABLE" not in scan.run.out
+    assert "The registry database is damaged" in scan.run.err
+    assert scan.run.out == ""
     newsroom.ftf("registry", "verify", home=home, expect=4)
 
 
-def reindex(path: Path, index: str, condition: str) -> None:
+def reindex(path: Path, index: str, told: str, lie: str) -> None:
     def write_sql(sql: str) -> None:
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA writable_schema = ON")
@@ -167,7 +175,7 @@ def reindex(path: Path, index: str, condition: str) -> None:
     connection = sqlite3.connect(path)
     (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (index,)).fetchone()
     connection.close()
-    write_sql(sql + condition)
+    write_sql(sql.replace(told, lie))
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(f"REINDEX {index}")
     connection.close()

@@ -18,6 +18,7 @@ from ftforensics.trust.log_times import LogStanding, choose_entry, log_standing
 from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
 from ftforensics.trust.trustlist import TrustList
 
+_Name = tuple[str, bytes]
 Checked = tuple[SignatureCheck, SourceRef | None]
 # Registries of more records are not searched for parts of pictures: the index is in memory, up to 500 MB of it, and
 # thrice that, with the descriptors, while it is made.
@@ -53,7 +54,7 @@ class Sources:
 
     def near(self, pixels: Pixels, *, limit: int, max_distance_bits: int | None = None) -> list[RegisteredRecord]:
         """Records whose perceptual hash is near the picture's, nearest first."""
-        found: dict[bytes, tuple[int, RegisteredRecord]] = {}
+        found: dict[_Name, tuple[int, RegisteredRecord]] = {}
         for index in self._indexes:
             leads = (
                 index.nearest(pixels, limit=limit)
@@ -62,10 +63,10 @@ class Sources:
             )
             for lead in leads:
                 for row in self._all_of(lead.tag_id):
-                    known = found.get(row.record.payload)
+                    known = found.get(_name(row))
                     if known is None or lead.distance_bits < known[0]:
-                        found[row.record.payload] = lead.distance_bits, row
-        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
+                        found[_name(row)] = lead.distance_bits, row
+        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], _name(item[1])))][:limit]
 
     def near_parts(self, detect: Callable[[], Features], *, limit: int) -> list[RegisteredRecord]:
         """Records whose photograph shares local features with a picture, most likely first.
@@ -81,9 +82,9 @@ class Sources:
         for tag_ids, index in parts:
             for rank, position in enumerate(index.nearest(detect(), limit=limit) if len(index) else ()):
                 ranked += [(rank, row) for row in self._all_of(tag_ids[position])]
-        found: dict[bytes, RegisteredRecord] = {}
-        for _, row in sorted(ranked, key=lambda item: (item[0], item[1].tag_id)):
-            found.setdefault(row.record.payload, row)
+        found: dict[_Name, RegisteredRecord] = {}
+        for _, row in sorted(ranked, key=lambda item: (item[0], _name(item[1]))):
+            found.setdefault(_name(row), row)
         return list(found.values())[: MOST_REGISTRIES * limit]
 
     def _all_of(self, tag_id: str) -> list[RegisteredRecord]:
@@ -94,6 +95,11 @@ class Sources:
         for row in rows:
             entries.setdefault((row.carrier_key_id, row.record.payload), []).append(row)
         return [choose_entry(entries[name], self._trust, self._checked_at) for name in sorted(entries)]
+
+
+def _name(row: RegisteredRecord) -> _Name:
+    """What tells records apart: a copy under a tag id that does not follow from it must not silence the genuine one."""
+    return row.tag_id, row.record.payload
 
 
 def has_too_many_parts(registry: Registry) -> bool:

@@ -234,6 +234,18 @@ class _Logs:
         self.records.add(record_sha256(entry.record.record.payload))
 
 
+@dataclass(slots=True)
+class _Told:
+    """How many records something is to be said about, and one of them."""
+
+    instance: str
+    records: int = 0
+
+    @property
+    def count(self) -> str:
+        return "1 record is" if self.records == 1 else f"{self.records} records are"
+
+
 class _Keeper:
     """Puts verified records into the database, inside one transaction."""
 
@@ -245,8 +257,8 @@ class _Keeper:
         self.already_present = 0
         self.further_entries = 0
         self.notes: list[str] = []
-        self._redated: dict[tuple[int, int], list[tuple[str, str, str]]] = {}
-        self._impossible: dict[int, list[tuple[str, str, str]]] = {}
+        self._redated: dict[int, _Told] = {}
+        self._impossible: dict[int, _Told] = {}
         self._own = load_log(database, OWN_LOG)
         self._log_ids = [self._find_log(at) for at in range(len(header.logs))]
         self._checkpoint_ids = [self._keep_checkpoint(at) for at in range(len(header.logs))]
@@ -327,19 +339,16 @@ class _Keeper:
 
     def time_notes(self) -> Iterator[str]:
         """Sentences about log times that contradict each other, or the records themselves."""
-        for (other_id, log_id), cases in self._redated.items():
-            tag_id, known, new = cases[0]
+        for log_id, told in self._redated.items():
             yield (
-                f"{_count(cases)} here already under {self._name(other_id)} with another time than"
-                f" {self._name(log_id)} gives (for instance {tag_id}: {known} there, {new} now). Both entries are kept;"
-                " the time of a log whose key you pinned goes before any other."
+                f"{told.count} here already under other logs with another time than {self._name(log_id)} gives (for"
+                f" instance {told.instance}). All entries are kept; the time of a log whose key you pinned goes before"
+                " any other."
             )
-        for log_id, cases in self._impossible.items():
-            tag_id, created, logged = cases[0]
+        for log_id, told in self._impossible.items():
             yield (
-                f"{_count(cases)} dated by {self._name(log_id)} before the time at which the record itself says that it"
-                f" was made (for instance {tag_id}: logged {logged}, made {created}), which is impossible: these log"
-                " times are not used."
+                f"{told.count} dated by {self._name(log_id)} before the time at which the record itself says that it"
+                f" was made (for instance {told.instance}), which is impossible: these log times are not used."
             )
 
     def _name(self, log_id: int) -> str:
@@ -371,7 +380,8 @@ class _Keeper:
     def _compare_times(self, row: RegisteredRecord, core: RecordCore, log_id: int) -> None:
         logged = parse_utc(row.logged_at)
         if logged < parse_utc(core.created):
-            self._impossible.setdefault(log_id, []).append((row.tag_id, core.created, row.logged_at))
+            instance = f"{row.tag_id}: logged {row.logged_at}, made {core.created}"
+            self._impossible.setdefault(log_id, _Told(instance)).records += 1
         others = self.database.all_rows(
             "SELECT e.log_id, e.logged_at FROM entries AS e JOIN carriers AS c USING (carrier_id)"
             " WHERE e.tag_id = ? AND c.key_id = ? ORDER BY e.entry_id",
@@ -379,7 +389,9 @@ class _Keeper:
         )
         for other_id, known in others:
             if parse_utc(known) != logged:
-                self._redated.setdefault((other_id, log_id), []).append((row.tag_id, known, row.logged_at))
+                instance = f"{row.tag_id}: {known} in {self._name(other_id)}, {row.logged_at} now"
+                self._redated.setdefault(log_id, _Told(instance)).records += 1
+                break
 
     def _keep_checkpoint(self, at: int) -> int:
         checkpoint, log_id = self.checkpoints[at], self._log_ids[at]
@@ -411,7 +423,3 @@ def _two_states(checkpoint: Checkpoint, path: Path | None) -> ChainBroken:
         subject=None if path is None else str(path),
         remedy="keep both bundles: they prove that the log shows different people different histories",
     )
-
-
-def _count(cases: list[tuple[str, str, str]]) -> str:
-    return "1 record is" if len(cases) == 1 else f"{len(cases)} records are"

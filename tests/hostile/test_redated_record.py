@@ -8,16 +8,18 @@ from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
-from signed_rows import EXAMINER, HERALD, MALLORY, make_row
+from signed_rows import EXAMINER, HERALD, MALLORY, make_core, make_row
 
 from ftforensics.domain.record import RegisteredRecord
 from ftforensics.errors import IssuerUntrusted
 from ftforensics.flows.sources import Sources, check_record
+from ftforensics.link.fingerprint import phash_pair
 from ftforensics.store.registry import Registry
 from ftforensics.store.registry_rows import RecordSubmission
 from ftforensics.trust.keys import SigningKey
-from ftforensics.trust.record import verify_record
+from ftforensics.trust.record import sign_record, tag_id, verify_record
 from ftforensics.trust.trustlist import TrustList
 
 NOW = "2029-01-01T00:00:00Z"
@@ -169,6 +171,34 @@ def test_a_forged_copy_in_another_registry_gives_nothing_to_the_genuine_entry(co
     for order in permutations((registry, Forged())):
         row = find(*order)  # type: ignore[arg-type]
         assert (row.log_name, row.log_key_id, row.preview) == ("archive", ARCHIVE.key_id, None)
+
+
+def test_a_copy_under_an_invented_tag_id_does_not_silence_the_record_that_it_copies(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """A content lead, or a rival, must be found whatever other registry is at hand first."""
+    pixels = rng.integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    phash, _ = phash_pair(pixels)
+    core = replace(make_core(HERALD, photograph="photo"), phash=f"{phash:016x}")
+    record = sign_record(core, HERALD)
+    with ExitStack() as stack:
+        registries = []
+        for name, tag in (("forged", "0" * 16), ("honest", tag_id(record.payload))):
+            made = Registry.create(tmp_path / name, name, signer=MALLORY, at=AT)
+            registries.append(stack.enter_context(made))
+            submission = RecordSubmission(
+                tag_id=tag,
+                carrier_key_id=core.carrier_key_id,
+                record=record,
+                binding=None,
+                public_key=HERALD.public_key,
+                descriptors=RECORD.descriptors,
+                preview=None,
+            )
+            made.append([submission], signer=MALLORY, at=AT, check_tag_ids=False)
+        found = [Sources(order, TRUST, NOW).near(pixels, limit=4) for order in permutations(registries)]
+    assert found[0] == found[1]
+    assert [check_record(row, TRUST, NOW)[0].status for row in found[0]] == ["signature_invalid", "verified"]
 
 
 def test_an_import_tells_of_other_times_and_impossible_ones(tmp_path: Path, bundles: Path) -> None:

@@ -157,13 +157,14 @@ class Newsroom:
         trust = TrustList()
         for house in self._houses:
             trust = trust.pin(house.name, house.signer.key_id)
+        checked_at = self._now()
         self._examiners = [
             Examiner(
                 tag_reader=reader,
                 keys=[house.key for house in self._houses[:count]],
-                sources=Sources([house.registry for house in self._houses[:count]]),
+                sources=Sources([house.registry for house in self._houses[:count]], trust, checked_at),
                 trust=trust,
-                checked_at=self._now(),
+                checked_at=checked_at,
                 localiser=self._bench.localiser,
             )
             for count, reader in zip((1, 2), self._readers, strict=True)

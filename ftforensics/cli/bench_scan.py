@@ -208,12 +208,13 @@ class _ScanBench:
             signer=self._examiner,
             at=self._now(),
         ) as case:
+            trust, checked_at = TrustList().pin(ISSUER, self._issuer.key_id), self._now()
             examiner = _TimedExaminer(
                 tag_reader=reader,
                 keys=[self._bench.key],
-                sources=Sources([registry]),
-                trust=TrustList().pin(ISSUER, self._issuer.key_id),
-                checked_at=self._now(),
+                sources=Sources([registry], trust, checked_at),
+                trust=trust,
+                checked_at=checked_at,
                 localiser=self._bench.localiser,
             )
             recording = dict.fromkeys(

@@ -198,7 +198,7 @@ class _Story:
                 | describe_graphs(self._pairs, self._localiser),
                 examiner="Demo Examiner",
                 trust_list_sha256=self._trust.sha256,
-                registry_checkpoint=registry.checkpoint().root,
+                registry_checkpoint="; ".join(registry.state()),
                 config={"search": "blind"},
             )
             with self._output.progress("Scanning", total=len(paths)) as ticker:
@@ -213,7 +213,7 @@ class _Story:
                     examiner=Examiner(
                         tag_reader=reader,
                         keys=self._ring,
-                        sources=Sources([registry]),
+                        sources=Sources([registry], self._trust, self._now()),
                         trust=self._trust,
                         checked_at=self._now(),
                         localiser=self._localiser,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ftforensics.cli.output import Output
 from ftforensics.cli.settings import Settings
 from ftforensics.errors import KeyUnknown, UsageError
 from ftforensics.trust.keys import CarrierKey
+from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
     from ftforensics.engine.backends import BackendStatus
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from ftforensics.store.registry import Registry
 
 DEFAULT_MODEL = "ftf-1"
+# A log time so far ahead of the machine's clock, or so long after the log's last one, is asked about.
+AHEAD_OF_MACHINE = timedelta(days=1)
+SINCE_CHECKPOINT = timedelta(days=180)
 
 
 def find_model_folder(settings: Settings, model: str = DEFAULT_MODEL) -> Path:
@@ -179,6 +184,29 @@ def open_registries(settings: Settings, paths: Sequence[Path] | None) -> Iterato
     with ExitStack() as stack:
         registries = [stack.enter_context(Registry.open(path)) for path in chosen]
         yield registries
+
+
+def warn_about_clock(output: Output, now: str, registry: Registry | None = None) -> None:
+    """Say it before a log is written to with a time that looks wrong: log times never go back.
+
+    Args:
+        output: For the warning.
+        now: The time that the log is to be given.
+        registry: Whose log is to go on; None for one that is to be made.
+    """
+    moment = parse_utc(now)
+    machine = datetime.now(UTC)
+    newest = None if registry is None else registry.checkpoint().at
+    wrong = []
+    if moment - machine > AHEAD_OF_MACHINE:
+        wrong.append(f"FTF_NOW says {now}, and this machine's clock {machine:%Y-%m-%dT%H:%M:%SZ}")
+    if newest is not None and moment - parse_utc(newest) > SINCE_CHECKPOINT:
+        wrong.append(f"it is {now}, and the log's newest checkpoint is of {newest}")
+    if wrong:
+        output.warn(
+            f"{'; '.join(wrong)}: is the clock right? Log times never go back, so after a wrong one nothing can be "
+            "logged until that time has come; records would have to be brought over into another registry"
+        )
 
 
 def warn_about_unread_records(output: Output, registries: Sequence[Registry], ring: Sequence[RingKey]) -> None:

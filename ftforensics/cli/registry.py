@@ -14,6 +14,7 @@ from ftforensics.cli.arguments import check_text
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, INTEGRITY
 from ftforensics.cli.failures import report_failure
+from ftforensics.cli.opening import warn_about_clock
 from ftforensics.cli.options import (
     ClobberOption,
     FormatOption,
@@ -35,7 +36,6 @@ from ftforensics.domain.record import RegisteredRecord
 from ftforensics.errors import (
     IssuerUntrusted,
     KeyRevoked,
-    NotFound,
     SignatureInvalid,
     StoreError,
     TrustError,
@@ -46,9 +46,11 @@ from ftforensics.store.bundle_import import import_bundle
 from ftforensics.store.registry import Registry
 from ftforensics.trust.fields import SHA256_HEX
 from ftforensics.trust.ledger import Checkpoint
+from ftforensics.trust.log_times import choose_entry, log_standing
 from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
+from ftforensics.trust.trustlist import TrustList
 
-_COLUMNS = ("tag_id", "issuer", "created", "logged_at", "log_index", "key_id", "carrier_key_id")
+_COLUMNS = ("tag_id", "issuer", "created", "logged_at", "log", "log_index", "key_id", "carrier_key_id")
 _CHECKPOINT = re.compile(r"(?P<size>[0-9]{1,15}):(?P<root>[0-9a-f]{64})")
 _MAX_THREADS = 4
 
@@ -94,9 +96,10 @@ def init(
         public_key=public_key,
         passphrase_file=passphrase_file,
     )
-    path = registry_path(settings, registry)
+    path, now = registry_path(settings, registry), settings.now_utc()
     make_parent(path)
-    with Registry.create(path, log_name, signer=signer, at=settings.now_utc()) as made:
+    warn_about_clock(output, now)
+    with Registry.create(path, log_name, signer=signer, at=now) as made:
         output.facts(_describe(made), form)
 
 
@@ -114,14 +117,18 @@ def list_all(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> int:
-    """List the records, with what they claim: signatures are not checked here, see 'registry show' and 'verify'."""
+    """List the records, with what they claim: signatures are not checked here, see 'registry show' and 'verify'.
+
+    A record that several logs have is listed once for each, with the time that it gives.
+    """
     with Registry.open(registry_path(settings, registry)) as opened:
         listing = _Listing(opened, limit)
         count = output.rows(_COLUMNS, listing.rows(), form)
-        total = opened.count()
+        total, records = opened.count_entries(), opened.count()
     for problem in listing.problems:
         output.error(problem)
-    output.note(f"{count} of {total} records, as recorded; signatures not checked.")
+    noun = "records" if total == records else f"log entries of {records} records"
+    output.note(f"{count} of {total} {noun}, as recorded; signatures not checked.")
     return INTEGRITY if listing.problems else COMPLETE
 
 
@@ -142,6 +149,8 @@ def show(
 ) -> int:
     """Show the registry, or one record with its signature checked against your trust list.
 
+    Where several logs have the record, the entry that counts is shown, and the others are named.
+
     Exit code 4 if the record's signature does not hold. A record of an issuer whom you have not pinned is shown as
     such, which is no failure.
     """
@@ -149,9 +158,20 @@ def show(
         if tag_id is None:
             output.facts(_describe(opened), form)
             return COMPLETE
-        row = _find(opened, tag_id.lower(), carrier_key_id)
-    status, message = _check(settings, row)
-    output.facts({**_describe_record(row), "signature": status, "message": message or None}, form)
+        entries = _find(opened, tag_id.lower(), carrier_key_id)
+    trust, now = load_trust(settings), settings.now_utc()
+    row = choose_entry(entries, trust, now)
+    status, message = _check(row, trust, now)
+    facts = {**_describe_record(row), "signature": status, "message": message or None}
+    if status != "signature_invalid":
+        core = parse_record_core(row.record.payload)
+        facts["log_standing"] = log_standing(row, core, trust, now)
+        facts["entries"] = [
+            f"{one.logged_at}, entry {one.log_index} of {one.log_name}, key {one.log_key_id},"
+            f" {log_standing(one, core, trust, now)}"
+            for one in entries
+        ]
+    output.facts(facts, form)
     return INTEGRITY if status == "signature_invalid" else COMPLETE
 
 
@@ -188,7 +208,7 @@ def verify(
     expected_key = None if expect_key is None else parse_fingerprint(expect_key)
     wanted = None if expect_checkpoint is None else _parse_checkpoint(expect_checkpoint)
     try:
-        with Registry.open(path) as opened, output.progress("checking records", opened.count()) as ticker:
+        with Registry.open(path) as opened, output.progress("checking records", opened.count_entries()) as ticker:
             checked = opened.verify(
                 expected=None if wanted is None else _checkpoint(opened, *wanted),
                 expected_key_id=expected_key,
@@ -204,6 +224,7 @@ def verify(
             "log": newest.origin,
             "checkpoint": f"{newest.size}:{newest.root}",
             "records": checked.records,
+            "entries": checked.entries,
             "imported_logs": checked.imported_logs,
             "notes": list(checked.notes),
         },
@@ -255,7 +276,8 @@ def import_(
 ) -> int:
     """Check a bundle whole and add its records: all of them, or none.
 
-    Importing says nothing about whom to trust: that takes 'ftf trust add'. Exit code 4 if the bundle does not hold.
+    Importing says nothing about whom to trust: that takes 'ftf trust add'. A record that is here already under another
+    log is kept under both, and the time of a log whose key you pinned counts. Exit code 4 if the bundle does not hold.
     """
     threads = jobs or min(_MAX_THREADS, os.cpu_count() or 1)
     try:
@@ -270,6 +292,7 @@ def import_(
         {
             "added": done.added,
             "already_present": done.already_present,
+            "further_entries": done.further_entries,
             "logs": [one.origin for one in done.bundle.checkpoints],
             "log_keys": list(done.bundle.log_key_ids),
             "notes": list(done.notes),
@@ -315,6 +338,8 @@ def _describe_record(row: RegisteredRecord) -> dict[str, Any]:
         "issuer": core.issuer,
         "created": core.created,
         "logged_at": row.logged_at,
+        "log": row.log_name,
+        "log_key": row.log_key_id,
         "log_index": row.log_index,
         "key_id": core.key_id,
         "carrier_key_id": row.carrier_key_id,
@@ -330,24 +355,23 @@ def _describe_record(row: RegisteredRecord) -> dict[str, Any]:
     }
 
 
-def _find(registry: Registry, tag_id: str, carrier_key_id: str | None) -> RegisteredRecord:
-    if carrier_key_id is not None:
-        return registry.get(tag_id, carrier_key_id)
-    found = []
-    for known in registry.carrier_key_ids() or ("none",):
-        try:
-            found.append(registry.get(tag_id, known))
-        except NotFound:
-            continue
-    if len(found) > 1:
-        names = ", ".join(row.carrier_key_id for row in found)
-        raise UsageError(f"{len(found)} records share this tag id ({names})", subject=tag_id, remedy="give --carrier")
-    return found[0] if found else registry.get(tag_id)
+def _find(registry: Registry, tag_id: str, carrier_key_id: str | None) -> list[RegisteredRecord]:
+    """All entries of one record, in the order they came in."""
+    found = [row for row in registry.all_of(tag_id) if carrier_key_id in (None, row.carrier_key_id)]
+    carriers = list(dict.fromkeys(row.carrier_key_id for row in found))
+    if len(carriers) > 1:
+        raise UsageError(
+            f"{len(carriers)} records share this tag id ({', '.join(carriers)})",
+            subject=tag_id,
+            remedy="give --carrier",
+        )
+    first = registry.get(tag_id, carrier_key_id)
+    return [row for row in found if row.record.payload == first.record.payload]
 
 
-def _check(settings: Settings, row: RegisteredRecord) -> tuple[str, str]:
+def _check(row: RegisteredRecord, trust: TrustList, now: str) -> tuple[str, str]:
     try:
-        verify_record(row, load_trust(settings), settings.now_utc())
+        verify_record(row, trust, now)
     except IssuerUntrusted as exc:
         return "issuer_untrusted", exc.sentence
     except KeyRevoked as exc:

@@ -7,6 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,8 @@ app = new_app()
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMgG]?)[bB]?")
 _TABLE = ("path", "verdict", "tag_id", "issuer", "e_case", "changed", "moved", "further_tags")
 _COLUMNS = ("exhibit", *_TABLE[:5], "z", *_TABLE[5:], "sha256")
+# Of clocks that are not quite the same.
+CLOCK_TOLERANCE = timedelta(minutes=5)
 _SEARCHES = ("direct", "content", "blind", "deep")
 
 
@@ -150,7 +153,7 @@ def scan(
         raise UsageError(f"no such search: {search[:40]!r}", remedy=f"choose one of {', '.join(_SEARCHES)}")
     check_engine(engine, precision)
     if acquired_at is not None:
-        parse_utc(acquired_at, subject="--acquired-at")
+        _check_acquisition(acquired_at, settings.now_utc())
     case_folders = _case_folders(settings, cases, case)
     _refuse_own_case(evidence or [], case_folders[:1] if case else [])
     paths = list(
@@ -225,6 +228,20 @@ def _refuse_own_case(evidence: Sequence[Path], own: Sequence[Path]) -> None:
             )
 
 
+def _check_acquisition(acquired_at: str, now: str) -> None:
+    """Nobody had an exhibit in hand in the future: such a time would make every record look older than the exhibit.
+
+    Raises:
+        TrustError: It is not a UTC time.
+        UsageError: It is later than now.
+    """
+    if parse_utc(acquired_at, subject="--acquired-at") - parse_utc(now) > CLOCK_TOLERANCE:
+        raise UsageError(
+            f"--acquired-at {acquired_at} is later than now, {now}",
+            remedy="give the time at which you had the exhibits in hand, or set the clock right",
+        )
+
+
 def _start_workers(paths: Sequence[EvidencePath], jobs: int, timeout_s: float) -> WorkerPool:
     from ftforensics.media.limits import WorkerLimits
     from ftforensics.media.workers import WorkerPool
@@ -273,6 +290,7 @@ class _Job:
         for registry in self._registries:
             registry.verify()
         pairs, localiser = open_pair_reader(self._settings), open_localiser(self._settings)
+        checked_at = self._settings.now_utc()
         rows: list[dict[str, Any]] = []
         with hold_case(folder), Case.open(folder, signer=self._signer, read_only=False) as case:
             for note in case.verify().notes:
@@ -292,9 +310,9 @@ class _Job:
                     examiner=Examiner(
                         tag_reader=tag_reader,
                         keys=self._ring,
-                        sources=Sources(self._registries),
+                        sources=Sources(self._registries, self._trust, checked_at),
                         trust=self._trust,
-                        checked_at=self._settings.now_utc(),
+                        checked_at=checked_at,
                         localiser=localiser,
                     ),
                     facts=self._facts(search, acquired_at, tag_reader, describe_graphs(pairs, localiser)),
@@ -316,7 +334,8 @@ class _Job:
         from ftforensics.flows.scan import RunFacts
 
         card = self._reader.card
-        checkpoints = [f"{r.log_name}:{r.count()}:{r.checkpoint().root}" for r in self._registries]
+        # Everything that can be found in them: a scan that was stopped must not go on with other records.
+        states = sorted({"; ".join(registry.state()) for registry in self._registries})
         return RunFacts(
             run_id=secrets.token_hex(8),
             tool_version=__version__,
@@ -333,12 +352,12 @@ class _Job:
             | graphs,
             examiner=self._signer.name,
             trust_list_sha256=self._trust.sha256,
-            registry_checkpoint="; ".join(checkpoints) or None,
+            registry_checkpoint=" | ".join(states) or None,
             config={
                 "acquired_at": acquired_at,
                 "backend": self._reader.backend,
                 "carrier_keys": sorted(key.key_id for key in self._ring),
-                "checkpoints": checkpoints,
+                "checkpoints": states,
                 "engine_sha256": self._reader.engine_sha256,
                 "localiser_sha256": graphs.get("localiser_sha256"),
                 "pair_reader_sha256": graphs.get("pair_reader_sha256"),

@@ -14,7 +14,7 @@ import typer
 from ftforensics.cli.arguments import check_text
 from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.errors import COMPLETE, combine_codes, exit_code
-from ftforensics.cli.opening import DEFAULT_MODEL, build_ring, find_model_folder, open_reader
+from ftforensics.cli.opening import DEFAULT_MODEL, build_ring, find_model_folder, open_reader, warn_about_clock
 from ftforensics.cli.options import (
     ClobberOption,
     FormatOption,
@@ -138,6 +138,7 @@ def tag(
     _warn_of_unfinished(output, out, list_unfinished(out))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Registry.open(registry or settings.registry_path, read_only=False) as book:
+        warn_about_clock(output, settings.now_utc(), book)
         tagger = Tagger(
             issuer=Issuer(
                 name=issuer or signer.name,

@@ -21,7 +21,7 @@ from ftforensics.cli.trust_file import load_trust
 from ftforensics.errors import SignatureInvalid, StoreError, TrustError
 from ftforensics.store.bundle_import import VerifiedBundle, verify_bundle
 from ftforensics.store.bundle_lines import open_bundle, parse_record, read_lines
-from ftforensics.trust.record import parse_record_core
+from ftforensics.trust.record import parse_record_core, record_sha256
 from ftforensics.trust.trustlist import TrustList
 
 app = new_app()
@@ -90,19 +90,22 @@ def _check_log_key(checked: VerifiedBundle, wanted: str | None, path: Path) -> N
 
 
 def _count_issuers(path: Path, checked: VerifiedBundle) -> dict[tuple[str, str], int]:
-    """Records by issuer and key, from a second pass over the bytes that were verified.
+    """Records by issuer and key, each once, from a second pass over the bytes that were verified.
 
     Raises:
         StoreError: They are not the same bytes any more.
     """
     counts: Counter[tuple[str, str]] = Counter()
-    digest = hashlib.sha256()
+    digest, seen = hashlib.sha256(), set()
     with open_bundle(path) as file:
         lines = read_lines(file, path, digest.update)
         next(lines, None)
         for number, line in enumerate(lines, start=2):
-            core = parse_record_core(parse_record(line, number).record.record.payload)
-            counts[core.issuer, core.key_id] += 1
+            payload = parse_record(line, number).record.record.payload
+            core, sha256 = parse_record_core(payload), record_sha256(payload)
+            if sha256 not in seen:
+                counts[core.issuer, core.key_id] += 1
+            seen.add(sha256)
     if digest.hexdigest() != checked.sha256:
         raise StoreError("The bundle changed while it was read", subject=str(path), remedy="try again")
     return dict(sorted(counts.items()))
@@ -129,6 +132,7 @@ def _describe(
         "file": str(path),
         "sha256": checked.sha256,
         "records": checked.records,
+        "entries": checked.entries,
         "issuers": [
             f"{issuer}, records: {count}, key {key_id}, {_describe_standing(trust, issuer, key_id)}"
             for (issuer, key_id), count in issuers.items()

@@ -134,7 +134,12 @@ class Movement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRef:
-    """The record an exhibit was linked to, as shown to people."""
+    """The record an exhibit was linked to, as shown to people.
+
+    ``log_index`` and ``logged_at`` are the word of the log ``log_name``, which signs with ``log_key_id``;
+    ``log_standing`` says what that word is worth, as ``trust.log_times.LogStanding`` does. All three are empty in older
+    findings.
+    """
 
     tag_id: str
     issuer: str
@@ -147,6 +152,9 @@ class SourceRef:
     created: str
     rights: str = ""
     contact: str = ""
+    log_name: str = ""
+    log_key_id: str = ""
+    log_standing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,8 @@ class RegisteredRecord:
     """One row of the registry, untrusted until ``trust.verify_record`` has made a VerifiedRecord of it.
 
     ``descriptors`` and ``preview`` are the blobs whose hashes the record signs (see ``link.fingerprint``).
-    ``log_index`` and ``logged_at`` are the log's claim of order and time.
+    ``log_index`` and ``logged_at`` are the claim of order and time of the log that is called ``log_name`` and signs
+    with ``log_key_id``; both are empty where the row did not come from a log. A record may stand in several logs.
     """
 
     tag_id: str
@@ -79,6 +80,8 @@ class RegisteredRecord:
     preview: bytes | None
     log_index: int
     logged_at: str
+    log_name: str = ""
+    log_key_id: str = ""
 
 
 SignatureStatus = Literal["verified", "issuer_untrusted", "key_revoked", "signature_invalid"]

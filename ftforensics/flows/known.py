@@ -64,8 +64,9 @@ class KnownSources:
 
     def look(self, pixels: Pixels, features: LazyFeatures, *, limit: int = LEADS) -> list[Candidate]:
         """Records whose content fits the picture as a whole, or as a part of theirs; confirmed and best ones first."""
-        near = {row.record.payload: row for row in self._sources.near(pixels, limit=limit)}
-        near |= {row.record.payload: row for row in self._sources.near_parts(features.get, limit=limit)}
+        rows = (*self._sources.near(pixels, limit=limit), *self._sources.near_parts(features.get, limit=limit))
+        # A copy under a tag id that does not follow from it must not silence the genuine record.
+        near = {(row.tag_id, row.record.payload): row for row in rows}
         found = []
         for row in near.values():
             attempt = attempt_registration(pixels, row, features)

@@ -16,6 +16,7 @@ from ftforensics.domain.tag import MatchedTag, TagOutcome
 from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
+from ftforensics.errors import ChainBroken
 from ftforensics.flows.comparing import Comparer, show_difference
 from ftforensics.flows.known import LEADS, LazyFeatures, Lead, attempt_registration, preview_of
 from ftforensics.flows.parts import Part
@@ -23,6 +24,7 @@ from ftforensics.flows.pictures import Picture
 from ftforensics.flows.sources import RecordChecks, Sources
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link import verdict
+from ftforensics.link.sentences import claim_order
 
 RIVAL_BITS = 10
 RIVALS_KEPT = 256
@@ -68,8 +70,17 @@ class Linker:
 
         Returns:
             The facts, places in them in unit coordinates of the whole exhibit, and pictures of the part.
+
+        Raises:
+            ChainBroken: The registries know the tag and have no record of it.
         """
         rows = self._sources.find(tag.tag_id, tag.carrier_key_id)
+        if not rows:
+            raise ChainBroken(
+                "A registry lists this tag and has no record of it: its search index does not fit its records",
+                subject=f"tag id {tag.tag_id}",
+                remedy="check each registry with 'ftf registry verify', and get a sound copy of the damaged one",
+            )
         with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
             checking = beside.submit(self._check_all, rows)
             # A single record need not wait for its check to be lined up; of several, the check says which.
@@ -85,7 +96,7 @@ class Linker:
             signature=check,
             source=source,
             acquired_at=acquired_at,
-            logged_at=row.logged_at,
+            logged_at=None if source is not None and source.log_standing == "impossible" else row.logged_at,
             registration=linked.registration,
             in_part=linked.in_part,
             suspect_features=linked.suspect_features,
@@ -127,7 +138,7 @@ class Linker:
                 if check.status == "verified" and source is not None:
                     rivals[source.record_sha256] = source
         rivals |= {source.record_sha256: source for source in self._content_rivals(row, tag.tag_id, tag.carrier_key_id)}
-        return tuple(sorted(rivals.values(), key=lambda source: (source.logged_at, source.tag_id)))
+        return tuple(sorted(rivals.values(), key=claim_order))
 
     def _find_content_rivals(self, row: RegisteredRecord, tag_id: str, carrier_key_id: str) -> tuple[SourceRef, ...]:
         """Other verified records of the same content as a source; remembered, for many suspects can share a source."""

@@ -8,15 +8,17 @@ from functools import lru_cache
 
 from ftforensics.domain.link import SignatureCheck, SourceRef
 from ftforensics.domain.record import RegisteredRecord, VerifiedRecord
-from ftforensics.errors import IssuerUntrusted, KeyRevoked, NotFound, SignatureInvalid, TrustError
+from ftforensics.errors import IssuerUntrusted, KeyRevoked, SignatureInvalid, TrustError
 from ftforensics.imaging.resample import Pixels
 from ftforensics.link.feature_index import FeatureIndex
 from ftforensics.link.features import Features
 from ftforensics.link.index import ContentIndex
 from ftforensics.store.registry import Registry
+from ftforensics.trust.log_times import LogStanding, choose_entry, log_standing
 from ftforensics.trust.record import parse_record_core, record_sha256, verify_record
 from ftforensics.trust.trustlist import TrustList
 
+_Name = tuple[str, bytes]
 Checked = tuple[SignatureCheck, SourceRef | None]
 # Registries of more records are not searched for parts of pictures: the index is in memory, up to 500 MB of it, and
 # thrice that, with the descriptors, while it is made.
@@ -30,43 +32,41 @@ CHECKS_KEPT = 256
 class Sources:
     """All registries of a scan: records by tag, and by content. May be used from several threads at once.
 
+    Where several logs have a record, in one registry or in several, the trust list says which log's word counts, never
+    their order: see ``trust.log_times``.
+
     Args:
-        registries: Open for reading; earlier ones win where two hold the same record.
+        registries: Open for reading.
+        trust: Whom the investigator trusts.
+        checked_at: When that is asked, UTC.
     """
 
-    def __init__(self, registries: Sequence[Registry]) -> None:
+    def __init__(self, registries: Sequence[Registry], trust: TrustList, checked_at: str) -> None:
         self._registries = list(registries)
+        self._trust, self._checked_at = trust, checked_at
         self._lock = threading.Lock()
         self._indexes = [ContentIndex(*registry.phash_index()) for registry in self._registries]
         self._parts: list[tuple[list[str], FeatureIndex]] | None = None
 
     def find(self, tag_id: str, carrier_key_id: str) -> list[RegisteredRecord]:
         """Every record with this tag id and carrier key, each distinct record once."""
-        rows: dict[bytes, RegisteredRecord] = {}
-        for registry in self._registries:
-            try:
-                row = self._get(registry, tag_id, carrier_key_id)
-            except NotFound:
-                continue
-            known = rows.get(row.record.payload)
-            # Of two copies of a record, the one that shows the photograph says more.
-            if known is None or (known.preview is None and row.preview is not None):
-                rows[row.record.payload] = row
-        return list(rows.values())
+        return [row for row in self._all_of(tag_id) if row.carrier_key_id == carrier_key_id]
 
     def near(self, pixels: Pixels, *, limit: int, max_distance_bits: int | None = None) -> list[RegisteredRecord]:
         """Records whose perceptual hash is near the picture's, nearest first."""
-        found: dict[bytes, tuple[int, RegisteredRecord]] = {}
-        for registry, index in zip(self._registries, self._indexes, strict=True):
+        found: dict[_Name, tuple[int, RegisteredRecord]] = {}
+        for index in self._indexes:
             leads = (
                 index.nearest(pixels, limit=limit)
                 if max_distance_bits is None
                 else index.nearest(pixels, limit=limit, max_distance_bits=max_distance_bits)
             )
             for lead in leads:
-                for row in self._all_of(registry, lead.tag_id):
-                    found.setdefault(row.record.payload, (lead.distance_bits, row))
-        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], item[1].tag_id))][:limit]
+                for row in self._all_of(lead.tag_id):
+                    known = found.get(_name(row))
+                    if known is None or lead.distance_bits < known[0]:
+                        found[_name(row)] = lead.distance_bits, row
+        return [row for _, row in sorted(found.values(), key=lambda item: (item[0], _name(item[1])))][:limit]
 
     def near_parts(self, detect: Callable[[], Features], *, limit: int) -> list[RegisteredRecord]:
         """Records whose photograph shares local features with a picture, most likely first.
@@ -79,21 +79,27 @@ class Sources:
                 self._parts = [_index_parts(registry) for registry in self._registries]
             parts = self._parts
         ranked: list[tuple[int, RegisteredRecord]] = []
-        for registry, (tag_ids, index) in zip(self._registries, parts, strict=True):
+        for tag_ids, index in parts:
             for rank, position in enumerate(index.nearest(detect(), limit=limit) if len(index) else ()):
-                ranked += [(rank, row) for row in self._all_of(registry, tag_ids[position])]
-        found: dict[bytes, RegisteredRecord] = {}
-        for _, row in sorted(ranked, key=lambda item: item[0]):
-            found.setdefault(row.record.payload, row)
+                ranked += [(rank, row) for row in self._all_of(tag_ids[position])]
+        found: dict[_Name, RegisteredRecord] = {}
+        for _, row in sorted(ranked, key=lambda item: (item[0], _name(item[1]))):
+            found.setdefault(_name(row), row)
         return list(found.values())[: MOST_REGISTRIES * limit]
 
-    def _all_of(self, registry: Registry, tag_id: str) -> list[RegisteredRecord]:
+    def _all_of(self, tag_id: str) -> list[RegisteredRecord]:
+        """Every record with this tag id, under whatever carrier key, in an order of its own."""
         with self._lock:
-            return registry.all_of(tag_id)
+            rows = [row for registry in self._registries for row in registry.all_of(tag_id)]
+        entries: dict[tuple[str, bytes], list[RegisteredRecord]] = {}
+        for row in rows:
+            entries.setdefault((row.carrier_key_id, row.record.payload), []).append(row)
+        return [choose_entry(entries[name], self._trust, self._checked_at) for name in sorted(entries)]
 
-    def _get(self, registry: Registry, tag_id: str, carrier_key_id: str | None = None) -> RegisteredRecord:
-        with self._lock:
-            return registry.get(tag_id, carrier_key_id)
+
+def _name(row: RegisteredRecord) -> _Name:
+    """What tells records apart: a copy under a tag id that does not follow from it must not silence the genuine one."""
+    return row.tag_id, row.record.payload
 
 
 def has_too_many_parts(registry: Registry) -> bool:
@@ -102,8 +108,8 @@ def has_too_many_parts(registry: Registry) -> bool:
 
 
 def _index_parts(registry: Registry) -> tuple[list[str], FeatureIndex]:
-    tag_ids, blobs = ([], []) if has_too_many_parts(registry) else registry.descriptor_index()
-    return tag_ids, FeatureIndex(blobs)
+    pairs = [] if has_too_many_parts(registry) else sorted(zip(*registry.descriptor_index(), strict=True))
+    return [tag_id for tag_id, _ in pairs], FeatureIndex([blob for _, blob in pairs])
 
 
 class RecordChecks:
@@ -127,13 +133,13 @@ def check_record(row: RegisteredRecord, trust: TrustList, checked_at: str) -> Ch
     """
     try:
         verified = verify_record(row, trust, checked_at)
-    except IssuerUntrusted as exc:
-        return _failed_check("issuer_untrusted", row, exc), _unverified_source(row)
-    except KeyRevoked as exc:
-        return _failed_check("key_revoked", row, exc), _unverified_source(row)
+    except (IssuerUntrusted, KeyRevoked) as exc:
+        status = "key_revoked" if isinstance(exc, KeyRevoked) else "issuer_untrusted"
+        source = _unverified_source(row, log_standing(row, parse_record_core(row.record.payload), trust, checked_at))
+        return _failed_check(status, row, source, exc), source
     except (SignatureInvalid, TrustError) as exc:
-        return _failed_check("signature_invalid", row, exc), None
-    return _passed_check(verified), _verified_source(verified)
+        return _failed_check("signature_invalid", row, None, exc), None
+    return _passed_check(verified), _verified_source(verified, row, log_standing(row, verified.core, trust, checked_at))
 
 
 def source_phash(row: RegisteredRecord) -> str:
@@ -155,8 +161,7 @@ def _passed_check(verified: VerifiedRecord) -> SignatureCheck:
     )
 
 
-def _failed_check(status: str, row: RegisteredRecord, exc: TrustError) -> SignatureCheck:
-    source = None if status == "signature_invalid" else _unverified_source(row)
+def _failed_check(status: str, row: RegisteredRecord, source: SourceRef | None, exc: TrustError) -> SignatureCheck:
     return SignatureCheck(
         status=status,
         issuer=source.issuer if source is not None else None,
@@ -168,7 +173,7 @@ def _failed_check(status: str, row: RegisteredRecord, exc: TrustError) -> Signat
     )
 
 
-def _verified_source(verified: VerifiedRecord) -> SourceRef:
+def _verified_source(verified: VerifiedRecord, row: RegisteredRecord, standing: LogStanding) -> SourceRef:
     core = verified.core
     return SourceRef(
         tag_id=verified.tag_id,
@@ -182,10 +187,13 @@ def _verified_source(verified: VerifiedRecord) -> SourceRef:
         created=core.created,
         rights=core.rights,
         contact=core.contact,
+        log_name=row.log_name,
+        log_key_id=row.log_key_id,
+        log_standing=standing,
     )
 
 
-def _unverified_source(row: RegisteredRecord) -> SourceRef:
+def _unverified_source(row: RegisteredRecord, standing: LogStanding) -> SourceRef:
     """What a record says whose signature holds but whose key nobody vouches for."""
     core = parse_record_core(row.record.payload)
     return SourceRef(
@@ -200,4 +208,7 @@ def _unverified_source(row: RegisteredRecord) -> SourceRef:
         created=core.created,
         rights=core.rights,
         contact=core.contact,
+        log_name=row.log_name,
+        log_key_id=row.log_key_id,
+        log_standing=standing,
     )

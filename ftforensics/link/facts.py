@@ -19,7 +19,7 @@ class Facts:
         signature: The check of the matched record; None where no record was found.
         source: The matched record as shown to people.
         acquired_at: When the investigator had the exhibit in hand (ISO 8601 with offset), or None.
-        logged_at: When the record was logged, or None.
+        logged_at: When the record was logged, as the log in ``source`` says, or None where no log time is of use.
         time_trusted: Whether an independent time stamp or witness supports ``logged_at``.
         registration: The suspect on the matched record's source, or None.
         in_part: Whether that rests on a part of the source alone, which confirms it only if the tag keeps to that part.

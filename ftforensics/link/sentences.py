@@ -143,11 +143,45 @@ def describe_survival(survival: Survival) -> str:
 
 
 def describe_claim(source: SourceRef) -> str:
-    """One record's claim with its log time."""
-    return (
-        f"Record {source.tag_id} of {source.issuer} claims the picture; it was logged at {source.logged_at} as entry "
-        f"{source.log_index}."
-    )
+    """One record's claim with its log time, and whose word that is."""
+    claim = f"Record {source.tag_id} of {source.issuer} claims the picture"
+    if source.log_standing == "impossible":
+        return f"{claim}; it says itself that it was made at {source.created}, and no log gives it a possible time."
+    unpinned = ", a key that nobody pinned" if source.log_standing == "unpinned" else ""
+    return f"{claim}; it was logged at {source.logged_at} as entry {source.log_index}{name_log(source)}{unpinned}."
+
+
+def claim_order(source: SourceRef) -> tuple[str, str]:
+    """Claims by their log times, an impossible one by the record's own time; no order among them is a judgement."""
+    return (source.created if source.log_standing == "impossible" else source.logged_at), source.tag_id
+
+
+def name_log(source: SourceRef | None) -> str:
+    """Of which log a time is, as the end of a clause; nothing where that is not known."""
+    if source is None or not source.log_key_id:
+        return ""
+    return f' of the log "{source.log_name}", which signs with {source.log_key_id}'
+
+
+def describe_log_standing(source: SourceRef) -> tuple[str, ...]:
+    """What is to be said against a log's word about the time, if anything."""
+    if source.log_standing == "impossible":
+        return (
+            f"The log time {source.logged_at}{name_log(source)}, lies before {source.created}, when the record says "
+            "under its issuer's signature that it was made. That cannot be, so the log time was not used.",
+        )
+    if source.log_standing == "unpinned":
+        return (
+            f"The log time {source.logged_at}{name_log(source)}, is a mere claim: nobody pinned that key, and anybody "
+            "can write a published record into a log of his own with any time. Ask the issuer for a bundle of the log "
+            "in which the record was first registered.",
+        )
+    if source.log_standing == "pinned":
+        return (
+            f"The log time {source.logged_at}{name_log(source)}, is not the word of the record's issuer: that key is "
+            "pinned for somebody else.",
+        )
+    return ()
 
 
 def describe_region(region: Box) -> str:

@@ -192,20 +192,26 @@ def _issuer_untrusted(facts: Facts, tag: MatchedTag) -> Judgement | None:
 
 
 def _postdates(facts: Facts, tag: MatchedTag) -> Judgement | None:
-    logged, acquired = _instant(facts.logged_at), _instant(facts.acquired_at)
-    if logged is None or acquired is None or logged <= acquired:
+    """The record is younger than the exhibit, by the word of a log or by the signed word of its own issuer."""
+    made_at = None if facts.source is None else facts.source.created
+    acquired, made, logged = (_instant(text) for text in (facts.acquired_at, made_at, facts.logged_at))
+    after = f"after the exhibit was acquired at {facts.acquired_at}."
+    late = []
+    if acquired is not None and made is not None and made > acquired:
+        late.append(f"The record itself says, under its issuer's signature, that it was made at {made_at}, {after}")
+    if acquired is not None and logged is not None and logged > acquired:
+        late.append(f"The record was logged at {facts.logged_at}{say.name_log(facts.source)}, {after}")
+    if not late:
         return None
     return Judgement(
         verdict=Verdict.RECORD_POSTDATES_EXHIBIT,
-        reasons=(
-            say.describe_match(tag),
-            f"The record was logged at {facts.logged_at}, after the exhibit was acquired at {facts.acquired_at}.",
-        ),
+        reasons=(say.describe_match(tag), *late),
         limitations=(
             "A record made after the exhibit can have been made from the exhibit: somebody may have registered a fake "
             "as the source and copied its tag. The picture is not attributed.",
             say.KINSHIP,
             say.LOG_CLAIM,
+            *_log_limitations(facts),
         ),
     )
 
@@ -215,7 +221,7 @@ def _conflict(facts: Facts, tag: MatchedTag) -> Judgement | None:
     if not disputing:
         return None
     own = () if facts.source is None else (facts.source,)
-    claims = sorted((*own, *disputing), key=lambda s: (s.logged_at, s.tag_id))
+    claims = sorted((*own, *disputing), key=say.claim_order)
     return Judgement(
         verdict=Verdict.CONFLICT,
         reasons=(
@@ -477,8 +483,15 @@ def _verified_limitations(facts: Facts) -> tuple[str, ...]:
 
 def _time_limitations(facts: Facts) -> tuple[str, ...]:
     if _instant(facts.logged_at) is None or _instant(facts.acquired_at) is None:
-        return (say.NO_ACQUISITION_TIME,)
-    return () if facts.time_trusted else (say.LOG_CLAIM,)
+        return (say.NO_ACQUISITION_TIME, *_log_limitations(facts))
+    return () if facts.time_trusted else (say.LOG_CLAIM, *_log_limitations(facts))
+
+
+def _log_limitations(facts: Facts) -> tuple[str, ...]:
+    """What is to be said against the log time, beyond that it is its operator's statement."""
+    if facts.source is None:
+        return ()
+    return say.describe_log_standing(facts.source)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -19,6 +19,7 @@ from ftforensics.report.wording import (
     STAGE_TEXTS,
     VerdictText,
     finding_sentence,
+    log_text,
     verdict_text,
 )
 
@@ -168,6 +169,8 @@ def _record_facts(source: SourceRef) -> tuple[Fact, ...]:
         fact("Record created", utc(source.created)),
         fact("Log entry", count(source.log_index)),
         fact("Log time", utc(source.logged_at)),
+        fact("Log", log_text(source), "raw"),
+        fact("Log key fingerprint", source.log_key_id or None, "hash"),
         fact("Tag id", source.tag_id, "hash"),
         fact("Record SHA-256", source.record_sha256, "hash"),
         fact("Original file SHA-256", source.source_sha256, "hash"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ftforensics.domain.link import Finding, Verdict
+from ftforensics.domain.link import Finding, SourceRef, Verdict
 from ftforensics.domain.tag import TagAbsence
 from ftforensics.report.quantities import percent, plural, utc
 
@@ -129,6 +129,13 @@ SIGNATURE_TEXTS = {
     "signature_invalid": "Does not verify",
 }
 
+LOG_STANDINGS = {
+    "issuer": "signed with a key that is pinned for the record's issuer",
+    "pinned": "signed with a key that is pinned for somebody else",
+    "unpinned": "signed with a key that nobody pinned: its time is a mere claim",
+    "impossible": "its time lies before the record's own and was not used",
+}
+
 SEARCH_TEXTS = {
     "direct": "direct: the picture was read as it is",
     "content": "content: lined up with a candidate photograph first, then read there",
@@ -197,14 +204,30 @@ def finding_sentence(finding: Finding) -> str:
             return _unattributed_sentence(finding, issuer)
 
 
+def _time_of_record(finding: Finding) -> str:
+    """When the record was logged, or made where its log time cannot be."""
+    if finding.source is None:
+        return "logged"
+    if finding.source.log_standing == "impossible":
+        return f"made on {utc(finding.source.created)}"
+    return f"logged on {utc(finding.source.logged_at)}"
+
+
+def log_text(source: SourceRef) -> str | None:
+    """Which log a log time comes from, and what its word is worth; None in findings that do not say."""
+    if not source.log_key_id:
+        return None
+    return f"{source.log_name} ({LOG_STANDINGS.get(source.log_standing, source.log_standing)})"
+
+
 def _unattributed_sentence(finding: Finding, issuer: str) -> str:
     match finding.verdict:
         case Verdict.RECORD_POSTDATES_EXHIBIT:
-            logged = f" on {utc(finding.source.logged_at)}" if finding.source is not None else ""
+            logged = _time_of_record(finding)
             held = finding.evidence.acquired_at
             in_hand = f" (stated as {utc(held)})" if held else ""
             return (
-                f"The tag read from this exhibit belongs to a record that was logged{logged}, after the exhibit was in "
+                f"The tag read from this exhibit belongs to a record that was {logged}, after the exhibit was in "
                 f"hand{in_hand}. The exhibit is not attributed to that record."
             )
         case Verdict.ISSUER_UNTRUSTED:

@@ -6,6 +6,7 @@ In: submissions of issuers, bundles of other registries. Out: ``RegisteredRecord
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from ftforensics.store.bundle_import import ImportReport, import_bundle
 from ftforensics.store.bundle_import import Progress as ImportProgress
 from ftforensics.store.registry_check import Progress, RegistryCheck, verify_registry
 from ftforensics.store.registry_log import (
+    LogIdentity,
     append_checkpoint,
     load_checkpoints,
     load_log,
@@ -36,12 +38,14 @@ from ftforensics.store.registry_rows import (
     RecordSubmission,
     from_column,
     insert_row,
+    kept_records,
     read_rows,
     to_column,
     verify_parts,
 )
 from ftforensics.store.schema import Schema, load_schema
 from ftforensics.store.sqlite import Database, create_database, open_database
+from ftforensics.trust.canonical import canonical_json
 from ftforensics.trust.envelope import parse_envelope
 from ftforensics.trust.fields import TAG_ID
 from ftforensics.trust.keys import Signer
@@ -49,13 +53,17 @@ from ftforensics.trust.ledger import Checkpoint, leaf_hash
 from ftforensics.trust.record import log_entry, parse_binding
 
 REGISTRY_APPLICATION_ID = 0x46744672
+_LEAVES = (
+    "SELECT l.key_id, l.origin, e.log_index, e.leaf_hash FROM entries AS e JOIN logs AS l USING (log_id)"
+    " ORDER BY l.key_id, l.origin, e.log_index"
+)
 Ids = tuple[list[str], npt.NDArray[np.uint64]]
 
 
 @cache
 def registry_schema() -> Schema:
     """What a registry database looks like."""
-    return load_schema("registry", REGISTRY_APPLICATION_ID)
+    return load_schema("registry", REGISTRY_APPLICATION_ID, readable_from=1)
 
 
 class Registry:
@@ -151,24 +159,25 @@ class Registry:
             if not submissions:
                 return ()
             for submission in submissions:
-                row = _log_row(submission, edge.size, at)
+                row = _log_row(submission, self._log, edge.size, at)
                 core = verify_parts(row, check_tag_id=check_tag_ids)
-                leaf = leaf_hash(log_entry(row))
-                try:
-                    insert_row(self._database, OWN_LOG, row, core, leaf)
-                except AlreadyExists as exc:
+                if kept_records(self._database, row.tag_id, row.carrier_key_id):
                     raise AlreadyExists(
                         f"The tag id {row.tag_id} is taken for this carrier key",
                         subject=str(self.path),
                         remedy="make the record again with a new nonce",
-                    ) from exc
+                    )
+                leaf = leaf_hash(log_entry(row))
+                insert_row(self._database, OWN_LOG, row, core, leaf)
                 edge.append(leaf)
                 rows.append(row)
             append_checkpoint(self._database, self._log.origin, edge, signer, at)
         return tuple(rows)
 
     def get(self, tag_id: str, carrier_key_id: str | None = None) -> RegisteredRecord:
-        """The record of a tag id; a million records or ten take the same time.
+        """The record of a tag id, as the log has it from which it came in first; see ``all_of`` for all logs.
+
+        A million records or ten take the same time.
 
         Args:
             tag_id: 16 hex characters.
@@ -176,18 +185,20 @@ class Registry:
 
         Raises:
             NotFound: No such record.
-            StoreError: Two carrier keys share the tag id and none was named.
+            StoreError: Two records share the tag id, for instance under two carrier keys of which none was named.
             ChainBroken: The row is incomplete or was altered so that it cannot be read.
         """
         found = [row for row in self.all_of(tag_id) if carrier_key_id in (None, row.carrier_key_id)]
         if not found:
             raise NotFound("The registry has no such record", subject=f"tag id {tag_id}, {self.path}")
-        if len(found) > 1:
+        if len({(row.carrier_key_id, row.record.payload) for row in found}) > 1:
             raise StoreError("Two records share this tag id", subject=tag_id, remedy="name the carrier key too")
         return found[0]
 
     def all_of(self, tag_id: str) -> list[RegisteredRecord]:
-        """The records of a tag id, one for each carrier key under which there is one; mostly one.
+        """The entries of a tag id in all logs, in the order they came in; mostly one.
+
+        There are several where several logs have the record, and where records under two carrier keys share the tag id.
 
         Raises:
             ChainBroken: A row is incomplete or was altered so that it cannot be read.
@@ -195,7 +206,7 @@ class Registry:
         return [row.record for row in read_rows(self._database, BY_TAG, (_tag_column(tag_id),))]
 
     def records(self) -> Iterator[RegisteredRecord]:
-        """Yields all records, those of imported logs included, in the order they came in.
+        """Yields all entries, those of imported logs included, in the order they came in: a record once for each log.
 
         Raises:
             ChainBroken: A row is incomplete or was altered so that it cannot be read.
@@ -211,7 +222,7 @@ class Registry:
             key that the registry does not know.
         """
         rows = self._database.all_rows(
-            "SELECT tag_id FROM entries WHERE carrier_id = (SELECT carrier_id FROM carriers WHERE key_id = ?)",
+            "SELECT DISTINCT tag_id FROM entries WHERE carrier_id = (SELECT carrier_id FROM carriers WHERE key_id = ?)",
             (carrier_key_id,),
         )
         values = np.sort(_unsigned(rows, 0))
@@ -221,9 +232,10 @@ class Registry:
         """Perceptual hashes of all records, for near-duplicate search.
 
         Returns:
-            The tag ids as hex in ascending order, and the perceptual hash of each as a ``uint64`` array.
+            The tag ids as hex in ascending order, and the perceptual hash of each as a ``uint64`` array. A record that
+            is in several logs is given once.
         """
-        rows = self._database.all_rows("SELECT tag_id, phash FROM entries")
+        rows = self._database.all_rows("SELECT DISTINCT tag_id, phash FROM entries")
         tags, phashes = _unsigned(rows, 0), _unsigned(rows, 1)
         order = np.argsort(tags, kind="stable")
         return _as_hex(tags[order]), phashes[order]
@@ -232,11 +244,14 @@ class Registry:
         """The local features of all records, for finding the source of a part of a picture.
 
         Returns:
-            The tag ids as hex, and the descriptor blob of each, in the order of registration. Nothing was verified.
+            The tag ids as hex, and the descriptor blob of each, in the order of registration; once for a record that is
+            in several logs. Nothing was verified.
         """
         rows = self._database.all_rows(
             "SELECT e.tag_id, d.content FROM entries AS e JOIN records AS r USING (entry_id) "
-            "JOIN blobs AS d ON d.sha256 = r.descriptors_sha256 ORDER BY e.entry_id"
+            "JOIN blobs AS d ON d.sha256 = r.descriptors_sha256 WHERE e.entry_id IN ("
+            "SELECT min(entry_id) FROM entries JOIN records USING (entry_id) GROUP BY tag_id, descriptors_sha256"
+            ") ORDER BY e.entry_id"
         )
         return _as_hex(_unsigned(rows, 0)), [bytes(row[1]) for row in rows]
 
@@ -264,9 +279,31 @@ class Registry:
         return tuple(sorted(str(row[0]) for row in self._database.all_rows("SELECT key_id FROM carriers")))
 
     def count(self) -> int:
-        """How many records there are, imported ones included."""
+        """How many records there are, imported ones included; one that is in several logs counts once."""
+        row = self._database.row("SELECT count(*) FROM (SELECT DISTINCT carrier_id, tag_id FROM entries)")
+        return int(row[0]) if row else 0
+
+    def count_entries(self) -> int:
+        """How many entries there are in all logs together."""
         row = self._database.row("SELECT count(*) FROM entries")
         return int(row[0]) if row else 0
+
+    def state(self) -> tuple[str, ...]:
+        """All that can be found in the registry, in a few words: equal only where every entry of every log is.
+
+        Returns:
+            For each log its name, key and newest checkpoint as size:root, then the number of all entries and a hash
+            over them. The order of imports does not show.
+        """
+        ids = self._database.all_rows("SELECT log_id FROM logs")
+        logs = [load_log(self._database, int(row[0])) for row in ids]
+        newest = [load_checkpoints(self._database, log, newest_only=True)[0].checkpoint for log in logs]
+        lines = [f"{log.origin} {log.key_id} {one.size}:{one.root}" for log, one in zip(logs, newest, strict=True)]
+        digest, count = hashlib.sha256(), 0
+        for key_id, origin, index, leaf in self._database.rows(_LEAVES):
+            digest.update(canonical_json([key_id, origin, index, bytes(leaf).hex()]))
+            count += 1
+        return (*sorted(lines), f"entries {count} sha256:{digest.hexdigest()}")
 
     def checkpoint(self) -> Checkpoint:
         """The newest checkpoint of the registry's own log, its signature verified under the log's key.
@@ -317,7 +354,7 @@ class Registry:
         return import_bundle(self._database, path, check_tag_ids=check_tag_ids, jobs=jobs, on_progress=on_progress)
 
 
-def _log_row(submission: RecordSubmission, log_index: int, at: str) -> RegisteredRecord:
+def _log_row(submission: RecordSubmission, log: LogIdentity, log_index: int, at: str) -> RegisteredRecord:
     return RegisteredRecord(
         tag_id=submission.tag_id,
         carrier_key_id=submission.carrier_key_id,
@@ -328,6 +365,8 @@ def _log_row(submission: RecordSubmission, log_index: int, at: str) -> Registere
         preview=submission.preview,
         log_index=log_index,
         logged_at=at,
+        log_name=log.origin,
+        log_key_id=log.key_id,
     )
 
 

@@ -29,10 +29,14 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryCheck:
-    """What checking a registry gave: its newest checkpoint, how many records hold, and what remains open."""
+    """What checking a registry gave: its newest checkpoint, how many records hold, and what remains open.
+
+    ``entries`` counts a record once for each log that has it.
+    """
 
     checkpoint: Checkpoint
     records: int
+    entries: int
     imported_logs: int
     notes: tuple[str, ...]
 
@@ -57,7 +61,7 @@ def verify_registry(
         expected: A checkpoint pinned outside the registry.
         expected_key_id: The log key's fingerprint, known from elsewhere.
         check_tag_ids: Also derive every tag id from its record, about 0.1 s each.
-        on_progress: Called with the number of records checked so far.
+        on_progress: Called with the number of entries checked so far.
 
     Raises:
         ChainBroken: At ``position`` the first entry that does not fit.
@@ -88,7 +92,14 @@ def verify_registry(
     _check_orphans(database, walk.checked)
     if others:
         notes.append(f"{len(others)} imported log(s): shown to contain these records, not shown to contain no others.")
-    return RegistryCheck(checkpoint=newest, records=walk.checked, imported_logs=len(others), notes=tuple(notes))
+    records = database.row("SELECT count(*) FROM (SELECT DISTINCT carrier_id, tag_id FROM entries)")
+    return RegistryCheck(
+        checkpoint=newest,
+        records=int(records[0]) if records else 0,
+        entries=walk.checked,
+        imported_logs=len(others),
+        notes=tuple(notes),
+    )
 
 
 _OTHER_LOGS = "SELECT log_id FROM logs WHERE log_id <> ? ORDER BY log_id"

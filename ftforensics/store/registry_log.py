@@ -141,7 +141,9 @@ def take_up_log(database: Database, log: LogIdentity, signer: Signer, at: str) -
         raise StoreError(
             f"The time {at} lies before the log's newest checkpoint of {newest.checkpoint.at}",
             subject=str(database.path),
-            remedy="set the clock right",
+            remedy="set the clock right; if it is right and the log was written with a wrong one, that stays:"
+            " make another registry with 'ftf registry init' under a new log name, bring these records over with"
+            " 'ftf registry export' and 'ftf registry import', and tag there",
         )
     edge = StoredFrontier.load(newest.checkpoint.size, newest.frontier)
     row = database.row("SELECT max(log_index) FROM entries WHERE log_id = ?", (log.log_id,))

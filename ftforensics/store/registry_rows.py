@@ -29,8 +29,10 @@ MAX_PREVIEW_BYTES = 8 << 20
 
 _COLUMNS = """
     SELECT e.entry_id, e.log_id, e.log_index, c.key_id, e.tag_id, e.phash, e.logged_at, e.leaf_hash,
+           l.origin, l.key_id,
            r.record, r.binding, r.public_key, r.descriptors_sha256, d.content, r.preview_sha256, p.content
     FROM entries AS e
+    LEFT JOIN logs AS l USING (log_id)
     LEFT JOIN carriers AS c USING (carrier_id)
     LEFT JOIN records AS r USING (entry_id)
     LEFT JOIN blobs AS d ON d.sha256 = r.descriptors_sha256
@@ -43,7 +45,7 @@ BOUND_FILES = """
     WHERE e.log_id = ? AND r.binding IS NOT NULL ORDER BY e.log_index
 """
 ALL_ROWS = _COLUMNS + " ORDER BY e.entry_id"
-_COLUMN_TYPES = (int, int, int, str, int, int, str, bytes, bytes, bytes | None, bytes, bytes, bytes)
+_COLUMN_TYPES = (int, int, int, str, int, int, str, bytes, str, str, bytes, bytes | None, bytes, bytes, bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ def insert_row(database: Database, log_id: int, row: RegisteredRecord, core: Rec
     """Adds one row inside a transaction and returns its entry id.
 
     Raises:
-        AlreadyExists: The tag id is taken for this carrier key, or the log index in this log.
+        AlreadyExists: The log index is taken in this log.
         WriteFailed: Disk full or read-only.
     """
     carrier = _carrier_id(database, row.carrier_key_id)
@@ -158,6 +160,16 @@ def insert_row(database: Database, log_id: int, row: RegisteredRecord, core: Rec
     return entry_id
 
 
+def kept_records(database: Database, tag_id: str, carrier_key_id: str) -> set[bytes]:
+    """Payloads of the records that have this tag id under this carrier key, in whatever logs: mostly none or one."""
+    rows = database.all_rows(
+        "SELECT DISTINCT r.record FROM entries AS e JOIN records AS r USING (entry_id)"
+        " JOIN carriers AS c USING (carrier_id) WHERE e.tag_id = ? AND c.key_id = ?",
+        (to_column(tag_id), carrier_key_id),
+    )
+    return {parse_envelope(bytes(row[0]), subject="record").payload for row in rows}
+
+
 def read_rows(database: Database, sql: str, values: tuple[int, ...] = ()) -> Iterator[StoredRow]:
     """Yields the rows of one of this module's queries.
 
@@ -171,7 +183,7 @@ def read_rows(database: Database, sql: str, values: tuple[int, ...] = ()) -> Ite
 def _parse_row(row: Row, database: Database) -> StoredRow:
     position = row[2] if isinstance(row[2], int) else None
     well_typed = all(map(isinstance, row, _COLUMN_TYPES))
-    if not well_typed or (row[13] is None) != (row[14] is None):
+    if not well_typed or (row[15] is None) != (row[16] is None):
         raise ChainBroken(
             f"Entry {position} of the registry is incomplete", position=position, subject=str(database.path)
         )
@@ -179,13 +191,15 @@ def _parse_row(row: Row, database: Database) -> StoredRow:
         record = RegisteredRecord(
             tag_id=from_column(row[4]),
             carrier_key_id=row[3],
-            record=parse_envelope(row[8], subject="record"),
-            binding=None if row[9] is None else parse_envelope(row[9], subject="binding"),
-            public_key=row[10],
-            descriptors=row[12],
-            preview=row[14],
+            record=parse_envelope(row[10], subject="record"),
+            binding=None if row[11] is None else parse_envelope(row[11], subject="binding"),
+            public_key=row[12],
+            descriptors=row[14],
+            preview=row[16],
             log_index=row[2],
             logged_at=row[6],
+            log_name=row[8],
+            log_key_id=row[9],
         )
     except TrustError as exc:
         raise ChainBroken(

@@ -26,12 +26,14 @@ class Schema:
     """What a database must look like.
 
     ``noun`` is the word for it in sentences; ``migrations`` are the SQL scripts that lead from an empty file to the
-    current version, the first one making version 1.
+    current version, the first one making version 1. ``readable_from`` is the oldest version that the same queries read
+    as it is; None where that is the current one alone.
     """
 
     noun: str
     application_id: int
     migrations: tuple[str, ...]
+    readable_from: int | None = None
 
     @property
     def version(self) -> int:
@@ -39,12 +41,12 @@ class Schema:
         return len(self.migrations)
 
 
-def load_schema(noun: str, application_id: int) -> Schema:
+def load_schema(noun: str, application_id: int, *, readable_from: int | None = None) -> Schema:
     """Reads the numbered scripts ``migrations/<noun>_NNNN.sql`` that ship with the program."""
     folder = resources.files("ftforensics.store.migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.startswith(f"{noun}_"))
     scripts = tuple(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
-    return Schema(noun=noun, application_id=application_id, migrations=scripts)
+    return Schema(noun=noun, application_id=application_id, migrations=scripts, readable_from=readable_from)
 
 
 @lru_cache(maxsize=8)

@@ -127,7 +127,7 @@ class Database:
                 self._connection.execute("COMMIT")
 
     def check_pages(self) -> None:
-        """Lets SQLite check the file's own structure, every index against its table among it.
+        """Lets SQLite check the file's own structure, and that each index finds what its table holds.
 
         Raises:
             StoreError: Pages, indexes or constraints are damaged.
@@ -175,7 +175,7 @@ def open_database(path: Path, schema: Schema, *, read_only: bool) -> Database:
     Raises:
         NotFound: No such file.
         StoreError: Not SQLite, damaged, another kind of database, or locked.
-        SchemaMismatch: Made by a newer program, or older and opened for reading only.
+        SchemaMismatch: Made by a newer program, or too old to be opened for reading only.
         ChainBroken: Its tables or append-only triggers were altered.
         WriteFailed: To be opened for writing where that is not permitted, or for reading where it is not and what a
             stopped program left has still to be taken in.
@@ -191,7 +191,7 @@ def open_database(path: Path, schema: Schema, *, read_only: bool) -> Database:
         _check_tables(database, schema, version)
         if not read_only:
             _prepare_writing(database)
-        if version < schema.version:
+        if version < schema.version and not read_only:
             _migrate(database, schema)
     except BaseException:
         database.close()
@@ -376,7 +376,7 @@ def _check_version(database: Database, schema: Schema, version: int) -> None:
         )
     if version < 1:
         raise SchemaMismatch(f"The {schema.noun} has no version", subject=subject, remedy="restore it from a backup")
-    if version < schema.version and database.read_only:
+    if version < (schema.readable_from or schema.version) and database.read_only:
         raise SchemaMismatch(
             f"The {schema.noun} has the older version {version} and cannot be read as it is",
             subject=subject,

@@ -186,10 +186,14 @@ def verify_record(
     parse_utc(checked_at, subject="checked_at")
     if trusted_time is not None:
         parse_utc(trusted_time, subject="trusted_time")
-    core, binding, sha256 = _verify_signed(row)
+    core, binding, sha256 = verify_row_parts(row)
+    # 7. The tag id follows from the payload (slow, therefore late).
+    _check_tag_id(row, row.record.payload)
     # 8. Somebody pinned this key for this issuer, and the record's times lie in the window: the one that it claims, and
-    #    the trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it.
-    _check_pinned(core, row.logged_at if trusted_time is None else trusted_time, trust)
+    #    the trusted one or else the log's. The log's time proves nothing for a record, but it may speak against it,
+    #    unless it cannot be true: nothing was logged before it was made.
+    logged_at = row.logged_at if parse_utc(row.logged_at) >= parse_utc(core.created) else core.created
+    _check_pinned(core, logged_at if trusted_time is None else trusted_time, trust)
     # 9. The key was not revoked, or a trusted time precedes the revocation.
     trust.check_revocation(core.key_id, checked_at=checked_at, trusted_time=trusted_time)
     return VerifiedRecord(
@@ -205,7 +209,16 @@ def verify_record(
     )
 
 
-def _verify_signed(row: RegisteredRecord) -> tuple[RecordCore, BindingStatement | None, str]:
+def verify_row_parts(row: RegisteredRecord) -> tuple[RecordCore, BindingStatement | None, str]:
+    """Steps 1 to 6 of ``verify_record``: the row's parts are what the key that came with it signed.
+
+    Returns:
+        The core, the binding where there is one, and the record's name. Whose key it is, and whether the tag id follows
+        from the record, is not established.
+
+    Raises:
+        SignatureInvalid: They are not.
+    """
     try:
         # 1. The key that came with the row is the one the envelope names; 2. it signed this type and these bytes.
         payload = verify_envelope(row.record, row.public_key, RECORD_PAYLOAD_TYPE)
@@ -218,8 +231,6 @@ def _verify_signed(row: RegisteredRecord) -> tuple[RecordCore, BindingStatement 
         binding = _verify_binding(row, sha256)
         # 6. The row's log time is a time.
         parse_utc(row.logged_at, subject="logged_at")
-        # 7. The tag id follows from the payload (slow, therefore late).
-        _check_tag_id(row, payload)
     except SignatureInvalid:
         raise
     except TrustError as exc:

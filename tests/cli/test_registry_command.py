@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from cli_samples import CARRIER, NOW, Ftf, add_record, sqlite_do
 
+from ftforensics.store.registry import Registry
+from ftforensics.store.registry_rows import RecordSubmission
 from ftforensics.trust.keys import SigningKey
+
+LATER = "2028-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -174,6 +178,37 @@ def test_import_of_a_bad_bundle_adds_nothing(ftf: Ftf, registry: Path, tag_id: s
         ftf("registry", "import", bundle, "--registry", mine, expect=4)
         assert ftf("registry", "list", "--registry", mine).out == ""
     ftf("registry", "import", tmp_path / "missing", "--registry", mine, expect=2)
+
+
+def test_a_record_in_two_logs_is_shown_with_the_one_that_counts(
+    ftf: Ftf, registry: Path, tag_id: str, issuer: str, tmp_path: Path
+) -> None:
+    ftf("registry", "export", "-o", tmp_path / "genuine")
+    mallory = SigningKey.from_seed("mallory", "issuer", bytes(32))
+    with (
+        Registry.open(registry) as source,
+        Registry.create(tmp_path / "mirror.sqlite", "agency-2026", signer=mallory, at=NOW) as mirror,
+    ):
+        row = source.get(tag_id)
+        submission = RecordSubmission(**{name: getattr(row, name) for name in RecordSubmission.__slots__})
+        mirror.append([submission], signer=mallory, at=LATER)
+        mirror.export_bundle(tmp_path / "mirrored")
+    mine = ("--registry", tmp_path / "mine.sqlite", "--format", "jsonl")
+    ftf("registry", "init", "mine", *mine)
+    assert ftf("registry", "import", tmp_path / "mirrored", *mine).facts()["added"] == 1
+    imported = ftf("registry", "import", tmp_path / "genuine", *mine).facts()
+    assert (imported["added"], imported["already_present"], imported["further_entries"]) == (0, 1, 1)
+    assert any("told apart by their keys" in note for note in imported["notes"])
+    assert any("another time" in note for note in imported["notes"])
+    ftf("trust", "add", "Press Agency", issuer)
+    shown = ftf("registry", "show", tag_id, *mine).facts()
+    assert (shown["logged_at"], shown["log_key"], shown["log_standing"]) == (NOW, issuer, "issuer")
+    assert len(shown["entries"]) == 2
+    listed = ftf("registry", "list", *mine)
+    assert [row["logged_at"] for row in listed.lines()] == [LATER, NOW]
+    assert "2 of 2 log entries of 1 records" in listed.err
+    assert ftf("registry", "verify", *mine).facts()["records"] == 1
+    assert ftf("registry", "show", *mine).facts()["records"] == 1
 
 
 def test_hostile_texts_of_a_record_are_harmless(ftf: Ftf, registry: Path, key: SigningKey) -> None:

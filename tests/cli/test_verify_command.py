@@ -44,6 +44,14 @@ def test_the_table_says_the_same(ftf: Ftf, bundle: Path) -> None:
     assert ISSUER in out
 
 
+def test_a_record_that_is_there_twice_counts_once(ftf: Ftf, bundle: Path, issuer: str) -> None:
+    header, *lines = bundle.read_text().splitlines()
+    bundle.write_text("\n".join([header.replace('"records":2', '"records":4'), *lines, *lines]) + "\n")
+    facts = ftf("verify", bundle, "--format", "jsonl").facts()
+    assert (facts["records"], facts["entries"]) == (2, 2)
+    assert facts["issuers"] == [f"{ISSUER}, records: 2, key {issuer}, not pinned for this name"]
+
+
 def test_a_pinned_key_is_named_as_such(ftf: Ftf, bundle: Path, issuer: str) -> None:
     ftf("trust", "add", ISSUER, issuer)
     done = ftf("verify", bundle, "--expect-log-key", issuer, "--format", "jsonl")

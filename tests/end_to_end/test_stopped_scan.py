@@ -7,13 +7,17 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from newsroom import CASE, Newsroom, Scan, load, save
+from newsroom import CASE, TAGGED_AT, Newsroom, Scan, load, save
 
 from ftforensics.engine.onnx import BATCH
 from ftforensics.store.case_lock import hold_case
+from ftforensics.store.registry import Registry
+from ftforensics.store.registry_rows import RecordSubmission
+from ftforensics.trust.keys import SigningKey
 
 PICTURES = 3 * BATCH + 2
 
@@ -34,10 +38,12 @@ def whole(newsroom: Newsroom, evidence: Path, tmp_path_factory: pytest.TempPathF
     return newsroom.scan([evidence], tmp_path_factory.mktemp("whole"))
 
 
-def stop_in_the_middle(newsroom: Newsroom, evidence: Path, cases: Path, how: signal.Signals) -> tuple[int, str, int]:
+def stop_in_the_middle(
+    newsroom: Newsroom, evidence: Path, cases: Path, how: signal.Signals, **options: Any
+) -> tuple[int, str, int]:
     """Start a scan, stop it once more findings are in the case; exit code, standard error, findings kept."""
     before = count_findings(cases / CASE)
-    argv, given = newsroom.command("scan", evidence, "--case", CASE, "--cases", cases, "--jobs", "1")
+    argv, given = newsroom.command("scan", evidence, "--case", CASE, "--cases", cases, "--jobs", "1", **options)
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **given)
     deadline = time.monotonic() + 240
     while count_findings(cases / CASE) == before:
@@ -67,6 +73,34 @@ def test_after_a_power_cut_the_scan_goes_on(newsroom: Newsroom, evidence: Path, 
     assert count_findings(tmp_path / CASE) == PICTURES
     assert (resumed.folder / "scan.jsonl").read_bytes() == (whole.folder / "scan.jsonl").read_bytes()
     newsroom.ftf("case", "verify", CASE, "--cases", tmp_path)
+
+
+def test_a_stopped_scan_does_not_go_on_with_another_registry(newsroom: Newsroom, evidence: Path, tmp_path: Path):
+    """The other one has the same log of its own, empty as well, and as many imported records, logged elsewhere."""
+    with Registry.open(newsroom.home / "registry.sqlite") as source:
+        submissions = [
+            RecordSubmission(**{name: getattr(row, name) for name in RecordSubmission.__slots__})
+            for row in source.records()
+        ]
+        source.export_bundle(tmp_path / "genuine")
+    mallory = SigningKey.generate("mallory", "issuer")
+    with Registry.create(tmp_path / "mirror.sqlite", "agency-2026", signer=mallory, at=TAGGED_AT) as mirror:
+        mirror.append(submissions, signer=mallory, at=TAGGED_AT, check_tag_ids=False)
+        mirror.export_bundle(tmp_path / "mirrored")
+    homes = {name: newsroom.copy_home(tmp_path / f"home of {name}") for name in ("genuine", "mirrored")}
+    for name, home in homes.items():
+        for old in home.glob("registry.sqlite*"):
+            old.unlink()
+        newsroom.ftf("registry", "init", "mine", "--key", "agency", home=home, now=TAGGED_AT)
+        newsroom.ftf("registry", "import", tmp_path / name, home=home)
+    newsroom.new_case(tmp_path)
+    code, _, kept = stop_in_the_middle(newsroom, evidence, tmp_path, signal.SIGKILL, home=homes["genuine"])
+    assert code == -signal.SIGKILL
+    assert kept > 0
+    resumed = newsroom.scan([evidence], tmp_path, home=homes["mirrored"])
+    assert "taken over" not in resumed.run.err
+    standings = {row["source"]["log_standing"] for row in resumed.rows.values() if row["source"] is not None}
+    assert standings == {"unpinned"}
 
 
 def test_ctrl_c_gives_130_and_two_stops_are_as_good_as_one(

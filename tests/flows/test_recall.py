@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from newsroom import Newsroom
+from newsroom import TAGGED_AT, Newsroom
 
 from ftforensics.attacks import regions
 from ftforensics.cli.opening import warn_about_unsearched_parts
@@ -22,6 +22,7 @@ from ftforensics.imaging.resample import fit_within
 from ftforensics.link import fingerprint, register
 from ftforensics.link.features import Features, detect_features
 from ftforensics.store.registry import Registry
+from ftforensics.trust.trustlist import TrustList
 
 Photographs = dict[str, np.ndarray]
 
@@ -100,12 +101,12 @@ def test_a_registry_is_searched_for_parts_unless_it_is_too_large(
     suspect = detect_features(crop(photographs["coffee"])[0])
     said = io.StringIO()
     with Registry.open(newsroom.home / "registry.sqlite") as registry:
-        (first, *_) = Sources([registry]).near_parts(lambda: suspect, limit=4)
+        (first, *_) = Sources([registry], TrustList(), TAGGED_AT).near_parts(lambda: suspect, limit=4)
         assert first.tag_id == newsroom.rows["coffee.webp"]["tag_id"]
         warn_about_unsearched_parts(Output(stderr=said), [registry])
         assert said.getvalue() == ""
         monkeypatch.setattr(sources, "MOST_INDEXED", 2)
-        assert Sources([registry]).near_parts(unwanted_features, limit=4) == []
+        assert Sources([registry], TrustList(), TAGGED_AT).near_parts(unwanted_features, limit=4) == []
         warn_about_unsearched_parts(Output(stderr=said), [registry])
     assert "more than 2 records" in said.getvalue()
     assert "registry.sqlite" in said.getvalue()

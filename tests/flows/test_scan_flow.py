@@ -57,7 +57,7 @@ def open_examiner(reader: TagReader) -> Examiner:
     return Examiner(
         tag_reader=reader,
         keys=[],
-        sources=Sources([]),
+        sources=Sources([], TrustList(), SCANNED_AT),
         trust=TrustList(),
         checked_at=SCANNED_AT,
         localiser=None,

@@ -37,7 +37,7 @@ def test_what_went_wrong_during_a_scan_stands_in_run_json(tmp_path: Path) -> Non
             examiner=Examiner(
                 tag_reader=reader,
                 keys=[],
-                sources=Sources([]),
+                sources=Sources([], TrustList(), SCANNED_AT),
                 trust=TrustList(),
                 checked_at=SCANNED_AT,
                 localiser=None,

@@ -201,10 +201,30 @@ def test_a_log_that_shows_two_histories_is_found(tmp_path: Path, target: Registr
         target.verify()
 
 
-def test_a_log_cannot_take_anothers_name(tmp_path: Path, target: Registry) -> None:
-    target.import_bundle(bundle(tmp_path, "one", ROWS[:2]), check_tag_ids=False)
-    with pytest.raises(ChainBroken, match="under another key"):
-        target.import_bundle(bundle(tmp_path, "fake", ROWS[2:], signer=MALLORY), check_tag_ids=False)
+@pytest.mark.parametrize("squatted", [[], ROWS[2:]], ids=["empty", "records"])
+def test_a_log_under_anothers_name_keeps_nobody_out(
+    tmp_path: Path, target: Registry, squatted: list[RegisteredRecord]
+) -> None:
+    """Names are free for all: logs are told apart by their keys, and the genuine one is accused of nothing."""
+    fake = bundle(tmp_path, "fake", squatted, signer=MALLORY)
+    assert target.import_bundle(fake, check_tag_ids=False).notes == ()
+    report = target.import_bundle(bundle(tmp_path, "one", ROWS[:2]), check_tag_ids=False)
+    (note,) = report.notes
+    for part in ("herald/photos", HERALD.key_id, MALLORY.key_id, "told apart by their keys"):
+        assert part in note
+    assert report.added == 2
+    assert target.get(ROWS[0].tag_id).log_key_id == HERALD.key_id
+    check = target.verify()
+    assert (check.records, check.imported_logs) == (2 + len(squatted), 2)
+
+
+def test_a_log_under_the_name_of_the_own_log_is_another_log(path: Path, tmp_path: Path) -> None:
+    with Registry.open(path, read_only=False) as registry:
+        report = registry.import_bundle(bundle(tmp_path, "fake", ROWS[:1], signer=MALLORY), check_tag_ids=False)
+        assert (report.added, report.further_entries) == (0, 1)
+        assert any("told apart by their keys" in note for note in report.notes)
+        assert registry.checkpoint().size == 4
+        registry.verify()
 
 
 def test_entries_of_the_own_log_that_were_lost_are_noticed(path: Path, tmp_path: Path) -> None:

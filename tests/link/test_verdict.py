@@ -231,6 +231,61 @@ def test_times_are_compared_as_moments(acquired, postdates):
     assert (_verdict(acquired_at=acquired) == Verdict.RECORD_POSTDATES_EXHIBIT) is postdates
 
 
+MALLORYS = replace(SOURCE, log_name="mirror", log_key_id="ed25519:cc", log_standing="unpinned")
+
+
+def test_a_record_that_says_itself_that_it_is_younger_postdates_whatever_a_log_says():
+    late = replace(SOURCE, created="2026-04-01T00:00:00Z")
+    for source in (late, replace(late, log_standing="impossible")):
+        for logged_at in (None, "2026-01-01T00:00:00Z"):
+            judgement = judge(replace(GOOD, source=source, logged_at=logged_at))
+            assert judgement.verdict == Verdict.RECORD_POSTDATES_EXHIBIT
+            (reason,) = [text for text in judgement.reasons if "acquired" in text]
+            assert "under its issuer's signature" in reason
+            assert late.created in reason
+            assert GOOD.acquired_at in reason
+
+
+def test_the_log_of_a_time_is_named():
+    (reason,) = [
+        text
+        for text in judge(replace(GOOD, source=MALLORYS, logged_at="2026-05-01T00:00:00Z")).reasons
+        if "was logged at 2026-05-01T00:00:00Z" in text
+    ]
+    assert '"mirror"' in reason
+    assert "ed25519:cc" in reason
+    rival = replace(RIVAL, log_name="other", log_key_id="ed25519:dd", log_standing="unpinned")
+    text = " ".join(judge(replace(GOOD, source=MALLORYS, rivals=(rival,))).reasons)
+    assert '"mirror"' in text
+    assert "ed25519:dd, a key that nobody pinned" in text
+
+
+@pytest.mark.parametrize(
+    ("standing", "words"),
+    [
+        ("unpinned", "a mere claim"),
+        ("pinned", "pinned for somebody else"),
+        ("impossible", "was not used"),
+        ("issuer", None),
+        ("", None),
+    ],
+)
+def test_what_a_log_time_is_worth_is_said(standing, words):
+    source = replace(MALLORYS, log_standing=standing)
+    for facts in (GOOD, replace(GOOD, registration=UNMEASURED), replace(GOOD, logged_at="2026-05-01T00:00:00Z")):
+        limitations = judge(replace(facts, source=source)).limitations
+        told = [text for text in limitations if '"mirror"' in text]
+        assert [words in text for text in told] == ([] if words is None else [True])
+
+
+def test_claims_without_a_possible_log_time_stand_at_the_records_own():
+    rival = replace(RIVAL, logged_at="2020-01-01T00:00:00Z", created="2026-02-01T00:00:00Z", log_standing="impossible")
+    reasons = judge(replace(GOOD, rivals=(rival,))).reasons
+    assert "Agency One" in reasons[1]
+    assert "made at 2026-02-01T00:00:00Z" in reasons[2]
+    assert "2020" not in " ".join(reasons)
+
+
 def test_a_missing_time_is_said():
     for changes in ({"acquired_at": None}, {"logged_at": None}, {"acquired_at": "yesterday"}):
         judgement = judge(replace(GOOD, **changes))
@@ -397,7 +452,12 @@ _facts = st.builds(
         lambda s: replace(SIGNATURE, status=s),
         st.sampled_from(["verified", "issuer_untrusted", "key_revoked", "signature_invalid", "", "VERIFIED"]),
     ),
-    source=st.none() | st.just(SOURCE),
+    source=st.none()
+    | st.builds(
+        lambda created, standing: replace(MALLORYS, created=created, log_standing=standing),
+        st.sampled_from([SOURCE.created, "2026-05-01T00:00:00Z"]),
+        st.sampled_from(["", "issuer", "pinned", "unpinned", "impossible"]),
+    ),
     acquired_at=_times,
     logged_at=_times,
     time_trusted=st.booleans(),
@@ -435,6 +495,7 @@ def test_nothing_is_verified_without_signature_bound_and_registration(facts):
         assert facts.registration is not None
         assert all(rival.issuer == "Agency One" for rival in facts.rivals)
         assert facts.movement is None or not facts.movement.is_left_behind
+        assert facts.source is None or facts.acquired_at != "2025-01-01T00:00:00Z"
     if judgement.verdict == Verdict.VERIFIED_MATCH:
         assert facts.registration.changed_fraction is not None
         assert facts.registration.changed_regions == ()

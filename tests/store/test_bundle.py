@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ftforensics.errors import AlreadyExists, ChainBroken, FtfError, NotFound, S
 from ftforensics.store.bundle_import import verify_bundle
 from ftforensics.store.bundle_lines import parse_header, parse_record
 from ftforensics.store.registry import Registry
+from ftforensics.trust.canonical import canonical_json
 
 
 @pytest.fixture
@@ -147,6 +149,48 @@ def test_missing_and_odd_bundles(target: Registry, tmp_path: Path) -> None:
         target.import_bundle(tmp_path / "missing.jsonl")
     with pytest.raises(StoreError):
         target.import_bundle(tmp_path)
+
+
+def join(first: Path, second: Path, target: Path) -> Path:
+    """One bundle of two, whose logs and lines it has one after the other."""
+    rows = [[json.loads(line) for line in path.read_bytes().splitlines()] for path in (first, second)]
+    logs = rows[0][0]["logs"] + rows[1][0]["logs"]
+    lines = rows[0][1:] + [row | {"log": row["log"] + len(rows[0][0]["logs"])} for row in rows[1][1:]]
+    header = rows[0][0] | {"logs": logs, "records": len(lines)}
+    text = "".join(canonical_json(row).decode() + "\n" for row in (header, *lines))
+    target.write_text(text, "utf-8")
+    return target
+
+
+def write_bundle(folder: Path, name: str, numbers: Sequence[int]) -> Path:
+    with Registry.create(folder / f"{name}.sqlite", "agency-2026", signer=ISSUER, at=AT) as registry:
+        submissions = [make_submission(number) for number in numbers]
+        registry.append(submissions, signer=ISSUER, at=AT, check_tag_ids=False)
+        registry.export_bundle(folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("numbers", "match"), [((1,), "two different states of 1"), ((1, 2), "two different entries 0")]
+)
+def test_a_bundle_that_shows_two_histories_does_not_hold(
+    target: Registry, tmp_path: Path, numbers: tuple[int, ...], match: str
+) -> None:
+    both = join(write_bundle(tmp_path, "one", [0]), write_bundle(tmp_path, "other", numbers), tmp_path / "both")
+    with pytest.raises(ChainBroken, match=match):
+        verify_bundle(both, check_tag_ids=False)
+    with pytest.raises(ChainBroken):
+        target.import_bundle(both, check_tag_ids=False)
+    assert target.count() == 0
+
+
+def test_a_line_that_is_there_twice_counts_once(source: Registry, target: Registry, tmp_path: Path) -> None:
+    source.export_bundle(tmp_path / "all.jsonl")
+    twice = join(tmp_path / "all.jsonl", tmp_path / "all.jsonl", tmp_path / "twice.jsonl")
+    checked = verify_bundle(twice, check_tag_ids=False)
+    assert (checked.records, checked.entries) == (5, 5)
+    report = target.import_bundle(twice, check_tag_ids=False)
+    assert (report.added, report.already_present, report.further_entries) == (5, 5, 0)
 
 
 def edit(path: Path, line: int, change: dict[str, object]) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from registry_samples import AT, CARRIER, ISSUER, LATER, OTHER, make_registry, make_submission
 
 from ftforensics.errors import AlreadyExists, ChainBroken, KeyUnknown, NotFound, SignatureInvalid, StoreError
-from ftforensics.store.registry import Registry
+from ftforensics.store import registry as registry_module
+from ftforensics.store.registry import Registry, registry_schema
 from ftforensics.store.registry_log import StoredFrontier
 from ftforensics.store.registry_rows import BY_LOG, BY_TAG, from_column, to_column
 from ftforensics.trust import ledger
@@ -253,3 +254,43 @@ def test_looking_up_takes_no_longer_in_a_larger_registry(tmp_path: Path) -> None
             for row in registry.database.all_rows("EXPLAIN QUERY PLAN " + sql, (1,))
         )
     assert "SCAN" not in plans
+
+
+def test_a_registry_of_version_1_is_read_as_it_is_and_brought_up_by_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = replace(registry_schema(), migrations=registry_schema().migrations[:1])
+    path = tmp_path / "old.sqlite"
+    with make_registry(tmp_path / "other.sqlite", 3) as other, monkeypatch.context() as patched:
+        other.export_bundle(tmp_path / "other.bundle")
+        patched.setattr(registry_module, "registry_schema", lambda: first)
+        with Registry.create(path, "mine", signer=OTHER, at=AT) as old:
+            old.append([make_submission(8, signer=OTHER)], signer=OTHER, at=AT, check_tag_ids=False)
+            old.import_bundle(tmp_path / "other.bundle", check_tag_ids=False)
+            rows, state = list(old.records()), old.state()
+    assert version_of(path) == 1
+    with Registry.open(path) as reader:
+        assert (list(reader.records()), reader.state(), reader.count()) == (rows, state, 4)
+        assert reader.verify().records == 4
+    assert version_of(path) == 1
+    with Registry.open(path, read_only=False) as writer:
+        assert version_of(path) == 2
+        assert (list(writer.records()), writer.state(), writer.verify().entries) == (rows, state, 4)
+        # Now another log may have the same record, and everything stays append-only.
+        with Registry.create(tmp_path / "mirror.sqlite", "mirror", signer=OTHER, at=AT) as mirror:
+            mirror.append([make_submission(0)], signer=OTHER, at=LATER, check_tag_ids=False)
+            mirror.export_bundle(tmp_path / "mirror.bundle")
+        assert writer.import_bundle(tmp_path / "mirror.bundle", check_tag_ids=False).further_entries == 1
+        assert writer.verify().entries == 5
+    for statement in ("UPDATE entries SET logged_at = ''", "DELETE FROM records", "DELETE FROM proofs"):
+        connection = sqlite3.connect(path)
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(statement)
+        connection.close()
+
+
+def version_of(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    return int(version)

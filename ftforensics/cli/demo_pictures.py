@@ -32,6 +32,8 @@ _CAT_FACE = (0.16, 0.05, 0.80, 0.80)
 _MIDDLE = (0.32, 0.25, 0.68, 0.75)
 # Of both sides.
 _CLOSE_UP = 0.45
+# Of the face's width and height.
+_CUT_OUT = (2.6, 2.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +131,13 @@ def build_fakes(
 
     swapped = swap_face(source, donor, face)
     keep("face-swap.jpg", "another face pasted in", swapped, _save_jpeg)
+    height, width = source.shape[:2]
+    kept = regions.ellipse_mask(height, width, *_ellipse(face, _CUT_OUT), 0.01)
+    cut_out = regions.swap_region(source, donor, np.float32(1.0) - kept, colour_matched=False)[0]
+    keep("cut-out.jpg", "cut out, before another background", cut_out, _save_jpeg)
     random = np.random.default_rng(7)
     relit = colour.relight(colour.tone(source, contrast=1.15, gamma=0.85), 0.9, random)
     keep("relit.jpg", "relit, contrast and tone changed", relit, _save_jpeg)
-    height, width = source.shape[:2]
     mobile = regions.ellipse_mask(height, width, *_ellipse(face, (2.4, 2.2)), 0.06)
     reenacted = warps.reenact(source, 0.04, np.random.default_rng(5), mobile)
     keep("reenacted.jpg", "the head moved, as reenactment does", reenacted, _save_jpeg)

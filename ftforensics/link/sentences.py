@@ -106,7 +106,7 @@ def describe_change(registration: Registration, *, moved: bool = False) -> str:
     undone = "Once that is undone, the" if moved else "The"
     return (
         f"{undone} content differs from the source in {count} {'region' if count == 1 else 'regions'}, together "
-        f"{percent(registration.changed_fraction or 0.0)} of the shared area; the rest agrees."
+        f"{percent(registration.changed_fraction or 0.0)} of the shared area; nothing was found to differ in the rest."
     )
 
 
@@ -132,6 +132,8 @@ def describe_survival(survival: Survival) -> str:
     present = percent(survival.surviving_fraction)
     if survival.visible_fraction is None:
         text = f"The tag shows in {present} of the frame; how much of the rest could show one is not known"
+    elif not survival.visible_fraction:
+        text = "Nowhere could it be measured whether the tag is missing"
     else:
         seen = percent(survival.visible_fraction)
         text = f"Where a tag can be seen at all, {seen} of the frame, it is present in {present}"

@@ -39,6 +39,7 @@ def test_every_fake_is_traced_and_the_stranger_is_not(demo: tuple[Run, Path]):
     lines = (folder / "ftf-demo" / "cases" / "demo" / "scan.jsonl").read_text("ascii").splitlines()
     verdicts = {row["path"]: row["verdict"] for row in map(json.loads, lines)}
     assert verdicts["face-swap.jpg"] == "VERIFIED_DERIVATIVE"
+    assert verdicts["cut-out.jpg"] == "VERIFIED_DERIVATIVE"
     assert verdicts["swap-crop-480px.jpg"] == "VERIFIED_DERIVATIVE"
     assert verdicts["honest-copy.jpg"] == "VERIFIED_MATCH"
     assert verdicts["mirrored.jpg"] == "VERIFIED_MATCH"

@@ -679,3 +679,10 @@ def test_what_agrees_once_it_is_moved_does_not_contradict_the_record():
 def test_a_source_laid_by_its_tag_is_told_without_a_share_too():
     judgement = judge(replace(GOOD, registration=replace(UNCHANGED, against="tag frame", agreement=None)))
     assert any("agrees with the picture; the picture shows" in text for text in judgement.reasons)
+
+
+def test_it_is_said_where_nothing_can_be_told_of_what_is_left_of_the_tag():
+    survival = replace(FAKE.survival, surviving_fraction=0.0, visible_fraction=0.0)
+    reasons = judge(replace(FAKE, survival=survival)).reasons
+    assert any(text.startswith("Nowhere could it be measured") and "0.03 where" in text for text in reasons)
+    assert not any("0 % of the frame" in text for text in reasons)

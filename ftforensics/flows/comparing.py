@@ -56,6 +56,7 @@ class Compared:
     coarse_distance_bits: int
     pictures: tuple[Picture, ...]
     in_part: bool
+    misplaced: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -140,6 +141,7 @@ class Comparer:
             coarse_distance_bits=_coarse_distance(pixels, frame, row),
             pictures=(*_draw(pixels, row, held), drawing.result()),
             in_part=held.lined_up.in_part,
+            misplaced=held.lined_up.misplaced,
         )
 
     def hold(

@@ -18,7 +18,7 @@ from ftforensics.link import difference, register
 from ftforensics.link.agreement import LaidOver
 from ftforensics.link.following import measure_following
 from ftforensics.link.in_place import confirm_in_place
-from ftforensics.link.kept import shows_part
+from ftforensics.link.kept import MAX_OFFSET, MAX_OFFSET_OF_PART, find_part, measure_offset
 from ftforensics.link.movement import MovementMap, measure_movement
 from ftforensics.link.placement import Placement
 
@@ -42,7 +42,8 @@ class Laid:
 class LinedUp:
     """The registration, with what differs and what was moved.
 
-    ``in_part`` says that only a part of the source was found, exact but too small to confirm a registration by itself.
+    ``in_part`` says that only a part of the source was found, exact but too small to confirm a registration by itself,
+    and ``misplaced`` that the tag lies elsewhere than the content that it belongs to.
     """
 
     registration: Registration | None
@@ -50,6 +51,7 @@ class LinedUp:
     movement: Movement | None = None
     moved: MovementMap | None = None
     in_part: bool = False
+    misplaced: bool = False
 
     @property
     def is_changed(self) -> bool:
@@ -91,7 +93,10 @@ class Pair:
         """
         if attempt.registration is None:
             return self._line_up_in_place(attempt)
-        plain = self._compare(attempt.registration, attempt.laid)
+        if self._offset(attempt.registration) > MAX_OFFSET:
+            return LinedUp(registration=None, misplaced=True)
+        kept = find_part(attempt) if _agrees_little(attempt) else None
+        plain = self._compare(attempt.registration, attempt.laid, kept=kept)
         return self._undo(plain, attempt.registration, attempt.laid) if plain.is_changed else plain
 
     def _line_up_in_place(self, attempt: register.Attempt) -> LinedUp:
@@ -115,10 +120,17 @@ class Pair:
         return replace(found, registration=None, measured=None) if found.seems_late else found
 
     def _line_up_part(self, attempt: register.Attempt, suggested: LinedUp) -> LinedUp:
-        """As a part of the source if it shows one exactly, else what features suggest."""
-        if attempt.candidate is None or suggested.movement is not None or not shows_part(attempt):
+        """As a part of the source if it shows one exactly, where the tag says that it lies; else as before."""
+        kept = find_part(attempt)
+        if attempt.candidate is None or kept is None or suggested.movement is not None:
             return suggested
-        return replace(self._compare(attempt.candidate, attempt.laid), in_part=True)
+        offset = self._offset(attempt.candidate)
+        if offset > MAX_OFFSET_OF_PART:
+            return replace(suggested, misplaced=offset > MAX_OFFSET)
+        return replace(self._compare(attempt.candidate, attempt.laid, kept=kept), in_part=True)
+
+    def _offset(self, registration: Registration) -> float:
+        return measure_offset(register.matrix_of(registration), self.laid.placement.matrix)
 
     def _undo(self, plain: LinedUp, start: Registration, over: LaidOver | None) -> LinedUp:
         """``plain`` with what was moved on top of a plane map, and everything measured anew if the tag went along."""
@@ -142,10 +154,22 @@ class Pair:
             undone=False,
         )
 
-    def _compare(self, start: Registration, over: LaidOver | None, moved: MovementMap | None = None) -> LinedUp:
+    def _compare(
+        self,
+        start: Registration,
+        over: LaidOver | None,
+        moved: MovementMap | None = None,
+        *,
+        kept: Mask | None = None,
+    ) -> LinedUp:
         """A registration with what differs under it."""
-        found = difference.compare(self.pixels, self.preview, start, moved, laid=over)
+        found = difference.compare(self.pixels, self.preview, start, moved, laid=over, kept=kept)
         return LinedUp(registration=difference.measured(start, found), measured=found)
+
+
+def _agrees_little(attempt: register.Attempt) -> bool:
+    """Whether less agrees than confirms a registration that is not exact: then what disagrees most is no background."""
+    return attempt.agreement is not None and attempt.agreement.share < register.MIN_AGREEING_SHARE
 
 
 def find_replaced_content(lined_up: LinedUp) -> Mask | None:

@@ -99,6 +99,7 @@ class Linker:
             logged_at=None if source is not None and source.log_standing == "impossible" else row.logged_at,
             registration=linked.registration,
             in_part=linked.in_part,
+            misplaced=linked.misplaced,
             suspect_features=linked.suspect_features,
             source_features=linked.source_features,
             common_geometry=linked.common_geometry,

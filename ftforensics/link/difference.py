@@ -74,6 +74,7 @@ def compare(
     movement: MovementMap | None = None,
     *,
     laid: LaidOver | None = None,
+    kept: Mask | None = None,
 ) -> Difference:
     """Compare a suspect with its source where both show the scene.
 
@@ -83,6 +84,8 @@ def compare(
         registration: As ``register`` made it.
         movement: Displacements to be undone first, so that what was only moved does not count as changed.
         laid: The one laid over the other by this registration, where that is at hand already.
+        kept: A part of the common frame that is known to be the source's, bool (h, w), if that is not most of it: what
+            the whole picture suffers is measured there.
 
     Returns:
         The difference; its maps have a long side of at most 256 px.
@@ -91,7 +94,7 @@ def compare(
     aligned, correlation, weight = laid.aligned, laid.correlation, laid.weight
     if movement is not None:
         aligned, correlation, weight = movement.undo(aligned), movement.correlation, movement.weight
-    background = _background(correlation, weight, aligned.seen)
+    background = _background(correlation, weight, aligned.seen if kept is None else kept)
     dissimilarity = (1.0 - correlation) * weight
     level = _STRUCTURE_SCALE + _BACKGROUND_WEIGHT * background
     difference = np.where(aligned.seen, dissimilarity / level, 0).astype(np.float32)

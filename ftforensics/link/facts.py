@@ -23,6 +23,7 @@ class Facts:
         time_trusted: Whether an independent time stamp or witness supports ``logged_at``.
         registration: The suspect on the matched record's source, or None.
         in_part: Whether that rests on a part of the source alone, which confirms it only if the tag keeps to that part.
+        misplaced: Whether the content registers, but the tag lies elsewhere in the picture than it puts it.
         suspect_features: Distinct features of the suspect (``register.Attempt``).
         source_features: Distinct features of the source.
         common_geometry: Whether a failed registration found a common geometry that it could not confirm (reason
@@ -51,6 +52,7 @@ class Facts:
     time_trusted: bool = False
     registration: Registration | None = None
     in_part: bool = False
+    misplaced: bool = False
     suspect_features: int = 0
     source_features: int = 0
     common_geometry: bool = False

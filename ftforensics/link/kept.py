@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ftforensics.link.agreement import TEXTURED_WEIGHT, LaidOver, Mask, blur
+from ftforensics.link.homography import Reals, map_points
 from ftforensics.link.register import Attempt
 
 # 3,000 pairs of photographs of one person in one room reached 0.39 px with 24 points, 0.40 px with 30; copies of a part
@@ -24,30 +25,51 @@ MAX_LOG10_CHANCE = -45.0
 MIN_KEPT_FRACTION = 0.03
 MIN_KEPT_SHARE = 0.95
 
+# Of the sides: how far a tag's frame may lie from where the content puts it. A tag one cell off, 0.016, hardly reads.
+MAX_OFFSET_OF_PART = 0.04
+MAX_OFFSET = 0.1
+
 _POOL_SHARE = 0.0235
 _AGREEING_SHARE = 0.8
 _LEAST_TEXTURE = 0.15
 
 
-def shows_part(attempt: Attempt) -> bool:
-    """Whether an attempt that failed as a whole found a part of the source, exact to a third of a pixel."""
+def find_part(attempt: Attempt) -> Mask | None:
+    """Where a picture shows a part of the source, exact to a third of a pixel, bool (H, W); None if it shows none."""
     if attempt.candidate is None or attempt.laid is None or attempt.residual_px is None or attempt.log10_chance is None:
-        return False
+        return None
     is_exact = (
         attempt.residual_px <= MAX_RESIDUAL_PX
         and attempt.inliers >= MIN_INLIERS
         and attempt.log10_chance <= MAX_LOG10_CHANCE
     )
-    return is_exact and _keeps_region(attempt.laid)
+    return _keep_region(attempt.laid) if is_exact else None
 
 
-def _keeps_region(laid: LaidOver) -> bool:
+def _keep_region(laid: LaidOver) -> Mask | None:
     both = laid.aligned.seen
     textured = both & (laid.weight > TEXTURED_WEIGHT)
     agreeing = laid.agreeing
     region = find_kept_region(textured, agreeing) & both
     share = float((agreeing & region).sum()) / max(int((textured & region).sum()), 1)
-    return float(region.sum()) >= MIN_KEPT_FRACTION * float(both.sum()) and share >= MIN_KEPT_SHARE
+    is_enough = float(region.sum()) >= MIN_KEPT_FRACTION * float(both.sum()) and share >= MIN_KEPT_SHARE
+    return region if is_enough else None
+
+
+def measure_offset(content: Reals, tag: Reals) -> float:
+    """How far a tag lies from where its source's content lies, in shares of the picture's sides: the median.
+
+    Args:
+        content: Homography (3, 3) from source to picture, unit coordinates.
+        tag: The same of the tag's frame.
+    """
+    steps = np.linspace(0.1, 0.9, 9)
+    points = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    by_content, by_tag = map_points(content, points), map_points(tag, points)
+    shown = ((by_content >= 0.0) & (by_content <= 1.0)).all(axis=1)
+    if not shown.any():
+        return float("inf")
+    return float(np.median(np.abs(by_content - by_tag).max(axis=1)[shown]))
 
 
 def find_kept_region(textured: Mask, agreeing: Mask) -> Mask:

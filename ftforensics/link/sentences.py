@@ -63,6 +63,18 @@ FITS_LOOSELY = (
     "had been moved; so it is not confirmed that the tag came with this content."
 )
 MOVED_ALONE = "Once that is undone, no other change was found in the shared area."
+PART_LIMITS = (
+    "The link rests on that part. A tag can be copied: one that somebody laid over this part alone, after it had been "
+    "put into the picture, looks the same."
+)
+PART_ALONE = (
+    "That is too little to confirm that the picture comes from this source: it is not sure that the tag keeps to that "
+    "part and is missing in the rest."
+)
+MISPLACED = (
+    "The picture registers to the source, but the tag lies elsewhere in it than the content that it belongs to; it did "
+    "not come into the picture with that."
+)
 CHANGE_LIMITS = (
     "The comparison sees changes of structure; a change of colour or light alone, or one smaller than about half a "
     "percent of the picture, can go unnoticed."
@@ -98,6 +110,15 @@ def describe_registration(registration: Registration) -> str:
     points = f"{registration.inliers} separate points"
     points += "" if registration.agreement is None else f", agrees{share}"
     return f"The picture registers to the source's {source} on {points}, and {shows}."
+
+
+def describe_part(registration: Registration) -> str:
+    """The geometry of a part, in words."""
+    agrees = percent(registration.agreement or 0.0)
+    return (
+        f"A part of the source's preview lies in the picture exactly, on {registration.inliers} separate points; of "
+        f"all that has texture {agrees} agrees with the source."
+    )
 
 
 def describe_change(registration: Registration, *, moved: bool = False) -> str:

@@ -35,6 +35,7 @@ MAX_CHANGED_FRACTION = 0.60
 # Where little of a source confirms it, the tag must show in that, and in the rest surely at most so much of it.
 KEPT_MIN_OUTSIDE = 0.12
 KEPT_RATIO = 0.5
+PART_TRANSPLANT_RATIO = 0.6
 
 
 def judge(facts: Facts) -> Judgement:
@@ -251,7 +252,8 @@ def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
         why = _contradiction(facts) if facts.registration is None else _tag_over_replacement(facts)
     if why is None:
         return None
-    seen = () if facts.registration is None else (say.describe_registration(facts.registration),)
+    describe = say.describe_part if facts.in_part else say.describe_registration
+    seen = () if facts.registration is None else (describe(facts.registration),)
     left_behind = facts.movement is not None and facts.movement.is_left_behind
     moved = () if left_behind else _movement_reason(facts)
     return Judgement(
@@ -272,6 +274,7 @@ def _contradiction(facts: Facts) -> str | None:
     """Plenty to go by on both sides, nothing in common, and no likeness even from afar."""
     if (
         facts.common_geometry
+        or facts.misplaced
         or facts.movement is not None
         or min(facts.suspect_features, facts.source_features) < ENOUGH_FEATURES
     ):
@@ -301,7 +304,10 @@ def _tag_over_replacement(facts: Facts) -> str | None:
         return None
     if not registration.changed_regions:
         return None
-    if survival.inside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0) < _least_suspicious(survival.outside):
+    least = _least_suspicious(survival.outside)
+    if facts.in_part:  # where much was painted over, the old tag may shine through what counts as replaced
+        least = max(least, PART_TRANSPLANT_RATIO * survival.outside)
+    if survival.inside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0) < least:
         return None
     return (
         f"The tag is in the region whose content was replaced (correlation {survival.inside:.2f}) as well as "
@@ -338,6 +344,7 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
             *_verified_limitations(facts),
             *_movement_limits(facts),
             *_judgement_limits(facts, registration),
+            *((say.PART_LIMITS,) if rests_on_part else ()),
             say.CHANGE_LIMITS,
         ),
     )
@@ -357,7 +364,7 @@ def _kept_reason(facts: Facts) -> str:
     assert survival is not None
     return (
         f"The tag is where the content agrees (correlation {survival.outside:.2f}) and not where it was replaced "
-        f"({survival.inside:.2f}): it came into the picture with that part of the source."
+        f"({survival.inside:.2f}), as when both came into the picture with that part of the source."
     )
 
 
@@ -378,7 +385,11 @@ def _match(facts: Facts, tag: MatchedTag) -> Judgement | None:
 
 def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
     why: tuple[str, ...]
-    if facts.registration is not None and facts.registration.changed_fraction is not None:
+    if facts.misplaced:
+        why = (say.MISPLACED,)
+    elif facts.in_part and facts.registration is not None:
+        why = (say.describe_part(facts.registration), say.PART_ALONE)
+    elif facts.registration is not None and facts.registration.changed_fraction is not None:
         why = (
             say.describe_registration(facts.registration),
             say.describe_change(facts.registration),
@@ -429,7 +440,8 @@ def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
 
 
 def _verified_reasons(facts: Facts, tag: MatchedTag) -> tuple[str, ...]:
-    seen = () if facts.registration is None else (say.describe_registration(facts.registration),)
+    describe = say.describe_part if facts.in_part else say.describe_registration
+    seen = () if facts.registration is None else (describe(facts.registration),)
     return (say.describe_match(tag), _verified_signature(facts), *seen)
 
 

@@ -9,6 +9,7 @@ import skimage.data
 from newsroom import Newsroom, Scan, embed, load, load_ring_key, save
 
 from ftforensics.attacks.regions import ellipse_mask, swap_region
+from ftforensics.attacks.warps import mirror
 from ftforensics.imaging.resample import Pixels
 
 
@@ -25,7 +26,12 @@ def scan(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Scan:
     folder = tmp_path_factory.mktemp("cut-out") / "suspects"
     save(cut_out(load(newsroom.tagged["portrait.png"])), folder / "honest.png")
     untagged, tag_id = load(newsroom.originals["portrait.png"]), newsroom.rows["portrait.png"]["tag_id"]
-    save(embed(cut_out(untagged), tag_id, load_ring_key(newsroom.home), 34.0), folder / "late.png")
+    key = load_ring_key(newsroom.home)
+    save(embed(cut_out(untagged), tag_id, key, 34.0), folder / "late.png")
+    # The part lies elsewhere than a tag that is laid over all says: mirrored, and moved.
+    save(embed(mirror(cut_out(untagged)), tag_id, key, 34.0), folder / "mirrored.png")
+    save(embed(np.roll(cut_out(untagged), untagged.shape[1] // 4, axis=1), tag_id, key, 34.0), folder / "moved.png")
+    save(embed(mirror(untagged), tag_id, key, 34.0), folder / "mirrored-whole.png")
     return newsroom.scan([folder], folder.parent / "cases")
 
 
@@ -34,6 +40,12 @@ def test_somebody_before_another_background_is_linked_to_the_photograph(newsroom
     assert row["verdict"] == "VERIFIED_DERIVATIVE"
     assert row["source"]["tag_id"] == newsroom.rows["portrait.png"]["tag_id"]
     assert row["registration"]["changed_fraction"] > 0.4
+    assert any("A part of the source" in reason for reason in row["reasons"])
+
+
+@pytest.mark.parametrize("name", ["mirrored.png", "moved.png", "mirrored-whole.png"])
+def test_a_tag_that_does_not_lie_where_the_content_does_links_nothing(scan: Scan, name: str) -> None:
+    assert scan.rows[name]["verdict"] in {"TAG_UNCONFIRMED", "TAG_TRANSPLANT_SUSPECTED"}
 
 
 def test_a_tag_all_over_another_background_came_afterwards(scan: Scan) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Movement, Registration, SignatureCheck, SourceRef, Survival, Verdict
 from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
-from ftforensics.link.sentences import BESIDE_PREVIEW, describe_frames
+from ftforensics.link.sentences import BESIDE_PREVIEW, MISPLACED, PART_ALONE, PART_LIMITS, describe_frames
 from ftforensics.link.verdict import Facts, judge
 
 TAG = MatchedTag(
@@ -147,8 +147,8 @@ CUT_OUT = replace(
 def test_a_small_part_of_the_source_is_a_derivative_if_the_tag_keeps_to_it(facts):
     judgement = judge(facts)
     assert judgement.verdict == Verdict.VERIFIED_DERIVATIVE
-    assert any("came into the picture with that part" in text for text in judgement.reasons)
-    assert not any("came into the picture with that part" in text for text in judge(FAKE).reasons)
+    assert any("came into the picture with that part of the source" in text for text in judgement.reasons)
+    assert not any("came into the picture with that part of the source" in text for text in judge(FAKE).reasons)
 
 
 @pytest.mark.parametrize(
@@ -686,3 +686,30 @@ def test_it_is_said_where_nothing_can_be_told_of_what_is_left_of_the_tag():
     reasons = judge(replace(FAKE, survival=survival)).reasons
     assert any(text.startswith("Nowhere could it be measured") and "0.03 where" in text for text in reasons)
     assert not any("0 % of the frame" in text for text in reasons)
+
+
+def test_a_derivative_that_rests_on_a_part_says_so_and_that_tags_can_be_copied():
+    judgement = judge(CUT_OUT)
+    assert any(text.startswith("A part of the source's preview lies in the picture") for text in judgement.reasons)
+    assert not any("shows 100 %" in text for text in judgement.reasons)
+    assert PART_LIMITS in judgement.limitations
+    assert PART_LIMITS not in judge(FAKE).limitations
+
+
+def test_a_part_that_is_not_confirmed_is_told_as_one():
+    judgement = judge(replace(CUT_OUT, survival=None))
+    assert judgement.verdict == Verdict.TAG_UNCONFIRMED
+    assert PART_ALONE in judgement.reasons
+    assert not any("So much of the shared area differs" in text for text in judgement.reasons)
+
+
+def test_half_a_tag_in_what_was_painted_over_a_part_is_neither_confirmed_nor_suspected():
+    shining_through = Survival(surviving_fraction=0.5, inside=0.2, outside=0.37, inside_error=0.02)
+    assert _verdict(CUT_OUT, survival=shining_through) == Verdict.TAG_UNCONFIRMED
+    assert _verdict(FAKE, survival=shining_through) == Verdict.TAG_TRANSPLANT_SUSPECTED
+
+
+def test_a_tag_that_lies_elsewhere_than_its_content_confirms_nothing():
+    judgement = judge(replace(GOOD, registration=None, misplaced=True, coarse_distance_bits=30))
+    assert judgement.verdict == Verdict.TAG_UNCONFIRMED
+    assert MISPLACED in judgement.reasons

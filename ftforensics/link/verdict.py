@@ -305,7 +305,7 @@ def _tag_over_replacement(facts: Facts) -> str | None:
     if not registration.changed_regions:
         return None
     least = _least_suspicious(survival.outside)
-    if facts.in_part:  # where much was painted over, the old tag may shine through what counts as replaced
+    if _rests_on_part(facts):  # where much was painted over, the old tag may shine through what counts as replaced
         least = max(least, PART_TRANSPLANT_RATIO * survival.outside)
     if survival.inside - TRANSPLANT_ERRORS * (survival.inside_error or 0.0) < least:
         return None
@@ -328,7 +328,7 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
     # A tag that is missing somewhere does not show a change by itself: readers miss it in untouched pictures too.
     if registration.changed_fraction is None or not (registration.changed_regions or facts.movement is not None):
         return None
-    rests_on_part = facts.in_part or registration.changed_fraction > MAX_CHANGED_FRACTION
+    rests_on_part = _rests_on_part(facts)
     if rests_on_part and not _tag_keeps_to_content(facts):
         return None
     return Judgement(
@@ -348,6 +348,13 @@ def _derivative(facts: Facts, tag: MatchedTag) -> Judgement | None:
             say.CHANGE_LIMITS,
         ),
     )
+
+
+def _rests_on_part(facts: Facts) -> bool:
+    """Whether little of the source is left: it confirms nothing by itself."""
+    registration = facts.registration
+    changed = 0.0 if registration is None else registration.changed_fraction or 0.0
+    return facts.in_part or changed > MAX_CHANGED_FRACTION
 
 
 def _tag_keeps_to_content(facts: Facts) -> bool:

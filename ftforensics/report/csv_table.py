@@ -31,7 +31,8 @@ def render_csv(view: CaseView) -> bytes:
     out = io.StringIO(newline="")
     integrity, altered = build_integrity(view), altered_exhibits(view)
     rows = [
-        _row(view, finding) | _integrity_cells(integrity, altered_exhibit(altered, finding)) for finding in view.findings
+        _row(view, finding) | _integrity_cells(integrity, altered_exhibit(altered, finding))
+        for finding in view.findings
     ]
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     writer.writerow(COLUMNS)

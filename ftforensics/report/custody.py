@@ -106,7 +106,7 @@ def find_breaks(view: CaseView) -> tuple[str, ...]:
 
 
 def altered_exhibits(view: CaseView) -> dict[tuple[str, str], AlteredExhibit]:
-    """The exhibits that changed after they were examined, by exhibit id and SHA-256: in old cases two may share an id."""
+    """The exhibits that changed after they were examined, by id and SHA-256: in old cases two may share an id."""
     examined = [one for event in view.events if (one := _examination(event)) is not None]
     return {(one.exhibit_id, one.sha256_before): one for one in find_altered(view.events, examined)}
 
@@ -118,11 +118,8 @@ def altered_exhibit(altered: Mapping[tuple[str, str], AlteredExhibit], finding: 
 
 def _examination(event: CaseEvent) -> Examination | None:
     """What a finding's event says; None for other events, and where a case that does not hold has it malformed."""
-    item = event.body.get("evidence")
-    if event.kind != "finding" or not isinstance(item, dict):
-        return None
-    names = (event.body.get("exhibit_id"), item.get("sha256"), item.get("path_b64"))
-    if not all(isinstance(name, str) for name in names):
+    names = [event.body.get(name) for name in ("exhibit_id", "sha256", "path_b64")]
+    if event.kind != "finding" or not all(isinstance(name, str) for name in names):
         return None
     exhibit_id, sha256, path_b64 = map(str, names)
     return Examination(event=event.seq, exhibit_id=exhibit_id, sha256=sha256, path_b64=path_b64)

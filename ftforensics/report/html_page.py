@@ -22,7 +22,13 @@ from markupsafe import Markup, escape
 from ftforensics.domain.case import CaseView, RunInfo, shorten_ids
 from ftforensics.domain.link import Verdict
 from ftforensics.errors import ReportError
-from ftforensics.report.custody import altered_exhibit, altered_exhibits, altered_sentence, build_event_rows, build_integrity
+from ftforensics.report.custody import (
+    altered_exhibit,
+    altered_exhibits,
+    altered_sentence,
+    build_event_rows,
+    build_integrity,
+)
 from ftforensics.report.exhibits import build_exhibit
 from ftforensics.report.facts import Fact, fact, mapping_facts, present
 from ftforensics.report.quantities import count, plural, utc

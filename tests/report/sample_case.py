@@ -496,7 +496,7 @@ def build_events(findings: tuple[Finding, ...]) -> tuple[CaseEvent, ...]:
         )
         add("exhibit_read", {"exhibit_id": finding.exhibit_id})
         item = {"path_b64": finding.evidence.path_b64, "sha256": finding.evidence.sha256}
-        add("finding", {"exhibit_id": finding.exhibit_id, "verdict": str(finding.verdict), "evidence": item})
+        add("finding", {"exhibit_id": finding.exhibit_id, "verdict": str(finding.verdict)} | item)
     add("run_finished", {"run_id": "run-0001"})
     return tuple(events)
 

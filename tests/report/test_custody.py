@@ -46,16 +46,16 @@ def test_an_exhibit_that_was_examined_anew_has_not_changed_since(view: CaseView)
     item = {"path_b64": finding.evidence.path_b64, "sha256": finding.evidence.sha256}
     # Whatever id it has now: those of earlier versions are shorter.
     for exhibit in (finding.exhibit_id, "X-" + "0" * 40):
-        anew = with_events(gone, {"exhibit_id": exhibit, "evidence": item}, kind="finding")
+        anew = with_events(gone, {"exhibit_id": exhibit, **item}, kind="finding")
         assert altered_exhibits(anew) == {}
-    other = with_events(gone, {"exhibit_id": finding.exhibit_id, "evidence": item | {"sha256": "0" * 64}}, kind="finding")
+    other = with_events(gone, {"exhibit_id": finding.exhibit_id, **item, "sha256": "0" * 64}, kind="finding")
     assert altered_exhibit(altered_exhibits(other), finding) == told
 
 
 def test_an_exhibit_that_changes_again_is_told_under_the_id_that_it_has_now(view: CaseView) -> None:
     finding = view.findings[1]
     item = {"path_b64": finding.evidence.path_b64, "sha256": finding.evidence.sha256}
-    anew = with_events(view, {"exhibit_id": "X-" + "0" * 40, "evidence": item}, kind="finding")
+    anew = with_events(view, {"exhibit_id": "X-" + "0" * 40, **item}, kind="finding")
     (told,) = altered_exhibits(with_altered(anew, finding.exhibit_id, None)).values()
     assert told.exhibit_id == "X-" + "0" * 40
 
@@ -63,7 +63,7 @@ def test_an_exhibit_that_changes_again_is_told_under_the_id_that_it_has_now(view
 def test_of_two_exhibits_that_share_an_id_the_one_that_changed_is_told(view: CaseView) -> None:
     first, second = view.findings[1], replace(view.findings[2], exhibit_id=view.findings[1].exhibit_id)
     item = {"path_b64": second.evidence.path_b64, "sha256": second.evidence.sha256}
-    shared = with_events(view, {"exhibit_id": second.exhibit_id, "evidence": item}, kind="finding")
+    shared = with_events(view, {"exhibit_id": second.exhibit_id, **item}, kind="finding")
     altered = altered_exhibits(with_altered(shared, first.exhibit_id, "f" * 64))
     assert altered_exhibit(altered, first) is not None
     assert altered_exhibit(altered, second) is None

@@ -279,8 +279,10 @@ def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
     for name, known in exports.items():
         parts = PurePosixPath(name).parts
         if known.newest is None and ".." not in parts and not _is_file(folder.joinpath(*parts)):
-            # Earlier versions announced that a folder, or even the case's own, was about to be written over.
-            notes.append(f"A report was announced as {name[:80]!a}, where there is no file; it was never exported.")
+            # A link that a stopped program did not come to replace, or a folder, as earlier versions announced too.
+            notes.append(
+                f"A report was announced as {name[:80]!a}, where there is no ordinary file; it was never exported."
+            )
             continue
         if not parts or name.startswith("/") or ".." in parts:
             notes.append(f"An export is logged under a path outside the case and was not checked: {name[:80]!a}.")
@@ -307,7 +309,7 @@ def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
 
 
 def _is_file(path: Path) -> bool:
-    return path.is_symlink() or path.is_file()
+    return path.is_file() and not path.is_symlink()
 
 
 def _check_strangers(folder: Path, exports: dict[str, _Exported]) -> list[str]:

@@ -123,6 +123,18 @@ def test_a_report_does_not_take_the_place_of_a_folder_or_a_pipe(ftf: Ftf, case: 
     assert "announced" not in notes_of(ftf)
 
 
+def test_a_link_that_was_to_be_replaced_is_a_note_after_a_crash(
+    ftf: Ftf, ftf_process: Ftf, case: Path, home: Path, tmp_path: Path
+) -> None:
+    (case / "report.html").symlink_to("case.sqlite")
+    killed_export(ftf_process, home, tmp_path, 1)
+    assert (case / "report.html").is_symlink()
+    rows = [{"path": "report.html", "inside": True, "sha256": "1" * 64, "size_bytes": 9}]
+    with Case.open(case, signer=load_signer(home), read_only=False) as opened:
+        opened.append("report_staged", {"files": rows}, actor="me", at=NOW)
+    assert "announced as 'report.html', where there is no ordinary file" in notes_of(ftf)
+
+
 @pytest.mark.parametrize("target", [".", "reports", "gone"])
 def test_what_an_earlier_version_announced_in_the_place_of_a_folder_is_a_note(
     ftf: Ftf, case: Path, home: Path, target: str
@@ -133,7 +145,9 @@ def test_what_an_earlier_version_announced_in_the_place_of_a_folder_is_a_note(
         opened.announce_exports({case / target: b"report"}, actor="me", at=NOW)
         assert list(opened.events("report_staged")) == []
         opened.append("report_staged", {"files": rows}, actor="me", at=NOW)
-    assert f"A report was announced as '{target}', where there is no file; it was never exported." in notes_of(ftf)
+    assert f"A report was announced as '{target}', where there is no ordinary file; it was never exported." in notes_of(
+        ftf
+    )
     assert "outside" not in notes_of(ftf)
     export(ftf, "json")
     (case / target / "x").mkdir(parents=True, exist_ok=True)

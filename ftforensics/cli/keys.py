@@ -14,7 +14,6 @@ from ftforensics.cli.commands import command, new_app
 from ftforensics.cli.options import (
     ClobberOption,
     FormatOption,
-    PassphraseFileOption,
     PublicKeyOption,
     SignerCommandOption,
 )
@@ -64,7 +63,14 @@ def new(
     carrier: Annotated[
         bool, typer.Option("--carrier", help="Make the secret that an issuer's tags are drawn from, not a signing key.")
     ] = False,
-    passphrase_file: PassphraseFileOption = None,
+    passphrase_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--passphrase-file",
+            metavar="FILE",
+            help="Lock it with the passphrase in the first line of this file; - for standard input.",
+        ),
+    ] = None,
     no_passphrase: Annotated[
         bool, typer.Option("--no-passphrase", help="Do not lock it: whoever gets the file has the key.")
     ] = False,

@@ -33,10 +33,19 @@ class PassphraseSource:
         output: Told when a typed passphrase was wrong.
         files: Each ``--passphrase-file``, which go before the environment; ``-`` for standard input. Every key is tried
             with the passphrase of every file.
+
+    Raises:
+        UsageError: Standard input is named twice.
     """
 
     def __init__(self, settings: Settings, output: Output, files: Sequence[Path] | None = None) -> None:
-        self._files = tuple(dict.fromkeys(files or settings.passphrase_files))
+        named = tuple(files or settings.passphrase_files)
+        if named.count(STANDARD_INPUT) > 1:
+            raise UsageError(
+                "standard input is named as a passphrase file more than once, and each is read for one line",
+                remedy="give --passphrase-file - once, and the other passphrases in files",
+            )
+        self._files = tuple(dict.fromkeys(named))
         self._output = output
         self._known: list[str] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -85,6 +86,7 @@ def export(
         raise UsageError(
             "a report is not written over what a case is made of", subject=str(target), remedy="choose another name"
         )
+    _require_file_place(target)
     signer = resolve_signer(
         settings,
         output,
@@ -106,6 +108,22 @@ def export(
         return INTEGRITY
     output.note(f"Case {case}: {head.count} events, head {head.head_hash}.")
     return COMPLETE
+
+
+def _require_file_place(target: Path) -> None:
+    """A folder, pipe or device cannot be replaced by a report, with --clobber neither; a link can."""
+    try:
+        mode = os.lstat(target).st_mode
+    except (OSError, ValueError):  # nothing is there, or what is wrong with the name is told by the writing
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise UsageError(
+            "A report is written to a file, and this is a folder"
+            if stat.S_ISDIR(mode)
+            else "A report is written to a file, and this is none",
+            subject=str(target),
+            remedy="name a file",
+        )
 
 
 def write_report(

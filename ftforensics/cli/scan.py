@@ -59,7 +59,7 @@ from ftforensics.cli.signing import NamedSigner, resolve_keys
 from ftforensics.cli.trust_file import load_trust
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.errors import UsageError
-from ftforensics.store.case_names import list_cases
+from ftforensics.store.case_names import is_case_file, list_cases
 from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def scan(
     if acquired_at is not None:
         _check_acquisition(acquired_at, settings.now_utc())
     case_folders = _case_folders(settings, cases, case)
-    _refuse_own_case(evidence or [], case_folders[:1] if case else [])
+    own = case_folders[0].resolve() if case else None
     paths = list(
         walk_evidence(
             evidence or [],
@@ -163,6 +163,7 @@ def scan(
             skip_larger_bytes=_parse_size(skip_larger),
             file_list=file_list,
             case_folders=case_folders,
+            check_root=None if own is None else lambda root: _refuse_own_case(root, own),
         )
     )
     if dry_run:
@@ -217,15 +218,18 @@ def _case_folders(settings: Settings, cases: Path | None, case: str) -> list[Pat
     return own + [folder for where in sorted(beside) for folder in list_cases(where)]
 
 
-def _refuse_own_case(evidence: Sequence[Path], own: Sequence[Path]) -> None:
+def _refuse_own_case(root: bytes, own: Path) -> None:
     """A case whose own files were its evidence would find them changed at the end of every scan."""
-    for path in evidence:
-        if any(path.resolve() == folder.resolve() for folder in own):
-            raise UsageError(
-                "This is the folder of the case itself, which is no evidence",
-                subject=str(path),
-                remedy="name the pictures, or the folder that holds them",
-            )
+    from ftforensics.media.escape import display_path
+
+    path = Path(os.fsdecode(root))
+    if path == own:
+        fault = "This is the folder of the case itself, which is no evidence"
+    elif path.is_relative_to(own) and is_case_file(path):
+        fault = "This is kept by the case itself, and is no evidence"
+    else:
+        return
+    raise UsageError(fault, subject=display_path(root), remedy="name the pictures, or the folder that holds them")
 
 
 def _check_acquisition(acquired_at: str, now: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,22 +44,43 @@ class AlteredExhibit:
     event: int
 
 
-def find_altered(events: Iterable[CaseEvent], examined: Mapping[str, int]) -> tuple[AlteredExhibit, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """That an exhibit was examined: its finding's event, and what that finding calls it."""
+
+    event: int
+    exhibit_id: str
+    sha256: str
+    path_b64: str
+
+
+def find_altered(events: Iterable[CaseEvent], examined: Iterable[Examination]) -> tuple[AlteredExhibit, ...]:
     """Name the exhibits whose bytes changed after the examination that stands, in the order in which that was noted.
+
+    An exhibit is its path and content, whatever ids its findings gave it: earlier versions gave shorter ones. Each is
+    named with the id of the finding that stands, and with the id that was noted only where no finding has it.
 
     Args:
         events: All of the chain's, or those of the kind ``exhibit_rehashed``.
-        examined: The event of the newest finding about each exhibit, by exhibit id.
+        examined: All findings, those that newer ones took the place of too, in the order of their events.
     """
-    found: dict[str, AlteredExhibit] = {}
+    standing: dict[tuple[str, str], Examination] = {}
+    paths: dict[tuple[str, str], dict[str, None]] = {}
+    for one in examined:
+        standing[one.path_b64, one.sha256] = one
+        paths.setdefault((one.exhibit_id, one.sha256), {})[one.path_b64] = None
+    found: dict[tuple[str, str], AlteredExhibit] = {}
     for event in events:
         exhibit, before = event.body.get("exhibit_id"), event.body.get("sha256_before")
         after = event.body.get("sha256_after")
         if event.kind != "exhibit_rehashed" or not isinstance(exhibit, str) or not isinstance(before, str):
             continue
-        if after != before and event.seq > examined.get(exhibit, -1):
-            found[exhibit] = AlteredExhibit(
-                exhibit_id=exhibit,
+        if after == before:
+            continue
+        meant = [standing[path, before] for path in paths.get((exhibit, before), ())]
+        for name in [one.exhibit_id for one in meant if one.event < event.seq] if meant else [exhibit]:
+            found[name, before] = AlteredExhibit(
+                exhibit_id=name,
                 sha256_before=before,
                 sha256_after=after if isinstance(after, str) else None,
                 event=event.seq,

@@ -72,8 +72,8 @@ class RunFacts:
 class ScanSummary:
     """What a scan came to.
 
-    ``verdicts`` counts those of exhibits, ``further_verdicts`` those of tags in other parts of them. ``altered`` are
-    exhibits whose bytes were not the same at the end as at intake.
+    ``verdicts`` counts those of exhibits, of inputs that were left out on purpose none; ``further_verdicts`` those of
+    tags in other parts of them. ``altered`` are exhibits whose bytes were not the same at the end as at intake.
     """
 
     counts: dict[str, int]
@@ -293,10 +293,11 @@ class Scanner:
 
     def _count(self, finding: Finding) -> None:
         self._counts["seen"] += 1
-        skipped = finding.error is not None and finding.extra.get("skipped") is True
+        skipped = _is_skipped(finding)
         failed = finding.verdict is Verdict.UNREADABLE and not skipped
         self._counts["skipped" if skipped else "failed" if failed else "ok"] += 1
-        self._verdicts[finding.verdict.value] += 1
+        if not skipped:
+            self._verdicts[finding.verdict.value] += 1
         self._further_verdicts.update(further.verdict.value for further in finding.further_tags)
         self._hashed[finding.evidence.path_b64] = (finding.exhibit_id, finding.evidence.sha256)
 
@@ -336,18 +337,27 @@ def count_pictures(case: Case, paths: Iterable[EvidencePath]) -> int:
     """Distinct exhibits of the case with this scan: what ``e_case`` multiplies by.
 
     An input is known to the case only with the content that it had; other files of the same name, from another folder
-    or medium, are other pictures. Those at a path of the case are hashed for that.
+    or medium, are other pictures. Those at a path of the case are hashed for that. What is left out on purpose, a link
+    or another case's folder, is no exhibit; what cannot be read is one.
     """
-    known = set(case.done())
+    done = case.done()
+    # Nothing was read of what was left out, so that only the findings without a hash have to be looked at.
+    known = {key for key, one in done.items() if one.sha256 or not _is_skipped(case.finding_at(one.seq))}
     known_paths = {path_b64 for path_b64, _ in known}
     added = 0
     for path in paths:
+        if path.is_skipped:
+            continue
         if path.path_b64 not in known_paths:
             added += 1
         else:
             content = None if path.failure is not None else _hash_or_none(path)
             added += (path.path_b64, content or "") not in known
     return len(known) + added
+
+
+def _is_skipped(finding: Finding) -> bool:
+    return finding.error is not None and finding.extra.get("skipped") is True
 
 
 def _batches(items: Iterator[tuple[int, IntakeResult]], size: int) -> Iterator[list[tuple[int, IntakeResult]]]:

@@ -12,7 +12,7 @@ import heapq
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ def walk_evidence(
     skip_larger_bytes: int | None = None,
     file_list: Path | None = None,
     case_folders: Iterable[Path] = (),
+    check_root: Callable[[bytes], None] | None = None,
 ) -> Iterator[EvidencePath]:
     """Find every file under the roots, in the order of their relative paths' bytes, each once.
 
@@ -85,6 +86,8 @@ def walk_evidence(
         file_list: A file that lists more roots (see ``parse_file_list``); a listed file that is missing is reported.
         case_folders: Folders of cases, which are no evidence: reported as skipped where a walk comes upon one. What was
             named itself is walked, a folder inside a case too.
+        check_root: Called with the absolute path, links resolved, of everything that was named or listed; what it
+            raises is passed on before anything is walked.
 
     Yields:
         Evidence paths relative to the folder that all roots have in common.
@@ -100,6 +103,9 @@ def walk_evidence(
             )
     listed = [] if file_list is None else [_resolve(entry) for entry in load_file_list(file_list)]
     everything = sorted(set(named + listed))
+    if check_root is not None:
+        for root in everything:
+            check_root(root)
     if not everything:
         return iter(())
     base = os.path.commonpath([root if _is_folder(root) else os.path.dirname(root) for root in everything])  # noqa: PTH120

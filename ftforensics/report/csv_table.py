@@ -14,7 +14,7 @@ import math
 from ftforensics.domain.case import AlteredExhibit, CaseView
 from ftforensics.domain.link import Finding
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
-from ftforensics.report.custody import Integrity, altered_exhibits, build_integrity
+from ftforensics.report.custody import Integrity, altered_exhibit, altered_exhibits, build_integrity
 from ftforensics.report.spreadsheet import guard_cell
 from ftforensics.report.wording import ATTRIBUTED, finding_sentence
 
@@ -31,7 +31,8 @@ def render_csv(view: CaseView) -> bytes:
     out = io.StringIO(newline="")
     integrity, altered = build_integrity(view), altered_exhibits(view)
     rows = [
-        _row(view, finding) | _integrity_cells(integrity, altered.get(finding.exhibit_id)) for finding in view.findings
+        _row(view, finding) | _integrity_cells(integrity, altered_exhibit(altered, finding))
+        for finding in view.findings
     ]
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
     writer.writerow(COLUMNS)

@@ -7,10 +7,12 @@ or signatures.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ftforensics.domain.case import GENESIS_HASH, AlteredExhibit, CaseEvent, CaseView, find_altered
+from ftforensics.domain.case import GENESIS_HASH, AlteredExhibit, CaseEvent, CaseView, Examination, find_altered
+from ftforensics.domain.link import Finding
 from ftforensics.report.facts import plain_text, sentences
 from ftforensics.report.quantities import count, plural, utc
 
@@ -103,10 +105,24 @@ def find_breaks(view: CaseView) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def altered_exhibits(view: CaseView) -> dict[str, AlteredExhibit]:
-    """The exhibits that changed after they were examined, by exhibit id."""
-    examined = {str(event.body.get("exhibit_id")): event.seq for event in view.events if event.kind == "finding"}
-    return {one.exhibit_id: one for one in find_altered(view.events, examined)}
+def altered_exhibits(view: CaseView) -> dict[tuple[str, str], AlteredExhibit]:
+    """The exhibits that changed after they were examined, by id and SHA-256: in old cases two may share an id."""
+    examined = [one for event in view.events if (one := _examination(event)) is not None]
+    return {(one.exhibit_id, one.sha256_before): one for one in find_altered(view.events, examined)}
+
+
+def altered_exhibit(altered: Mapping[tuple[str, str], AlteredExhibit], finding: Finding) -> AlteredExhibit | None:
+    """What of ``altered_exhibits`` is about a finding's exhibit."""
+    return altered.get((finding.exhibit_id, finding.evidence.sha256))
+
+
+def _examination(event: CaseEvent) -> Examination | None:
+    """What a finding's event says; None for other events, and where a case that does not hold has it malformed."""
+    names = [event.body.get(name) for name in ("exhibit_id", "sha256", "path_b64")]
+    if event.kind != "finding" or not all(isinstance(name, str) for name in names):
+        return None
+    exhibit_id, sha256, path_b64 = map(str, names)
+    return Examination(event=event.seq, exhibit_id=exhibit_id, sha256=sha256, path_b64=path_b64)
 
 
 def altered_sentence(one: AlteredExhibit) -> str:

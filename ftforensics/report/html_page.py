@@ -22,7 +22,13 @@ from markupsafe import Markup, escape
 from ftforensics.domain.case import CaseView, RunInfo, shorten_ids
 from ftforensics.domain.link import Verdict
 from ftforensics.errors import ReportError
-from ftforensics.report.custody import altered_exhibits, altered_sentence, build_event_rows, build_integrity
+from ftforensics.report.custody import (
+    altered_exhibit,
+    altered_exhibits,
+    altered_sentence,
+    build_event_rows,
+    build_integrity,
+)
 from ftforensics.report.exhibits import build_exhibit
 from ftforensics.report.facts import Fact, fact, mapping_facts, present
 from ftforensics.report.quantities import count, plural, utc
@@ -56,7 +62,7 @@ def render_html(view: CaseView, *, generated_at: str, tool_version: str) -> byte
                 view.artifacts,
                 number=place,
                 shown_id=shown[one.exhibit_id],
-                altered=altered_sentence(altered[one.exhibit_id]) if one.exhibit_id in altered else "",
+                altered=altered_sentence(change) if (change := altered_exhibit(altered, one)) else "",
             )
             for place, one in enumerate(view.findings, start=1)
         ]

@@ -16,7 +16,7 @@ from ftforensics.domain.case import AlteredExhibit, CaseView
 from ftforensics.domain.link import Finding
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
 from ftforensics.errors import ReportError, TrustError
-from ftforensics.report.custody import altered_exhibits, build_integrity
+from ftforensics.report.custody import altered_exhibit, altered_exhibits, build_integrity
 from ftforensics.report.wording import finding_sentence, verdict_text
 from ftforensics.trust.canonical import canonical_json
 
@@ -59,7 +59,7 @@ def render_json(view: CaseView, *, generated_at: str, tool_version: str) -> byte
             "head_verified": view.head_verified,
             "altered_exhibits": tuple(altered.values()),
         },
-        "findings": [_finding(finding, altered.get(finding.exhibit_id)) for finding in view.findings],
+        "findings": [_finding(finding, altered_exhibit(altered, finding)) for finding in view.findings],
         "pictures": _pictures(view),
         "runs": view.runs,
         "events": view.events,

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ftforensics.domain.case import CaseEvent, CaseHead, find_altered
+from ftforensics.domain.case import CaseEvent, CaseHead, Examination, find_altered
 from ftforensics.domain.link import Finding
 from ftforensics.errors import ChainBroken, NotFound, SignatureInvalid, StoreError
 from ftforensics.store.artifacts import find_artifact, hash_file, list_artifacts, load_artifact
@@ -225,7 +225,8 @@ def _check_name(folder: Path, identity: CaseIdentity | None) -> list[str]:
 
 
 def _note_altered(walk: _Walk) -> list[str]:
-    altered = find_altered(walk.rehashed, {row[2]: row[0] for row in walk.index})
+    examined = [Examination(event=row[0], exhibit_id=row[2], sha256=row[3], path_b64=row[4]) for row in walk.index]
+    altered = find_altered(walk.rehashed, examined)
     if not altered:
         return []
     return [
@@ -277,6 +278,12 @@ def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
     notes = []
     for name, known in exports.items():
         parts = PurePosixPath(name).parts
+        if known.newest is None and ".." not in parts and not _is_file(folder.joinpath(*parts)):
+            # A link that a stopped program did not come to replace, or a folder, as earlier versions announced too.
+            notes.append(
+                f"A report was announced as {name[:80]!a}, where there is no ordinary file; it was never exported."
+            )
+            continue
         if not parts or name.startswith("/") or ".." in parts:
             notes.append(f"An export is logged under a path outside the case and was not checked: {name[:80]!a}.")
             continue
@@ -299,6 +306,10 @@ def _check_exports(folder: Path, exports: dict[str, _Exported]) -> list[str]:
         elif found != known.newest:
             notes.append(f"The exported file {name[:80]!a} is of an earlier export, or of one that was not noted.")
     return notes
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _check_strangers(folder: Path, exports: dict[str, _Exported]) -> list[str]:

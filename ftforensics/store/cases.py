@@ -8,7 +8,6 @@ scan that was stopped continues where it was. A case is the folder ``<cases>/<na
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ftforensics.domain.case import AlteredExhibit, CaseEvent, CaseHead, CaseView, RunInfo, find_altered
+from ftforensics.domain.case import AlteredExhibit, CaseEvent, CaseHead, CaseView, Examination, RunInfo, find_altered
 from ftforensics.domain.link import Artifact, Finding
 from ftforensics.errors import AlreadyExists, ChainBroken, KeyUnknown, StoreError, WriteFailed
 from ftforensics.store.artifacts import StagedFile, load_artifact, save_artifact, stage_file
@@ -289,7 +288,8 @@ class Case:
 
     def altered(self) -> tuple[AlteredExhibit, ...]:
         """The exhibits that were not the same when they were hashed again after their newest finding."""
-        examined = {entry.exhibit_id: entry.seq for entry in self.done().values()}
+        rows = self._database.all_rows("SELECT seq, exhibit_id, sha256, path_b64 FROM findings ORDER BY seq")
+        examined = [Examination(event=row[0], exhibit_id=row[1], sha256=row[2], path_b64=row[3]) for row in rows]
         return find_altered(self.events("exhibit_rehashed"), examined)
 
     def verify(
@@ -344,9 +344,10 @@ class Case:
         """Notes which files of the case's folder are about to be written over, and the hashes that they will have.
 
         Call it before moving them: whatever happens between that and ``log_exports``, ``verify`` knows both the old and
-        the new file, and the case does not claim an export that never was. Nothing is noted where nothing is replaced.
+        the new file, and the case does not claim an export that never was. Nothing is noted where nothing is replaced,
+        as a folder never is.
         """
-        rows = [row for path, row in self._describe(files) if row["inside"] and os.path.lexists(path)]
+        rows = [row for path, row in self._describe(files) if row["inside"] and _is_replaceable(path)]
         if rows:
             self.append("report_staged", {"files": rows}, actor=actor, at=at)
 
@@ -402,6 +403,10 @@ def _write(database: Database, case_id: str, events: Sequence[CaseEvent], signer
     head = CaseHead(case_id=case_id, count=last.seq + 1, head_hash=last.hash, at=last.at)
     insert_head(database, chain.sign_head(head, signer), signer, head.count)
     require_written(database, events)
+
+
+def _is_replaceable(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
 
 
 def _make_folder(folder: Path) -> None:

@@ -128,6 +128,23 @@ def test_a_new_key_is_not_locked_with_one_of_several_passphrases(
     assert not (home / "keys").exists()
 
 
+def test_a_new_key_has_one_passphrase_and_its_help_says_no_other(ftf: Ftf) -> None:
+    told = " ".join(ftf("key", "new", "--help").out.replace("│", " ").split())
+    assert "first line of this file" in told
+    assert "each key is tried with each" not in told
+
+
+def test_standard_input_holds_one_passphrase(ftf: Ftf, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = ("--passphrase-file", "-", "--passphrase-file", "-")
+    assert "more than once" in ftf("key", "new", "a", "--carrier", *twice, expect=2).err
+    assert not (home / "keys").exists()
+    ftf("key", "new", "me", "--role", "examiner", "--no-passphrase")
+    refused = ftf("case", "new", "case-1", "--title", "T", "--examiner", "me", *twice, expect=2)
+    assert "more than once" in refused.err
+    monkeypatch.setenv("FTF_PASSPHRASE_FILE", "-:-")
+    assert "more than once" in ftf("key", "new", "a", "--carrier", expect=2).err
+
+
 def test_passphrase_from_the_environment(
     ftf: Ftf, home: Path, passphrase_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,6 @@ def test_a_report_that_was_not_written_is_not_noted(ftf: Ftf, case: Path) -> Non
         "taken.html",
         case / "kept.csv",
         "file/r.html",
-        "cases",
         "x" * 300,
         "loop/run.json",
         "x" * 300 + "/a",
@@ -109,6 +109,52 @@ def test_a_report_that_was_not_written_is_not_noted(ftf: Ftf, case: Path) -> Non
     assert exported() == []
     assert Path("taken.html").read_text() == (case / "kept.csv").read_text() == "mine"
     assert not list(Path().rglob("*.part"))
+
+
+@pytest.mark.parametrize("target", ["cases/case-1", "cases/case-1/reports", "elsewhere", "pipe", ".", "cases/.."])
+def test_a_report_does_not_take_the_place_of_a_folder_or_a_pipe(ftf: Ftf, case: Path, target: str) -> None:
+    (case / "reports").mkdir()
+    Path("elsewhere").mkdir()
+    os.mkfifo("pipe")
+    before = (case / "case.sqlite").read_bytes()
+    for options in ((), ("--clobber",)):
+        assert export(ftf, "json", "--output", target, *options, expect=2).err.count("\n") == 1
+    assert (case / "case.sqlite").read_bytes() == before
+    assert "announced" not in notes_of(ftf)
+
+
+def test_a_link_that_was_to_be_replaced_is_a_note_after_a_crash(
+    ftf: Ftf, ftf_process: Ftf, case: Path, home: Path, tmp_path: Path
+) -> None:
+    (case / "report.html").symlink_to("case.sqlite")
+    killed_export(ftf_process, home, tmp_path, 1)
+    assert (case / "report.html").is_symlink()
+    rows = [{"path": "report.html", "inside": True, "sha256": "1" * 64, "size_bytes": 9}]
+    with Case.open(case, signer=load_signer(home), read_only=False) as opened:
+        opened.append("report_staged", {"files": rows}, actor="me", at=NOW)
+    assert "announced as 'report.html', where there is no ordinary file" in notes_of(ftf)
+
+
+@pytest.mark.parametrize("target", [".", "reports", "gone"])
+def test_what_an_earlier_version_announced_in_the_place_of_a_folder_is_a_note(
+    ftf: Ftf, case: Path, home: Path, target: str
+) -> None:
+    (case / "reports").mkdir()
+    rows = [{"path": target, "inside": True, "sha256": "1" * 64, "size_bytes": 9}]
+    with Case.open(case, signer=load_signer(home), read_only=False) as opened:
+        opened.announce_exports({case / target: b"report"}, actor="me", at=NOW)
+        assert list(opened.events("report_staged")) == []
+        opened.append("report_staged", {"files": rows}, actor="me", at=NOW)
+    assert f"A report was announced as '{target}', where there is no ordinary file; it was never exported." in notes_of(
+        ftf
+    )
+    assert "outside" not in notes_of(ftf)
+    export(ftf, "json")
+    (case / target / "x").mkdir(parents=True, exist_ok=True)
+    with Case.open(case, signer=load_signer(home), read_only=False) as opened:
+        opened.append("report_exported", {"files": rows}, actor="me", at=NOW)
+    if target != ".":
+        assert "cannot be read" in ftf("case", "verify", "case-1", expect=4).err
 
 
 @pytest.mark.parametrize(
@@ -204,6 +250,27 @@ def test_an_edited_case_is_not_intact_in_any_report(ftf: Ftf, case: Path) -> Non
     assert "Chain intact" not in page
     assert (document["integrity"]["state"], document["integrity"]["head_verified"]) == ("broken", False)
     assert [row["integrity"] for row in csv.DictReader(Path("r.csv").read_text().splitlines())] == ["broken"]
+
+
+def test_evidence_put_back_and_examined_anew_is_not_told_as_changed(ftf: Ftf, case: Path, home: Path) -> None:
+    """Whatever the earlier version called it: an exhibit is its path and content."""
+    body = {"exhibit_id": "X-1", "sha256_before": "1" * 64, "sha256_after": "2" * 64}
+    with Case.open(case, signer=load_signer(home), read_only=False) as opened:
+        opened.append("exhibit_rehashed", body, actor="me", at=NOW)
+        (finding,) = opened.findings()
+        item = replace(finding.evidence, path="b.jpg", path_b64="Yi5qcGc=")
+        other = replace(finding, exhibit_id="X-" + "b" * 40, evidence=item)
+        opened.append_finding(other, actor="me", at=NOW)
+        assert [one.exhibit_id for one in opened.altered()] == ["X-1"]
+    assert "the first is 'X-1'" in notes_of(ftf)
+    with Case.open(case, signer=load_signer(home), read_only=False) as opened:
+        opened.append_finding(replace(finding, exhibit_id="X-" + "a" * 40), actor="me", at=NOW)
+    assert ftf("case", "show", "case-1", "--format", "jsonl").facts()["changed_during_scan"] == []
+    assert "changed during the scan" not in notes_of(ftf)
+    export(ftf, "json")
+    document = json.loads((case / "report.json").read_bytes())
+    assert document["integrity"]["altered_exhibits"] == []
+    assert {one["evidence_changed"] for one in document["findings"]} == {False}
 
 
 def edit_verdict(path: Path) -> None:

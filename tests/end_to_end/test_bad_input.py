@@ -154,7 +154,7 @@ def test_cases_below_the_evidence_are_left_out_and_counted(newsroom: Newsroom, t
     newsroom.ftf("case", "new", "other", cwd=tmp_path)
     newsroom.ftf("case", "new", CASE, cwd=tmp_path)
     for _ in range(2):
-        run = newsroom.ftf("scan", ".", "--case", CASE, "--restart", cwd=tmp_path)
+        run = newsroom.ftf("scan", ".", "--case", CASE, "--restart", "--fail-on", "UNREADABLE", cwd=tmp_path)
         assert "3 inputs: 1 examined, 0 unreadable, 2 skipped" in run.err
         for name in (CASE, "other"):
             assert f"cases/{name}: the folder of a case, left out" in run.err
@@ -163,7 +163,31 @@ def test_cases_below_the_evidence_are_left_out_and_counted(newsroom: Newsroom, t
     assert listed.err.count("the folder of a case, left out") == 2
     own = newsroom.ftf("scan", f"cases/{CASE}", "--case", CASE, cwd=tmp_path, expect=2)
     assert "the folder of the case itself" in one_sentence(own)
-    newsroom.ftf("scan", f"cases/{CASE}/artifacts", "--case", CASE, cwd=tmp_path)
+    newsroom.ftf("scan", f"cases/{CASE}/artifacts", "--case", "other", cwd=tmp_path)
+
+
+def test_what_a_case_keeps_is_no_evidence_for_itself_however_it_is_named(newsroom: Newsroom, tmp_path: Path):
+    save(cat()[:64, :64], tmp_path / "a.png")
+    newsroom.ftf("case", "new", CASE, cwd=tmp_path)
+    newsroom.ftf("scan", "a.png", "--case", CASE, cwd=tmp_path)
+    folder, listing = tmp_path / "cases" / CASE, tmp_path / "list.txt"
+    before = (folder / "case.sqlite").read_bytes()
+    (tmp_path / "link").symlink_to(folder / "scan.jsonl")
+    picture = next(path for path in (folder / "artifacts").rglob("*") if path.is_file())
+    kept = [folder, picture, tmp_path / "link"]
+    kept += [folder / name for name in ("case.sqlite", "scan.jsonl", "run.json", "custody.jsonl", "artifacts")]
+    for named in kept:
+        listing.write_text(f"a.png\n{named.relative_to(tmp_path)}\n")
+        for evidence in (("a.png", named), ("--file-list", listing)):
+            run = newsroom.ftf("scan", *evidence, "--case", CASE, cwd=tmp_path, expect=2)
+            assert "no evidence" in one_sentence(run)
+    assert (folder / "case.sqlite").read_bytes() == before
+    # Beside them anything may lie, and what a case keeps may be evidence for another.
+    save(cat()[:64, :64], folder / "seized" / "b.png")
+    dry = ("--dry-run", "--format", "jsonl")
+    assert len(newsroom.ftf("scan", folder / "seized", "--case", CASE, *dry, cwd=tmp_path).rows()) == 1
+    newsroom.ftf("case", "new", "other", cwd=tmp_path)
+    assert len(newsroom.ftf("scan", folder / "run.json", "--case", "other", *dry, cwd=tmp_path).rows()) == 1
 
 
 def test_a_case_that_is_not_there(newsroom: Newsroom, tmp_path: Path):

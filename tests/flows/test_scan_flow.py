@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -198,18 +199,36 @@ def test_pictures_are_counted_once_over_all_scans_of_a_case(case: Case, evidence
 
 
 def test_other_files_of_a_name_are_other_pictures(case: Case, evidence: Path, tmp_path: Path):
-    """Four folders, each with its own ``1.png`` and a file that cannot be read, scanned into one case."""
+    """Four folders, each with its own ``1.png``, an unreadable pipe and a link that is left out, in one case."""
     for number in range(4):
         folder = tmp_path / f"phone {number}"
         save(np.full((64, 80, 3), 50 * number, np.uint8), folder / "1.png")
         (folder / "link.png").symlink_to(folder / "1.png")
+        os.mkfifo(folder / "pipe.png")
         paths = list(walk_evidence([folder]))
-        # The links cannot be told apart: nothing of them was read.
+        # The pipes cannot be told apart: nothing of them was read.
         assert count_pictures(case, paths) == number + 2
-        scan(case, folder, lambda *_: None, run_id=f"{number:016x}")
+        summary = scan(case, folder, lambda *_: None, run_id=f"{number:016x}")
+        assert (summary.counts["failed"], summary.counts["skipped"], summary.verdicts["UNREADABLE"]) == (1, 1, 1)
         assert count_pictures(case, paths) == number + 2
     first = list(walk_evidence([tmp_path / "phone 0"]))
     assert count_pictures(case, first) == count_pictures(case, []) == 5
+
+
+def test_what_is_left_out_has_no_verdict_to_fail_on_and_is_no_picture(case: Case, evidence: Path):
+    for left_out in ("link", "other"):
+        (evidence / left_out).symlink_to(evidence / "a.png")
+    paths = list(walk_evidence([evidence], skip_larger_bytes=0))
+    assert count_pictures(case, paths) == 0
+    summary = scan(case, evidence, lambda *_: None)
+    assert summary.counts["skipped"] == 2
+    assert "UNREADABLE" not in summary.verdicts
+    assert not matches_fail_on(summary.verdicts, [Verdict.UNREADABLE])
+    assert count_pictures(case, []) == 2
+    # What was left out, and is there to be read now, is a picture.
+    (evidence / "link").unlink()
+    save(np.zeros((64, 80, 3), np.uint8), evidence / "c.png").rename(evidence / "link")
+    assert count_pictures(case, walk_evidence([evidence])) == 3
 
 
 def test_an_exhibit_is_named_by_path_and_content(evidence: Path):

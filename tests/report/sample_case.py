@@ -495,7 +495,8 @@ def build_events(findings: tuple[Finding, ...]) -> tuple[CaseEvent, ...]:
             {"exhibit_id": finding.exhibit_id, "path": finding.evidence.path, "sha256": finding.evidence.sha256},
         )
         add("exhibit_read", {"exhibit_id": finding.exhibit_id})
-        add("finding", {"exhibit_id": finding.exhibit_id, "verdict": str(finding.verdict)})
+        item = {"path_b64": finding.evidence.path_b64, "sha256": finding.evidence.sha256}
+        add("finding", {"exhibit_id": finding.exhibit_id, "verdict": str(finding.verdict)} | item)
     add("run_finished", {"run_id": "run-0001"})
     return tuple(events)
 

@@ -7,7 +7,7 @@ import pytest
 from sample_case import with_altered, with_events
 
 from ftforensics.domain.case import CaseView
-from ftforensics.report.custody import altered_exhibits, build_event_rows, build_integrity, find_breaks
+from ftforensics.report.custody import altered_exhibit, altered_exhibits, build_event_rows, build_integrity, find_breaks
 
 
 def test_an_intact_chain(view: CaseView) -> None:
@@ -32,16 +32,41 @@ def test_an_exhibit_that_changed_is_named_with_both_hashes(view: CaseView) -> No
     for text in (finding.exhibit_id, "CHANGED", finding.evidence.sha256, "f" * 64):
         assert text in one.detail
     assert total.detail == "evidence hashed again at the end of the run · 1 of 14 altered"
-    assert set(altered_exhibits(changed)) == {finding.exhibit_id}
+    assert set(altered_exhibits(changed)) == {(finding.exhibit_id, finding.evidence.sha256)}
     assert altered_exhibits(view) == {}
 
 
 def test_an_exhibit_that_was_examined_anew_has_not_changed_since(view: CaseView) -> None:
-    exhibit = view.findings[1].exhibit_id
-    gone = with_altered(view, exhibit, None)
-    assert altered_exhibits(gone)[exhibit].sha256_after is None
+    finding = view.findings[1]
+    gone = with_altered(view, finding.exhibit_id, None)
+    told = altered_exhibit(altered_exhibits(gone), finding)
+    assert told is not None
+    assert told.sha256_after is None
     assert "could not be read" in build_event_rows(gone)[-2].detail
-    assert altered_exhibits(with_events(gone, {"exhibit_id": exhibit}, kind="finding")) == {}
+    item = {"path_b64": finding.evidence.path_b64, "sha256": finding.evidence.sha256}
+    # Whatever id it has now: those of earlier versions are shorter.
+    for exhibit in (finding.exhibit_id, "X-" + "0" * 40):
+        anew = with_events(gone, {"exhibit_id": exhibit, **item}, kind="finding")
+        assert altered_exhibits(anew) == {}
+    other = with_events(gone, {"exhibit_id": finding.exhibit_id, **item, "sha256": "0" * 64}, kind="finding")
+    assert altered_exhibit(altered_exhibits(other), finding) == told
+
+
+def test_an_exhibit_that_changes_again_is_told_under_the_id_that_it_has_now(view: CaseView) -> None:
+    finding = view.findings[1]
+    item = {"path_b64": finding.evidence.path_b64, "sha256": finding.evidence.sha256}
+    anew = with_events(view, {"exhibit_id": "X-" + "0" * 40, **item}, kind="finding")
+    (told,) = altered_exhibits(with_altered(anew, finding.exhibit_id, None)).values()
+    assert told.exhibit_id == "X-" + "0" * 40
+
+
+def test_of_two_exhibits_that_share_an_id_the_one_that_changed_is_told(view: CaseView) -> None:
+    first, second = view.findings[1], replace(view.findings[2], exhibit_id=view.findings[1].exhibit_id)
+    item = {"path_b64": second.evidence.path_b64, "sha256": second.evidence.sha256}
+    shared = with_events(view, {"exhibit_id": second.exhibit_id, **item}, kind="finding")
+    altered = altered_exhibits(with_altered(shared, first.exhibit_id, "f" * 64))
+    assert altered_exhibit(altered, first) is not None
+    assert altered_exhibit(altered, second) is None
 
 
 @pytest.mark.parametrize("body", [{}, {"exhibit_id": ["a"], "sha256_before": {}}, {"exhibit_id": "E0001"}])

@@ -270,7 +270,10 @@ class Tagger:
                     found += _compare_content(small, row)
             except (StoreError, TrustError) as exc:
                 # Anybody's record may be here, and a bad one is no reason not to tag a photograph of one's own.
-                found.append(f"the record of tag {tag_id} cannot be read and was not compared ({exc.what})")
+                found.append(
+                    f"the record of tag {tag_id} may claim this content, but cannot be read and was not compared with "
+                    f"it ({exc.what}); check the registry with 'ftf registry verify'"
+                )
         return found
 
     def _records_of(self, tag_id: str) -> list[RegisteredRecord]:

@@ -12,9 +12,7 @@ from ftforensics.cli.settings import Settings
 from ftforensics.cli.signing import list_keys
 from ftforensics.cli.trust_file import load_trust
 from ftforensics.errors import KeyRevoked
-from ftforensics.trust.trustlist import TrustList
-
-PLAN_SIGNERS = "engine-plans"
+from ftforensics.trust.trustlist import PLAN_SIGNERS, TrustList
 
 
 def pinned_plan_signers(settings: Settings, only: Sequence[str] | None = None) -> frozenset[str]:

@@ -52,6 +52,7 @@ from ftforensics.trust.trustlist import TrustList
 
 _COLUMNS = ("tag_id", "issuer", "created", "logged_at", "log", "log_index", "key_id", "carrier_key_id")
 _CHECKPOINT = re.compile(r"(?P<size>[0-9]{1,15}):(?P<root>[0-9a-f]{64})")
+_FINGERPRINT = re.compile(r"\b((?:ed25519:)?[0-9a-f]{16})[0-9a-f]{48}\b")
 _MAX_THREADS = 4
 
 app = new_app("Make, check and exchange registries of signed records.")
@@ -256,8 +257,10 @@ def export(
     make_parent(target)
     with Registry.open(registry_path(settings, registry)) as opened:
         wanted = [tag_id.lower() for tag_id in tag_ids] if tag_ids else None
-        count = export_bundle(opened.database, target, wanted, clobber=clobber)
-    output.say(f"{count} records written to {target}.")
+        written = export_bundle(opened.database, target, wanted, clobber=clobber)
+    records = f"{written.records} record{'' if written.records == 1 else 's'}"
+    whole = records if written.entries == written.records else f"{written.entries} log entries of {records}"
+    output.say(f"{whole} written to {target}.")
 
 
 @command(
@@ -277,7 +280,9 @@ def import_(
     """Check a bundle whole and add its records: all of them, or none.
 
     Importing says nothing about whom to trust: that takes 'ftf trust add'. A record that is here already under another
-    log is kept under both, and the time of a log whose key you pinned counts. Exit code 4 if the bundle does not hold.
+    log is kept under both, and the time of a log whose key you pinned counts. 'added' and 'already present' count
+    records, 'further entries' what was added besides one entry for each of them. Exit code 4 if the bundle does not
+    hold.
     """
     threads = jobs or min(_MAX_THREADS, os.cpu_count() or 1)
     try:
@@ -293,13 +298,20 @@ def import_(
             "added": done.added,
             "already_present": done.already_present,
             "further_entries": done.further_entries,
+            "records": done.bundle.records,
+            "entries": done.bundle.entries,
             "logs": [one.origin for one in done.bundle.checkpoints],
             "log_keys": list(done.bundle.log_key_ids),
-            "notes": list(done.notes),
+            "notes": [_shorten_keys(note) for note in done.notes] if form is Format.TABLE else list(done.notes),
         },
         form,
     )
     return COMPLETE
+
+
+def _shorten_keys(sentence: str) -> str:
+    """A sentence for people, its key fingerprints in short; machine formats have them whole."""
+    return _FINGERPRINT.sub(r"\1…", sentence)
 
 
 class _Listing:

@@ -23,12 +23,21 @@ from numpy.typing import NDArray
 
 from ftforensics.codec import channel
 from ftforensics.codec.carriers import build_sync_carrier
-from ftforensics.domain.record import BindingStatement, RecordCore, SignedEnvelope
+from ftforensics.domain.record import BindingStatement, RecordCore, RegisteredRecord, SignedEnvelope
 from ftforensics.domain.tag import DEFAULT_PSNR_DB
 from ftforensics.engine.informed import InformedSettings
 from ftforensics.engine.reader import Embedder, Reader
 from ftforensics.engine.ring import RingKey
-from ftforensics.errors import AlreadyExists, EvidenceError, EvidenceUnreadable, ModeUnsupported, WriteFailed
+from ftforensics.errors import (
+    AlreadyExists,
+    EvidenceError,
+    EvidenceUnreadable,
+    LinkError,
+    ModeUnsupported,
+    StoreError,
+    TrustError,
+    WriteFailed,
+)
 from ftforensics.flows.embedding import make_planes, read_back
 from ftforensics.imaging.perceptual import add_residual, build_mask
 from ftforensics.imaging.quality import Quality, compare
@@ -42,6 +51,8 @@ from ftforensics.store.registry import Registry
 from ftforensics.store.registry_rows import RecordSubmission, verify_parts
 from ftforensics.trust import record as records
 from ftforensics.trust.keys import Signer
+from ftforensics.trust.log_times import choose_entry
+from ftforensics.trust.trustlist import TrustList
 
 READ_PX = 1024
 SMALLEST_PX = 128
@@ -50,6 +61,7 @@ KEEP_Z = 8.5
 PSNR_STEPS_DB = (0.0, -1.5, -3.0)
 NEAR_DUPLICATE_BITS = 10
 MOSTLY = 0.5
+SHOWN_OF_A_KEY = len("ed25519:") + 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,15 +262,28 @@ class Tagger:
     def _near_duplicates(self, pixels: Pixels) -> list[str]:
         """Sentences about records whose content registers to this picture: someone may have registered it before."""
         found = []
-        for lead in self._index.nearest(pixels, limit=3, max_distance_bits=NEAR_DUPLICATE_BITS):
-            row = self._registry.get(lead.tag_id)
-            preview = fingerprint.decode_preview(row.preview) if row.preview is not None else None
-            if register(fit_within(pixels, READ_PX), preview, row.descriptors) is not None:
+        small = fit_within(pixels, READ_PX)
+        leads = self._index.nearest(pixels, limit=3, max_distance_bits=NEAR_DUPLICATE_BITS)
+        for tag_id in dict.fromkeys(lead.tag_id for lead in leads):
+            try:
+                for row in self._records_of(tag_id):
+                    found += _compare_content(small, row)
+            except (StoreError, TrustError) as exc:
+                # Anybody's record may be here, and a bad one is no reason not to tag a photograph of one's own.
                 found.append(
-                    f"record {row.log_index} (tag {row.tag_id}, logged {row.logged_at}) already claims this content; "
-                    "a scan will report both"
+                    f"the record of tag {tag_id} may claim this content, but cannot be read and was not compared with "
+                    f"it ({exc.what}); check the registry with 'ftf registry verify'"
                 )
         return found
+
+    def _records_of(self, tag_id: str) -> list[RegisteredRecord]:
+        """The records of a tag id, each once: as the registry's own log has it, or else as the latest of others."""
+        entries: dict[tuple[str, bytes], list[RegisteredRecord]] = {}
+        for row in self._registry.all_of(tag_id):
+            entries.setdefault((row.carrier_key_id, row.record.payload), []).append(row)
+        own = TrustList().pin(self._issuer.name, self._registry.log_key_id)
+        now = self._now()
+        return [choose_entry(entries[name], own, now) for name in sorted(entries)]
 
     def _sign_new_record(self, photo: Photo, print_: fingerprint.Fingerprint) -> tuple[SignedEnvelope, str]:
         height, width = photo.pixels.shape[:2]
@@ -340,6 +365,21 @@ class Tagger:
             descriptors=print_.descriptors,
             preview=print_.preview if self._issuer.keep_preview else None,
         )
+
+
+def _compare_content(pixels: Pixels, row: RegisteredRecord) -> list[str]:
+    """What to tell of a record whose content may be a picture's; blobs of others may hold anything."""
+    named = (
+        f"record {row.tag_id}, logged {row.logged_at} as entry {row.log_index} of the log {row.log_name!a} "
+        f"(key {row.log_key_id[:SHOWN_OF_A_KEY]}…),"
+    )
+    try:
+        preview = None if row.preview is None else fingerprint.decode_preview(row.preview)
+        if register(pixels, preview, row.descriptors) is None:
+            return []
+    except LinkError as exc:
+        return [f"{named} may claim this content, but could not be compared with it ({exc.what})"]
+    return [f"{named} already claims this content; a scan will report both"]
 
 
 def _advise(photo: Photo) -> str:

@@ -37,8 +37,11 @@ LOG_CLAIM = (
     "The log time is the statement of the registry's operator unless an independent time stamp or witness supports it."
 )
 NO_ACQUISITION_TIME = (
-    "No usable acquisition time of the exhibit or log time of the record was given, so it was not checked whether the "
-    "record is older than the exhibit."
+    "No usable acquisition time of the exhibit was given, so it was not checked whether the record is older than the "
+    "exhibit."
+)
+NO_RECORD_TIME = (
+    "No usable time of the record is at hand, so it was not checked whether the record is older than the exhibit."
 )
 NO_PREVIEW = (
     "The record keeps no preview of the source, so the pictures were not compared pixel by pixel and the report "
@@ -184,6 +187,15 @@ def name_log(source: SourceRef | None) -> str:
     if source is None or not source.log_key_id:
         return ""
     return f' of the log "{source.log_name}", which signs with {source.log_key_id}'
+
+
+def describe_signed_time_alone(made_at: str) -> str:
+    """What was compared with the acquisition where no log time is of use."""
+    return (
+        f"Of the record's times only {made_at}, when it says under its issuer's signature that it was made, was "
+        "compared with the acquisition of the exhibit. That is the issuer's own word. No usable log time of the record "
+        "is at hand, so it was not checked whether the record is older than the exhibit by the word of a log as well."
+    )
 
 
 def describe_log_standing(source: SourceRef) -> tuple[str, ...]:

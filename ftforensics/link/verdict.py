@@ -196,12 +196,14 @@ def _postdates(facts: Facts, tag: MatchedTag) -> Judgement | None:
     """The record is younger than the exhibit, by the word of a log or by the signed word of its own issuer."""
     made_at = None if facts.source is None else facts.source.created
     acquired, made, logged = (_instant(text) for text in (facts.acquired_at, made_at, facts.logged_at))
+    # As an entry of its log, so that the clause about the log reads on.
+    entry = "" if facts.source is None else f" as entry {facts.source.log_index}{say.name_log(facts.source)}"
     after = f"after the exhibit was acquired at {facts.acquired_at}."
     late = []
     if acquired is not None and made is not None and made > acquired:
         late.append(f"The record itself says, under its issuer's signature, that it was made at {made_at}, {after}")
     if acquired is not None and logged is not None and logged > acquired:
-        late.append(f"The record was logged at {facts.logged_at}{say.name_log(facts.source)}, {after}")
+        late.append(f"The record was logged at {facts.logged_at}{entry}, {after}")
     if not late:
         return None
     return Judgement(
@@ -501,8 +503,12 @@ def _verified_limitations(facts: Facts) -> tuple[str, ...]:
 
 
 def _time_limitations(facts: Facts) -> tuple[str, ...]:
-    if _instant(facts.logged_at) is None or _instant(facts.acquired_at) is None:
+    if _instant(facts.acquired_at) is None:
         return (say.NO_ACQUISITION_TIME, *_log_limitations(facts))
+    if _instant(facts.logged_at) is None:
+        if facts.source is None or _instant(facts.source.created) is None:
+            return (say.NO_RECORD_TIME, *_log_limitations(facts))
+        return (say.describe_signed_time_alone(facts.source.created), *_log_limitations(facts))
     return () if facts.time_trusted else (say.LOG_CLAIM, *_log_limitations(facts))
 
 

@@ -22,7 +22,7 @@ from ftforensics.errors import EvidenceError, EvidenceTooLarge, EvidenceUnreadab
 from ftforensics.media import jpeg_container, plain_containers, png_container, tiff_container
 from ftforensics.media.decode import check_size, describe_failure, describe_picture, open_picture
 from ftforensics.media.escape import describe_exception
-from ftforensics.media.intake import IntakeStopped, read_evidence
+from ftforensics.media.intake import CANNOT_OPEN, IntakeStopped, read_evidence
 from ftforensics.media.limits import MAX_PIXELS
 from ftforensics.media.photo import Photo, Pixels, compose, orient, unorient
 from ftforensics.media.plain_containers import encode_bmp_like, encode_heic_like, encode_webp_like
@@ -77,8 +77,9 @@ def load_photo(path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     try:
         read = read_evidence(os.fsencode(path.resolve()), keep_bytes=MAX_FILE_BYTES)
     except (IntakeStopped, OSError, RuntimeError) as exc:
+        reason = str(exc).removeprefix(f"{CANNOT_OPEN}: ")  # or it would be said twice
         raise EvidenceUnreadable(
-            f"The photograph cannot be opened ({exc})", subject=str(path), remedy="check path and permissions"
+            f"The photograph cannot be opened ({reason})", subject=str(path), remedy="check path and permissions"
         ) from exc
     if read.media_type.startswith("image/") and read.media_type not in TAGGABLE_TYPES:
         raise ModeUnsupported(

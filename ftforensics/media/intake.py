@@ -44,6 +44,7 @@ from ftforensics.media.workers import WorkerPool
 
 CHUNK_BYTES = 1 << 20
 SLOWEST_BYTES_PER_S = 2 << 20
+CANNOT_OPEN = "cannot be opened"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -260,7 +261,7 @@ def _open_evidence(full: bytes) -> int:
     except OSError as exc:
         if exc.errno == errno.ELOOP:
             raise IntakeStopped("open", "SymlinkNotFollowed", "symbolic link, not followed") from exc
-        raise IntakeStopped("open", type(exc).__name__, f"cannot be opened: {exc.strerror}") from exc
+        raise IntakeStopped("open", type(exc).__name__, f"{CANNOT_OPEN}: {exc.strerror}") from exc
     except ValueError as exc:
         raise IntakeStopped("open", "ValueError", "the path holds a NUL byte") from exc
 

@@ -20,6 +20,7 @@ from ftforensics.report.wording import (
     VerdictText,
     finding_sentence,
     log_text,
+    log_time_note,
     verdict_text,
 )
 
@@ -168,7 +169,7 @@ def _record_facts(source: SourceRef) -> tuple[Fact, ...]:
         fact("Key fingerprint", source.key_id, "hash"),
         fact("Record created", utc(source.created)),
         fact("Log entry", count(source.log_index)),
-        fact("Log time", utc(source.logged_at)),
+        fact("Log time", utc(source.logged_at), note=log_time_note(source)),
         fact("Log", log_text(source), "raw"),
         fact("Log key fingerprint", source.log_key_id or None, "hash"),
         fact("Tag id", source.tag_id, "hash"),
@@ -191,7 +192,7 @@ def _signature_facts(finding: Finding) -> tuple[Fact, ...]:
         fact("Key fingerprint", check.key_id, "hash"),
         fact("Record SHA-256", check.record_sha256, "hash"),
         fact("Log entry", count(check.log_index) if check.log_index is not None else None),
-        fact("Log time", utc(check.time) if check.time else None),
+        fact("Log time", utc(check.time) if check.time else None, note=log_time_note(finding.source)),
     )
 
 

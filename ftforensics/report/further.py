@@ -13,7 +13,7 @@ from ftforensics.domain.tag import MatchedTag
 from ftforensics.report.facts import Fact, fact, present, sentences
 from ftforensics.report.pictures import Picture
 from ftforensics.report.quantities import count, decimal, percent, scientific, utc
-from ftforensics.report.wording import SIGNATURE_TEXTS, VerdictText, log_text, verdict_text
+from ftforensics.report.wording import SIGNATURE_TEXTS, VerdictText, log_text, log_time_note, verdict_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def _facts(further: FurtherTag) -> tuple[Fact, ...]:
         fact("Issuer", None if source is None else source.issuer, "raw"),
         fact("Key fingerprint", None if source is None else source.key_id, "hash"),
         fact("Log entry", None if source is None else count(source.log_index)),
-        fact("Log time", None if source is None else utc(source.logged_at)),
+        fact("Log time", None if source is None else utc(source.logged_at), note=log_time_note(source)),
         fact("Log", None if source is None else log_text(source), "raw"),
         fact("Log key fingerprint", None if source is None else source.log_key_id or None, "hash"),
         fact("Record SHA-256", None if source is None else source.record_sha256, "hash"),

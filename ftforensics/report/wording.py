@@ -136,6 +136,8 @@ LOG_STANDINGS = {
     "impossible": "its time lies before the record's own and was not used",
 }
 
+NOT_USED = "not used: before the record was made"
+
 SEARCH_TEXTS = {
     "direct": "direct: the picture was read as it is",
     "content": "content: lined up with a candidate photograph first, then read there",
@@ -211,6 +213,11 @@ def _time_of_record(finding: Finding) -> str:
     if finding.source.log_standing == "impossible":
         return f"made on {utc(finding.source.created)}"
     return f"logged on {utc(finding.source.logged_at)}"
+
+
+def log_time_note(source: SourceRef | None) -> str:
+    """What has to stand beside a log time that cannot be; nothing beside any other."""
+    return NOT_USED if source is not None and source.log_standing == "impossible" else ""
 
 
 def log_text(source: SourceRef) -> str | None:

@@ -18,6 +18,14 @@ from ftforensics.trust.ledger import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """What was written: records, and their entries, of which a record has one in each log that has it."""
+
+    records: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Proofs:
     """Where the logs stand in the header, and the own log's tree."""
 
@@ -32,7 +40,7 @@ def export_bundle(
     *,
     since_sizes: Sequence[int] = (),
     clobber: bool = False,
-) -> int:
+) -> ExportReport:
     """Writes records with their blobs, public keys, inclusion proofs and signed checkpoints.
 
     Args:
@@ -44,7 +52,7 @@ def export_bundle(
         clobber: Whether an existing file is replaced.
 
     Returns:
-        How many records were written.
+        How many records and entries were written.
 
     Raises:
         NotFound: A tag id is not in the registry.
@@ -65,12 +73,12 @@ def export_bundle(
         )
         others = [_render_other(database, stored) for stored in checkpoints[1:]]
         proofs = _Proofs(header={stored.checkpoint_id: at for at, stored in enumerate(checkpoints)}, tree=tree)
-        count = _count(database, tag_ids)
+        written = _count(database, tag_ids)
         with open_atomically(path, clobber=clobber) as file:
-            file.write(render_header(BundleHeader(logs=(own, *others), records=count)))
+            file.write(render_header(BundleHeader(logs=(own, *others), records=written.entries)))
             for row in _select(database, tag_ids):
                 file.write(render_record(_prove(database, row, proofs)))
-    return count
+    return written
 
 
 def _list_checkpoints(database: Database, tag_ids: Sequence[str] | None) -> list[StoredCheckpoint]:
@@ -106,17 +114,20 @@ def _build_tree(database: Database, newest: StoredCheckpoint) -> Tree:
     return tree
 
 
-def _count(database: Database, tag_ids: Sequence[str] | None) -> int:
+def _count(database: Database, tag_ids: Sequence[str] | None) -> ExportReport:
     if tag_ids is None:
-        row = database.row("SELECT count(*) FROM entries")
-        return int(row[0]) if row else 0
-    count = 0
+        entries = database.row("SELECT count(*) FROM entries")
+        records = database.row("SELECT count(*) FROM (SELECT DISTINCT carrier_id, tag_id FROM entries)")
+        return ExportReport(records=int(records[0]) if records else 0, entries=int(entries[0]) if entries else 0)
+    counted = []
     for tag_id in dict.fromkeys(tag_ids):
-        row = database.row("SELECT count(*) FROM entries WHERE tag_id = ?", (to_column(tag_id),))
-        if row is None or row[0] == 0:
+        row = database.row(
+            "SELECT count(DISTINCT carrier_id), count(*) FROM entries WHERE tag_id = ?", (to_column(tag_id),)
+        )
+        if row is None or row[1] == 0:
             raise NotFound("The registry has no such record", subject=f"tag id {tag_id}, {database.path}")
-        count += int(row[0])
-    return count
+        counted.append((int(row[0]), int(row[1])))
+    return ExportReport(records=sum(one[0] for one in counted), entries=sum(one[1] for one in counted))
 
 
 def _select(database: Database, tag_ids: Sequence[str] | None) -> Iterator[StoredRow]:

@@ -53,9 +53,11 @@ class VerifiedBundle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What an import did: records added, records that were there already, and what is to be known about them.
+    """What an import did, and what is to be known about it.
 
-    ``further_entries`` says how often a record that was there already was added under another log.
+    ``added`` and ``already_present`` count records, each once: those that the registry did not have before, and those
+    that it had. ``further_entries`` counts what was added besides the first entry of each record: the same record as
+    another log has it.
     """
 
     added: int
@@ -106,7 +108,7 @@ def verify_bundle(
                 on_progress(seen, header.records)
     if seen != header.records:
         raise StoreError(
-            f"The bundle announces {header.records} records and holds {seen}", subject=str(path), remedy="get it again"
+            f"The bundle announces {header.records} entries and holds {seen}", subject=str(path), remedy="get it again"
         )
     return VerifiedBundle(
         checkpoints=checkpoints,
@@ -257,6 +259,7 @@ class _Keeper:
         self.already_present = 0
         self.further_entries = 0
         self.notes: list[str] = []
+        self._met: set[str] = set()
         self._redated: dict[int, _Told] = {}
         self._impossible: dict[int, _Told] = {}
         self._own = load_log(database, OWN_LOG)
@@ -267,6 +270,7 @@ class _Keeper:
         """Adds an entry, unless the same one is there."""
         row, log_id = entry.record, self._log_ids[entry.log]
         leaf = leaf_hash(log_entry(row))
+        is_first = self._is_first_of_its_record(row)
         same_place = self.database.row(
             "SELECT leaf_hash FROM entries WHERE log_id = ? AND log_index = ?", (log_id, row.log_index)
         )
@@ -280,9 +284,19 @@ class _Keeper:
                     subject=str(self.database.path),
                     remedy="ask the log's owner for both signed checkpoints",
                 )
-            self.already_present += 1
+            self.already_present += is_first
         else:
-            self._insert(entry, log_id, leaf)
+            had = self._insert(entry, log_id, leaf)
+            self.added += not had
+            self.further_entries += had
+            self.already_present += had and is_first
+
+    def _is_first_of_its_record(self, row: RegisteredRecord) -> bool:
+        """Whether no line of the bundle was about this record yet: if it is here, it was before the import."""
+        name = record_sha256(row.record.payload)
+        is_first = name not in self._met
+        self._met.add(name)
+        return is_first
 
     def check_history(self) -> None:
         """Compares the bundle's checkpoints with those that the registry already held of the same logs."""
@@ -355,7 +369,8 @@ class _Keeper:
         log = load_log(self.database, log_id)
         return f"the log {log.origin!a} (key {log.key_id})"
 
-    def _insert(self, entry: BundleRecord, log_id: int, leaf: bytes) -> None:
+    def _insert(self, entry: BundleRecord, log_id: int, leaf: bytes) -> bool:
+        """Adds an entry; says whether its record was here under another log."""
         row = entry.record
         core = verify_parts(row, check_tag_id=False)
         kept = kept_records(self.database, row.tag_id, row.carrier_key_id)
@@ -371,11 +386,7 @@ class _Keeper:
             "INSERT INTO proofs (entry_id, checkpoint_id, path) VALUES (?, ?, ?)",
             (entry_id, self._checkpoint_ids[entry.log], pack_hashes(entry.inclusion)),
         )
-        if kept:
-            self.already_present += 1
-            self.further_entries += 1
-        else:
-            self.added += 1
+        return bool(kept)
 
     def _compare_times(self, row: RegisteredRecord, core: RecordCore, log_id: int) -> None:
         logged = parse_utc(row.logged_at)

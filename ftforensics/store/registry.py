@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ftforensics.domain.record import RegisteredRecord, SignedEnvelope
 from ftforensics.errors import AlreadyExists, ChainBroken, NotFound, StoreError, TrustError
-from ftforensics.store.bundle_export import export_bundle
+from ftforensics.store.bundle_export import ExportReport, export_bundle
 from ftforensics.store.bundle_import import ImportReport, import_bundle
 from ftforensics.store.bundle_import import Progress as ImportProgress
 from ftforensics.store.registry_check import Progress, RegistryCheck, verify_registry
@@ -343,7 +343,7 @@ class Registry:
         *,
         since_sizes: Sequence[int] = (),
         clobber: bool = False,
-    ) -> int:
+    ) -> ExportReport:
         """Writes records with their proofs; arguments, result and errors as in ``bundle_export.export_bundle``."""
         return export_bundle(self._database, path, tag_ids, since_sizes=since_sizes, clobber=clobber)
 

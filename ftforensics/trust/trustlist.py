@@ -25,6 +25,8 @@ from ftforensics.trust.utc import parse_utc
 
 TRUST_LIST_PAYLOAD_TYPE = "application/vnd.ftforensics.trust-list.v1+json"
 MAX_ENTRIES = 100_000
+# Pins of this name are for keys whose engine plans may run, and vouch for nothing else.
+PLAN_SIGNERS = "engine-plans"
 ALWAYS = "1970-01-01T00:00:00Z"
 
 RevocationReason = Literal["compromise", "superseded"]

@@ -207,6 +207,19 @@ def test_a_record_in_two_logs_is_shown_with_the_one_that_counts(
     listed = ftf("registry", "list", *mine)
     assert [row["logged_at"] for row in listed.lines()] == [LATER, NOW]
     assert "2 of 2 log entries of 1 records" in listed.err
+    both = tmp_path / "both"
+    assert "2 log entries of 1 record written" in ftf("registry", "export", "-o", both, *mine[:2]).out
+    empty = ("--registry", tmp_path / "empty.sqlite")
+    ftf("registry", "init", "empty", *empty)
+    told = ftf("registry", "import", both, *empty).out
+    whole = ftf("registry", "import", both, *empty, "--format", "jsonl").facts()
+    counts = dict(line.rsplit(maxsplit=1) for line in told.splitlines() if line.rsplit(maxsplit=1)[-1].isdigit())
+    assert counts == {"added": "1", "already present": "0", "further entries": "1", "records": "1", "entries": "2"}
+    assert (whole["added"], whole["already_present"], whole["further_entries"]) == (0, 1, 0)
+    (note,) = (line for line in told.splitlines() if "told apart by their keys" in line)
+    assert f"{mallory.key_id[:24]}…" in note
+    assert mallory.key_id not in note
+    assert any(mallory.key_id in note for note in whole["notes"])
     assert ftf("registry", "verify", *mine).facts()["records"] == 1
     assert ftf("registry", "show", *mine).facts()["records"] == 1
 

@@ -110,7 +110,7 @@ def test_a_cut_off_bundle(ftf: Ftf, bundle: Path) -> None:
     bundle.write_bytes(data[:-10])
     assert "cut off" in ftf("verify", bundle, expect=4).err
     bundle.write_bytes(b"".join(data.splitlines(keepends=True)[:2]))
-    assert "announces 2 records and holds 1" in ftf("verify", bundle, expect=4).err
+    assert "announces 2 entries and holds 1" in ftf("verify", bundle, expect=4).err
 
 
 def test_a_bundle_that_is_not_there(ftf: Ftf, tmp_path: Path) -> None:

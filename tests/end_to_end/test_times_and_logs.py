@@ -31,7 +31,7 @@ def bundles(newsroom: Newsroom, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def mirror(newsroom: Newsroom, path: Path, at: str) -> None:
+def mirror(newsroom: Newsroom, path: Path, at: str, *, whole: bool = False) -> None:
     mallory = SigningKey.generate("mallory", "issuer")
     with Registry.open(newsroom.home / "registry.sqlite") as source:
         submissions = [
@@ -42,7 +42,7 @@ def mirror(newsroom: Newsroom, path: Path, at: str) -> None:
                 binding=None,
                 public_key=row.public_key,
                 descriptors=row.descriptors,
-                preview=None,
+                preview=row.preview if whole else None,
             )
             for row in source.records()
         ]
@@ -93,6 +93,22 @@ def test_a_mirror_cannot_backdate_what_was_made_after_the_exhibit(
     assert row["verdict"] == "RECORD_POSTDATES_EXHIBIT"
     assert any("under its issuer's signature" in reason and TAGGED_AT in reason for reason in row["reasons"])
     assert any(LONG_BEFORE in limit and "That cannot be" in limit for limit in row["limitations"])
+
+
+def test_where_no_log_time_can_be_the_signed_time_is_compared_and_said_to_be(
+    newsroom: Newsroom, copy: Path, tmp_path: Path
+):
+    mirror(newsroom, tmp_path / "early", LONG_BEFORE, whole=True)
+    registry = gather(newsroom, tmp_path / "mine.sqlite", tmp_path / "early")
+    scan = newsroom.scan([copy], tmp_path / "cases", "--registry", registry, "--acquired-at", SCANNED_AT)
+    row = scan.rows["copy.jpg"]
+    assert row["verdict"] == "VERIFIED_MATCH"
+    (limit,) = [limit for limit in row["limitations"] if "acquisition of the exhibit" in limit]
+    assert limit.startswith(f"Of the record's times only {TAGGED_AT},")
+    page = tmp_path / "report.html"
+    export = ("report", "export", "--case", CASE, "--cases", scan.cases, "--format", "html")
+    newsroom.ftf(*export, "--output", page)
+    assert page.read_text("utf-8").count("not used: before the record was made") == 1
 
 
 def test_the_time_of_a_mirror_alone_is_told_as_a_claim(newsroom: Newsroom, copy: Path, bundles: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 from newsroom import ISSUER, TAGGED_AT, cat, open_reader, save
 
+from ftforensics.domain.record import RecordCore
 from ftforensics.engine.ring import RingKey, build_ring_key
 from ftforensics.errors import AlreadyExists, KeyUnknown, ModeUnsupported, WriteFailed
 from ftforensics.flows.tag import KEEP_Z, Issuer, Tagger, TagSettings, plan_outputs
+from ftforensics.link import fingerprint
 from ftforensics.store.registry import Registry
+from ftforensics.store.registry_rows import RecordSubmission
 from ftforensics.trust.keys import CarrierKey, Signer, SigningKey
-from ftforensics.trust.record import parse_record_core
+from ftforensics.trust.record import parse_record_core, sign_record
 
 AGENCY = SigningKey.from_seed("agency", "issuer", b"a" * 32)
 READER = open_reader()
@@ -171,3 +175,83 @@ def test_a_name_too_long_for_the_folder_is_one_refused_photograph(
         tagger.tag(photo, target)
     assert registry.count() == 0
     assert tagger.tag(photo, tmp_path / "out" / "cat.png").log_index == 0
+
+
+MALLORY = SigningKey.from_seed("mallory", "issuer", b"m" * 32)
+LONG_BEFORE = "2020-01-01T00:00:00Z"
+
+
+def mallorys(
+    number: int, *, tag_id: str, preview: bytes | None = None, descriptors: bytes | None = None
+) -> RecordSubmission:
+    """A record of somebody else that claims the cat, under a carrier key of its own; the blobs are what was signed."""
+    cats = fingerprint.build(cat())
+    descriptors, preview = descriptors or cats.descriptors, preview or cats.preview
+    core = RecordCore(
+        issuer="Mallory",
+        key_id=MALLORY.key_id,
+        nonce=f"{number:032x}",
+        source_sha256="0" * 64,
+        phash=cats.phash,
+        descriptors_sha256=hashlib.sha256(descriptors).hexdigest(),
+        preview_sha256=hashlib.sha256(preview).hexdigest(),
+        width_px=640,
+        height_px=480,
+        model_id=READER.card.model_id,
+        carrier_key_id=f"carrier:{number:032x}",
+        created=LONG_BEFORE,
+    )
+    return RecordSubmission(
+        tag_id=tag_id,
+        carrier_key_id=core.carrier_key_id,
+        record=sign_record(core, MALLORY),
+        binding=None,
+        public_key=MALLORY.public_key,
+        descriptors=descriptors,
+        preview=preview,
+    )
+
+
+def take(registry: Registry, path: Path, at: str, *submissions: RecordSubmission) -> None:
+    with Registry.create(path.with_suffix(".sqlite"), path.name, signer=MALLORY, at=LONG_BEFORE) as theirs:
+        theirs.append(submissions, signer=MALLORY, at=at, check_tag_ids=False)
+        theirs.export_bundle(path)
+    registry.import_bundle(path, check_tag_ids=False)
+
+
+@pytest.mark.parametrize("damaged", [{"preview": b"no picture"}, {"descriptors": b"no features"}])
+def test_a_damaged_record_of_somebody_else_stops_no_tagging(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path, damaged: dict[str, bytes]
+):
+    take(registry, tmp_path / "theirs", LONG_BEFORE, mallorys(1, tag_id="ab" * 8, **damaged))
+    tagged = make_tagger(registry, key).tag(photo, tmp_path / "out" / "cat.png")
+    (warning,) = [text for text in tagged.warnings if "abab" in text]
+    assert "could not be compared" in warning
+    assert "already claims" not in warning
+
+
+def test_two_records_of_one_tag_id_are_both_told(registry: Registry, key: RingKey, photo: Path, tmp_path: Path):
+    twins = [mallorys(number, tag_id="ab" * 8) for number in (1, 2)]
+    take(registry, tmp_path / "theirs", LONG_BEFORE, *twins)
+    tagged = make_tagger(registry, key).tag(photo, tmp_path / "out" / "cat.png")
+    claims = [text for text in tagged.warnings if "already claims this content" in text]
+    assert sorted("as entry 0" in text for text in claims) == [False, True]
+
+
+def test_the_log_of_an_earlier_claim_is_named_and_ones_own_goes_first(
+    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
+):
+    claim = mallorys(1, tag_id="ab" * 8)
+    for name, at in (("one", TAGGED_AT), ("two", LONG_BEFORE)):
+        take(registry, tmp_path / name, at, claim)
+    tagger = make_tagger(registry, key)
+    tagged = tagger.tag(photo, tmp_path / "out" / "cat.png")
+    (warning,) = [text for text in tagged.warnings if "already claims this content" in text]
+    shown = f"the log 'one' (key {MALLORY.key_id[:24]}…)"
+    assert f"logged {TAGGED_AT} as entry 0 of {shown}" in warning
+    with Registry.create(tmp_path / "own.sqlite", "own", signer=AGENCY, at=LONG_BEFORE) as own:
+        own.append([claim], signer=AGENCY, at=LONG_BEFORE, check_tag_ids=False)
+        own.import_bundle(tmp_path / "one", check_tag_ids=False)
+        tagged = make_tagger(own, key).tag(photo, tmp_path / "out" / "again.png")
+    (warning,) = [text for text in tagged.warnings if "already claims this content" in text]
+    assert f"logged {LONG_BEFORE} as entry 0 of the log 'own'" in warning

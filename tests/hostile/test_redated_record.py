@@ -16,6 +16,7 @@ from ftforensics.domain.record import RegisteredRecord
 from ftforensics.errors import IssuerUntrusted
 from ftforensics.flows.sources import Sources, check_record
 from ftforensics.link.fingerprint import phash_pair
+from ftforensics.store.bundle_export import ExportReport
 from ftforensics.store.registry import Registry
 from ftforensics.store.registry_rows import RecordSubmission
 from ftforensics.trust.keys import SigningKey
@@ -145,8 +146,9 @@ def test_the_issuers_own_log_goes_before_others_and_of_its_logs_the_latest_time(
         TRUST.revoke(ARCHIVE.key_id, "compromise", AT),
         TRUST.pin("An Archive", ARCHIVE.key_id, "1970-01-01T00:00:00Z", MADE),
         TRUST.remove("An Archive", ARCHIVE.key_id),
+        TRUST.remove("An Archive", ARCHIVE.key_id).pin("engine-plans", ARCHIVE.key_id),
     ],
-    ids=["revoked", "window", "removed"],
+    ids=["revoked", "window", "removed", "engine plans"],
 )
 def test_the_log_of_a_key_that_does_not_count_is_a_strangers_log(collect: Collect, trust: TrustList) -> None:
     row = find(collect("archive", "late mirror"), trust=trust)
@@ -218,10 +220,10 @@ def test_an_import_tells_of_other_times_and_impossible_ones(tmp_path: Path, bund
 
 def test_all_entries_travel_on(collect: Collect, tmp_path: Path) -> None:
     registry = collect("late mirror", "honest")
-    assert registry.export_bundle(tmp_path / "both") == 2
+    assert registry.export_bundle(tmp_path / "both") == ExportReport(records=1, entries=2)
     with Registry.create(tmp_path / "next.sqlite", "next", signer=EXAMINER, at=AT) as following:
         report = following.import_bundle(tmp_path / "both", check_tag_ids=False)
-        assert (report.added, report.further_entries) == (1, 1)
+        assert (report.added, report.already_present, report.further_entries) == (1, 0, 1)
         assert (report.bundle.records, report.bundle.entries) == (1, 2)
         assert find(following) == find(registry)
 

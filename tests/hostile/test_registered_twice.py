@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from newsroom import ISSUER, SCANNED_AT, TAGGED_AT, Newsroom, load, pin, save
+from stored_case import tampering
+
+from ftforensics.store.registry_rows import to_column
 
 
 def test_both_claims_are_shown_with_their_times_and_nobody_wins(newsroom: Newsroom, tmp_path: Path):
@@ -37,3 +40,15 @@ def test_a_common_registry_tells_at_registration(newsroom: Newsroom, tmp_path: P
     assert newsroom.rows["coffee.webp"]["tag_id"] in run.err
     assert "already claims this content" in run.err
     assert TAGGED_AT in run.err
+
+
+def test_a_record_that_cannot_be_read_is_told_and_stops_no_tagging(newsroom: Newsroom, tmp_path: Path):
+    home, tag_id = newsroom.copy_home(tmp_path / "home"), newsroom.rows["coffee.webp"]["tag_id"]
+    with tampering(home / "registry.sqlite") as connection:
+        of_tag = "entry_id = (SELECT entry_id FROM entries WHERE tag_id = ?)"
+        connection.execute(f"UPDATE records SET record = x'7b7d' WHERE {of_tag}", (to_column(tag_id),))
+    again = save(load(newsroom.originals["coffee.webp"]), tmp_path / "again.jpg", quality=85)
+    run = newsroom.ftf("tag", again, "--out", tmp_path / "out", "--fast", "--issuer", "Somebody", home=home)
+    assert f"the record of tag {tag_id} may claim this content, but cannot be read" in run.err
+    assert (tmp_path / "out" / "again.jpg").exists()
+    newsroom.ftf("registry", "verify", home=home, expect=4)

@@ -411,3 +411,12 @@ def _orientation_options(name: str, orientation: int) -> dict[str, object]:
         tags[274] = orientation
         return {"tiffinfo": tags}
     return {"exif": make_exif(orientation), "quality": 95} if name != "a.png" else {"exif": make_exif(orientation)}
+
+
+def test_why_a_photograph_cannot_be_opened_is_said_once(tmp_path: Path):
+    with pytest.raises(EvidenceUnreadable) as caught:
+        load_photo(tmp_path / "nope.jpg")
+    assert caught.value.what == "The photograph cannot be opened (No such file or directory)"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(EvidenceUnreadable, match=r"cannot be opened \(not a plain file\)"):
+        load_photo(tmp_path / "folder")

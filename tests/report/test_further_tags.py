@@ -85,3 +85,27 @@ def test_the_table_and_the_document_tell_it(assembled: CaseView) -> None:
     assert further["verdict"] == "VERIFIED_DERIVATIVE"
     assert further["verdict_label"] == "Verified derivative"
     assert further["source"]["record_sha256"] == SOURCE.record_sha256
+
+
+def test_a_log_time_that_cannot_be_never_stands_alone(view: CaseView) -> None:
+    """Alone, beside a further tag, and beside other records, where the checked signature has a place of its own."""
+    early = source_ref(
+        "coffee", logged_at="2020-01-01T00:00:00Z", log_name="l", log_key_id="k", log_standing="impossible"
+    )
+    first = next(one for one in view.findings if one.verdict is Verdict.VERIFIED_MATCH)
+    impossible = replace(first, source=early, signature=check_of(early))
+    further = replace(FURTHER, source=early, signature=check_of(early))
+    for finding, times in (
+        (impossible, 1),
+        (replace(impossible, region=LEFT, further_tags=(further,)), 2),
+        (replace(impossible, other_sources=(SOURCE,)), 2),
+        (first, 0),
+    ):
+        case = replace(view, findings=(finding,))
+        page = parse_page(render_html(case, generated_at="2026-11-23T15:02:10Z", tool_version="0.1.0"))
+        shown = [one.text for one in page.by_id("exhibit-1").all("dd") if "2020" in one.text]
+        assert len(shown) == times
+        assert all("not used: before the record was made" in text for text in shown)
+        assert page.text.count("not used: before") == times
+        (row,) = csv.DictReader(io.StringIO(render_csv(case).decode(), newline=""))
+        assert (row["log_standing"] == "impossible") is (times > 0)

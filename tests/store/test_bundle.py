@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from registry_samples import AT, CARRIER, ISSUER, LATER, OTHER, make_registry, make_submission
 
 from ftforensics.errors import AlreadyExists, ChainBroken, FtfError, NotFound, SignatureInvalid, StoreError
+from ftforensics.store.bundle_export import ExportReport
 from ftforensics.store.bundle_import import verify_bundle
 from ftforensics.store.bundle_lines import parse_header, parse_record
 from ftforensics.store.registry import Registry
@@ -37,7 +38,7 @@ def take(target: Registry, path: Path) -> tuple[int, int]:
 
 def test_a_bundle_carries_everything(source: Registry, target: Registry, tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
-    assert source.export_bundle(path) == 5
+    assert source.export_bundle(path) == ExportReport(records=5, entries=5)
     assert verify_bundle(path, check_tag_ids=False).checkpoints == (source.checkpoint(),)
     assert take(target, path) == (5, 0)
     assert sorted(map(repr, target.records())) == sorted(map(repr, source.records()))
@@ -73,7 +74,7 @@ def test_importing_twice_adds_nothing(source: Registry, target: Registry, tmp_pa
 
 def test_a_part_keeps_its_place_in_the_log(source: Registry, target: Registry, tmp_path: Path) -> None:
     wanted = [row.tag_id for row in source.records()][3]
-    assert source.export_bundle(tmp_path / "one.jsonl", [wanted, wanted]) == 1
+    assert source.export_bundle(tmp_path / "one.jsonl", [wanted, wanted]) == ExportReport(records=1, entries=1)
     assert take(target, tmp_path / "one.jsonl") == (1, 0)
     row = target.get(wanted)
     assert (row.log_index, row.logged_at) == (3, AT)
@@ -86,7 +87,7 @@ def test_imported_records_travel_on(source: Registry, target: Registry, tmp_path
     source.export_bundle(tmp_path / "first.jsonl")
     take(target, tmp_path / "first.jsonl")
     target.append([make_submission(30, signer=OTHER)], signer=OTHER, at=LATER, check_tag_ids=False)
-    assert target.export_bundle(tmp_path / "second.jsonl") == 6
+    assert target.export_bundle(tmp_path / "second.jsonl") == ExportReport(records=6, entries=6)
     with Registry.create(tmp_path / "third.sqlite", "third", signer=ISSUER, at=AT) as third:
         assert take(third, tmp_path / "second.jsonl") == (6, 0)
         assert third.verify().imported_logs == 2
@@ -190,7 +191,9 @@ def test_a_line_that_is_there_twice_counts_once(source: Registry, target: Regist
     checked = verify_bundle(twice, check_tag_ids=False)
     assert (checked.records, checked.entries) == (5, 5)
     report = target.import_bundle(twice, check_tag_ids=False)
-    assert (report.added, report.already_present, report.further_entries) == (5, 5, 0)
+    assert (report.added, report.already_present, report.further_entries) == (5, 0, 0)
+    again = target.import_bundle(twice, check_tag_ids=False)
+    assert (again.added, again.already_present, again.further_entries) == (0, 5, 0)
 
 
 def edit(path: Path, line: int, change: dict[str, object]) -> None:
@@ -238,7 +241,7 @@ def test_a_cut_bundle_is_refused(source: Registry, target: Registry, tmp_path: P
     source.export_bundle(path)
     whole = path.read_bytes()
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
-    with pytest.raises(StoreError, match="announces 5 records and holds 4"):
+    with pytest.raises(StoreError, match="announces 5 entries and holds 4"):
         take(target, path)
     path.write_bytes(whole[:-10])
     with pytest.raises(StoreError, match="cut off"):

@@ -115,7 +115,7 @@ def _describe_standing(trust: TrustList, issuer: str, key_id: str) -> str:
     revoked = next((one for one in trust.revocations if one.fingerprint == key_id), None)
     if revoked is not None:
         return f"revoked ({revoked.reason}, {revoked.at})"
-    if any(one.issuer == issuer and one.fingerprint == key_id for one in trust.pins):
+    if any(one.issuer == issuer and one.fingerprint == key_id for one in trust.issuer_pins):
         return _PINNED
     return "not pinned for this name"
 

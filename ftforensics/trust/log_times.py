@@ -15,7 +15,7 @@ from ftforensics.domain.record import RecordCore, RegisteredRecord
 from ftforensics.errors import KeyRevoked, SignatureInvalid
 from ftforensics.trust.envelope import envelope_to_json
 from ftforensics.trust.record import parse_record_core, verify_row_parts
-from ftforensics.trust.trustlist import PLAN_SIGNERS, TrustList
+from ftforensics.trust.trustlist import TrustList
 from ftforensics.trust.utc import parse_utc
 
 # Of an entry, from the best-founded to none: its log is signed by a key that is pinned for the record's own issuer; by
@@ -40,11 +40,7 @@ def log_standing(row: RegisteredRecord, core: RecordCore, trust: TrustList, chec
     """
     if parse_utc(row.logged_at) < parse_utc(core.created):
         return "impossible"
-    pins = [
-        pin
-        for pin in trust.pins
-        if pin.fingerprint == row.log_key_id and pin.issuer != PLAN_SIGNERS and pin.covers(row.logged_at)
-    ]
+    pins = [pin for pin in trust.issuer_pins if pin.fingerprint == row.log_key_id and pin.covers(row.logged_at)]
     try:
         trust.check_revocation(row.log_key_id, checked_at=checked_at, trusted_time=None)
     except KeyRevoked:

@@ -274,7 +274,7 @@ def _check_tag_id(row: RegisteredRecord, payload: bytes) -> None:
 
 
 def _check_pinned(core: RecordCore, known_at: str, trust: TrustList) -> None:
-    pins = [pin for pin in trust.pins if pin.fingerprint == core.key_id]
+    pins = [pin for pin in trust.issuer_pins if pin.fingerprint == core.key_id]
     if not pins:
         raise IssuerUntrusted(
             "signature verifies, but under a key that nobody pinned",

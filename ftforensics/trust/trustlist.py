@@ -82,6 +82,11 @@ class TrustList:
         """Hex SHA-256 of the list's canonical bytes, whoever signed them."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
+    @property
+    def issuer_pins(self) -> tuple[Pin, ...]:
+        """The pins that vouch for records and logs; those of engine plans' signers vouch for plans alone."""
+        return tuple(pin for pin in self.pins if pin.issuer != PLAN_SIGNERS)
+
     def to_bytes(self) -> bytes:
         """Canonical JSON of version, pins and revocations."""
         return canonical_json(

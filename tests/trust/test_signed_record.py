@@ -23,7 +23,7 @@ from ftforensics.trust.record import (
     tag_id,
     verify_record,
 )
-from ftforensics.trust.trustlist import TrustList
+from ftforensics.trust.trustlist import PLAN_SIGNERS, TrustList
 
 NOW = "2026-08-01T00:00:00Z"
 
@@ -92,6 +92,18 @@ def test_a_bad_signature_under_a_revoked_key_is_invalid_and_not_revoked(row, tru
 def test_a_key_pinned_for_another_issuer_is_untrusted(row, issuer_key):
     with pytest.raises(IssuerUntrusted, match="pinned for 'The Gazette'"):
         verify_record(row, TrustList().pin("The Gazette", issuer_key.key_id), NOW)
+
+
+def test_a_key_pinned_for_engine_plans_vouches_for_no_record(row, core, issuer_key):
+    """Whoever builds engines is no issuer, whatever he calls himself in a record."""
+    trust = TrustList().pin(PLAN_SIGNERS, issuer_key.key_id)
+    assert trust.issuer_pins == ()
+    with pytest.raises(IssuerUntrusted, match="nobody pinned"):
+        verify_record(row, trust, NOW)
+    signed = sign_record(dataclasses.replace(core, issuer=PLAN_SIGNERS), issuer_key)
+    as_issuer = dataclasses.replace(row, record=signed, tag_id=tag_id(signed.payload), binding=None)
+    with pytest.raises(IssuerUntrusted, match="nobody pinned"):
+        verify_record(as_issuer, trust, NOW)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ftforensics.imaging.resample import Pixels, fit_within
 from ftforensics.link import fingerprint
 
 SHOWN_PX = 768
-SOURCE_QUALITY = 95
+SHOWN_QUALITY, SOURCE_QUALITY = 88, 95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +27,7 @@ class Picture:
 
 def as_jpeg(pixels: Pixels) -> Picture:
     """The exhibit as shown in reports."""
-    small = Image.fromarray(fit_within(pixels, SHOWN_PX))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=88)
-    return Picture(
-        role="suspect",
-        content=buffer.getvalue(),
-        media_type="image/jpeg",
-        width_px=small.width,
-        height_px=small.height,
-    )
+    return _coded("suspect", fit_within(pixels, SHOWN_PX), quality=SHOWN_QUALITY)
 
 
 def registered_jpeg(preview: bytes) -> Picture:
@@ -45,15 +36,15 @@ def registered_jpeg(preview: bytes) -> Picture:
     The preview's own bytes come from whoever registered it, and could show something else in a viewer: a profile, an
     orientation or another file behind them are not looked at when it is compared.
     """
-    shown = Image.fromarray(fingerprint.decode_preview(preview))
-    buffer = io.BytesIO()
-    shown.save(buffer, "JPEG", quality=SOURCE_QUALITY, subsampling=0)
+    return _coded("source", fingerprint.decode_preview(preview), quality=SOURCE_QUALITY, subsampling=0)
+
+
+def _coded(role: str, pixels: Pixels, **how: int) -> Picture:
+    """Pixels as a JPEG without metadata."""
+    shown, buffer = Image.fromarray(pixels), io.BytesIO()
+    shown.save(buffer, "JPEG", **how)
     return Picture(
-        role="source",
-        content=buffer.getvalue(),
-        media_type="image/jpeg",
-        width_px=shown.width,
-        height_px=shown.height,
+        role=role, content=buffer.getvalue(), media_type="image/jpeg", width_px=shown.width, height_px=shown.height
     )
 
 

@@ -66,6 +66,7 @@ README_EXTRACTS: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] =
             "face-like swap, 50 %",
             "swap, 480 px, JPEG 60",
             "attribute edit: ageing",
+            "another background",
             "a face moved, 3 %",
             "generator A (black box)",
         ),

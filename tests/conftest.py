@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
@@ -31,6 +32,11 @@ Pixels = NDArray[np.uint8]
 # same examples in every run.
 settings.register_profile("no-deadline", settings(), deadline=None)
 settings.load_profile("no-deadline")
+
+
+# A shell starts jobs in the background with Ctrl-C ignored, and so would be every program that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,14 @@ def make_tagger(registry: Registry, key: RingKey, *, signer: Signer = AGENCY, cl
         now=lambda: TAGGED_AT,
         draw=bytes,
     )
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, whatever a program that ran in this process before has made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler if before in (None, signal.SIG_DFL) else before)
 
 
 class StoppingSigner:

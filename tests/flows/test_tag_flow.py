@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,14 +55,6 @@ def make_tagger(registry: Registry, key: RingKey, *, signer: Signer = AGENCY, cl
         now=lambda: TAGGED_AT,
         draw=bytes,
     )
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt, whatever a program that ran in this process before has made of it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, signal.default_int_handler if before in (None, signal.SIG_DFL) else before)
 
 
 class StoppingSigner:
@@ -153,26 +147,39 @@ def test_outputs_keep_their_names_and_never_share_one(tmp_path: Path):
         plan_outputs([Path("a/one.jpg"), Path("b/one.jpg")], tmp_path)
 
 
-def test_a_stop_while_a_record_is_logged_waits_until_its_file_is_there(
-    registry: Registry, key: RingKey, photo: Path, tmp_path: Path
-):
+def tag_and_stop(told: Connection, at_signature: int, photo: Path, folder: Path) -> None:
+    """In a process of its own, for Ctrl-C is every thread's: what came of tagging, and what is known of it then."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    carrier = CarrierKey.from_secret("waves", b"w" * 32)
+    key, target = build_ring_key(carrier.key_id, carrier.derive, READER.card.model_id), folder / "out" / "cat.png"
+    with Registry.create(folder / "registry.sqlite", "agency-2026", signer=AGENCY, at=TAGGED_AT) as registry:
+        try:
+            make_tagger(registry, key, signer=StoppingSigner(at_signature=at_signature)).tag(photo, target)
+        except KeyboardInterrupt:
+            known = make_tagger(registry, key).recall(photo, target)
+            told.send((files(folder / "out"), registry.count(), None if known is None else known.log_index))
+        else:
+            told.send("nobody was interrupted")
+
+
+def stop(at_signature: int, photo: Path, folder: Path) -> Any:
+    ours, theirs = get_context("spawn").Pipe(duplex=False)
+    process = get_context("spawn").Process(target=tag_and_stop, args=(theirs, at_signature, photo, folder))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    finally:
+        process.join()
+
+
+def test_a_stop_while_a_record_is_logged_waits_until_its_file_is_there(photo: Path, tmp_path: Path):
     """The signer, asked for the checkpoint, is where Ctrl-C would leave a record without a file."""
-    tagger = make_tagger(registry, key, signer=StoppingSigner(at_signature=3))
-    with pytest.raises(KeyboardInterrupt):
-        tagger.tag(photo, tmp_path / "out" / "cat.png")
-    assert files(tmp_path / "out") == ["cat.png"]
-    assert registry.count() == 1
-    known = make_tagger(registry, key).recall(photo, tmp_path / "out" / "cat.png")
-    assert known is not None
-    assert known.log_index == 0
+    assert stop(3, photo, tmp_path) == (["cat.png"], 1, 0)
 
 
-def test_a_stop_before_a_record_is_logged_leaves_nothing(registry: Registry, key: RingKey, photo: Path, tmp_path: Path):
-    tagger = make_tagger(registry, key, signer=StoppingSigner(at_signature=2))
-    with pytest.raises(KeyboardInterrupt):
-        tagger.tag(photo, tmp_path / "out" / "cat.png")
-    assert files(tmp_path / "out") == []
-    assert registry.count() == 0
+def test_a_stop_before_a_record_is_logged_leaves_nothing(photo: Path, tmp_path: Path):
+    assert stop(2, photo, tmp_path) == ([], 0, None)
 
 
 def test_a_name_too_long_for_the_folder_is_one_refused_photograph(

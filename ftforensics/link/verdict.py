@@ -254,13 +254,11 @@ def _transplant(facts: Facts, tag: MatchedTag) -> Judgement | None:
         why = _contradiction(facts) if facts.registration is None else _tag_over_replacement(facts)
     if why is None:
         return None
-    describe = say.describe_part if facts.in_part else say.describe_registration
-    seen = () if facts.registration is None else (describe(facts.registration),)
     left_behind = facts.movement is not None and facts.movement.is_left_behind
     moved = () if left_behind else _movement_reason(facts)
     return Judgement(
         verdict=Verdict.TAG_TRANSPLANT_SUSPECTED,
-        reasons=(say.describe_match(tag), *seen, why, *moved),
+        reasons=(say.describe_match(tag), *_geometry_reason(facts), why, *moved),
         limitations=(
             *((say.LEFT_BEHIND_LIMITS,) if left_behind else ()),
             "The picture is not attributed to the record. The suspicion concerns the tag; it does not show who moved "
@@ -449,9 +447,13 @@ def _unconfirmed(facts: Facts, tag: MatchedTag) -> Judgement:
 
 
 def _verified_reasons(facts: Facts, tag: MatchedTag) -> tuple[str, ...]:
+    return (say.describe_match(tag), _verified_signature(facts), *_geometry_reason(facts))
+
+
+def _geometry_reason(facts: Facts) -> tuple[str, ...]:
+    """How the picture lies on the source, or the part of it that was found."""
     describe = say.describe_part if facts.in_part else say.describe_registration
-    seen = () if facts.registration is None else (describe(facts.registration),)
-    return (say.describe_match(tag), _verified_signature(facts), *seen)
+    return () if facts.registration is None else (describe(facts.registration),)
 
 
 def _verified_signature(facts: Facts) -> str:

@@ -29,6 +29,10 @@ READER = open_reader()
 
 @pytest.fixture(scope="module")
 def key() -> RingKey:
+    return make_key()
+
+
+def make_key() -> RingKey:
     carrier = CarrierKey.from_secret("waves", b"w" * 32)
     return build_ring_key(carrier.key_id, carrier.derive, READER.card.model_id)
 
@@ -150,8 +154,7 @@ def test_outputs_keep_their_names_and_never_share_one(tmp_path: Path):
 def tag_and_stop(told: Connection, at_signature: int, photo: Path, folder: Path) -> None:
     """In a process of its own, for Ctrl-C is every thread's: what came of tagging, and what is known of it then."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    carrier = CarrierKey.from_secret("waves", b"w" * 32)
-    key, target = build_ring_key(carrier.key_id, carrier.derive, READER.card.model_id), folder / "out" / "cat.png"
+    key, target = make_key(), folder / "out" / "cat.png"
     with Registry.create(folder / "registry.sqlite", "agency-2026", signer=AGENCY, at=TAGGED_AT) as registry:
         try:
             make_tagger(registry, key, signer=StoppingSigner(at_signature=at_signature)).tag(photo, target)

@@ -20,6 +20,7 @@ from ftforensics.domain.tag import MatchedTag, Placement, SearchMode
 from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
+from ftforensics.engine.settling import find_panel
 from ftforensics.engine.sync import TURNS, Frame, SyncSearch, see_map
 from ftforensics.engine.sync_grid import standing_of
 from ftforensics.engine.sync_warp import straighten
@@ -129,6 +130,7 @@ class PictureSearch:
         found, bordered = self._read_bordered()
         if found is None:
             found = self._search_blind(direct, bordered)
+            found = None if found is None else self._settle(found)
         if found is None:
             # Last, though cheap: a frame a little off can be straightened too, and would be told as the right one.
             found = self._read_straightened(direct)
@@ -311,6 +313,15 @@ class PictureSearch:
             if hit is not None:
                 return hit
         return self._read_best(best[0]) if best else None
+
+    def _settle(self, hit: Hit) -> Hit:
+        """A hit in the whole picture as one in the panel that alone shows the tag, if one does."""
+        if hit.tried.within != geometry.WHOLE:
+            return hit
+        panel = find_panel(hit.tried.residual, self._sync_search.sync, hit.tried.frame, self._leaves)
+        if panel is not None:
+            hit.tried.within = panel
+        return hit
 
     def _read_best(self, best: Candidate) -> Hit | None:
         """Refine the likeliest frame, read through it, then straighten."""

@@ -93,7 +93,7 @@ def test_a_part_of_another_photograph_is_nothing(scan: Scan):
 
 
 def test_every_part_in_a_collage_is_traced(newsroom: Newsroom, scan: Scan):
-    """Each is a part of its photograph only, half of the sides, so that neither need read without its source."""
+    """Each is a third of its photograph's sides, so that neither need read without its source; some read blindly do."""
     row = scan.rows["collage.png"]
     told = {row["tag"]["tag_id"], *(further["tag"]["tag_id"] for further in row["further_tags"])}
     assert told == {source_of(newsroom, name) for name in ("coffee.png", "portrait.png")}

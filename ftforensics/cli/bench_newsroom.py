@@ -276,6 +276,5 @@ class Newsroom:
             ext_mismatch=False,
         )
         result = IntakeResult(source=path, item=item, pixels=seen)
-        residual = self._readers[who].residuals([seen])[0]
         at = Place(seq=0, case_id="bench", exhibit_id=digest[:16])
-        return self._examiners[who].examine(result, residual, at).finding
+        return self._examiners[who].examine(result, lambda: self._readers[who].residuals([seen])[0], at).finding

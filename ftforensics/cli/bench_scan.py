@@ -22,11 +22,11 @@ from ftforensics.flows.bench.keys import draw_ids
 from ftforensics.flows.bench.pictures import PictureSet
 from ftforensics.flows.bench.scan_speed import ScanTiming, Stopwatch, Timed, measure_floor, measure_search
 from ftforensics.flows.bench.setup import Bench, Setup
-from ftforensics.flows.examine import Examined, Examiner, Place
+from ftforensics.flows.examine import Examined, Examiner, Place, Residual
 from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
 from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
-from ftforensics.imaging.resample import Floats, Pixels
+from ftforensics.imaging.resample import Pixels
 from ftforensics.media.container import load_photo
 from ftforensics.media.intake import IntakeResult
 from ftforensics.media.walk import EvidencePath, walk_evidence
@@ -65,7 +65,7 @@ class _TimedExaminer(Examiner):
 
     watch: Stopwatch
 
-    def examine(self, result: IntakeResult, residual: Floats, place: Place) -> Examined:
+    def examine(self, result: IntakeResult, residual: Residual, place: Place) -> Examined:
         """See ``flows.examine.Examiner.examine``."""
         with self.watch.stage(LINK):
             return super().examine(result, residual, place)

@@ -10,13 +10,15 @@ import importlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ftforensics.engine.backends import BackendStatus
-    from ftforensics.engine.reader import Reader
+    from ftforensics.engine.reader import Localiser, PairReader, Reader
 
     Chosen = tuple[Reader, tuple[BackendStatus, ...]]
+    Helpers = tuple[PairReader | None, Localiser | None]
 
 # What ``ftf scan`` uses once the keys are open; every one of them is imported by name where it is used.
 SCAN_MODULES = (
@@ -29,22 +31,34 @@ SCAN_MODULES = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meanwhile:
+    """What is made ready; asking for a result waits for it, and raises what its making raised.
+
+    ``reader`` comes with what was passed over, and once all that a scan needs is imported. ``helpers`` are what reads
+    pictures beside their sources and what says where tags were replaced, None where the model has none.
+    """
+
+    reader: Future[Chosen]
+    helpers: Future[Helpers]
+
+
 @contextmanager
-def reader_meanwhile(choose: Callable[[], Chosen]) -> Iterator[Future[Chosen]]:
+def reader_meanwhile(choose: Callable[[], Chosen], help_it: Callable[[], Helpers]) -> Iterator[Meanwhile]:
     """Open a reader, then import what a scan needs, in a thread of its own; the reader is closed at the end.
 
     Args:
         choose: Opens it.
-
-    Yields:
-        The reader and what was passed over, once all is ready. Asking for the result raises what ``choose`` raised.
+        help_it: Opens what helps it.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="meanwhile") as thread:
         chosen = thread.submit(choose)
         ready = thread.submit(_import_all, chosen)
+        helpers = thread.submit(help_it)
         try:
-            yield ready
+            yield Meanwhile(reader=ready, helpers=helpers)
         finally:
+            helpers.cancel()
             ready.cancel()
             if not chosen.cancel() and chosen.exception() is None:
                 chosen.result()[0].close()

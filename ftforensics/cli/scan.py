@@ -63,6 +63,7 @@ from ftforensics.store.case_names import is_case_file, list_cases
 from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
+    from ftforensics.cli.meanwhile import Helpers
     from ftforensics.engine.backends import BackendStatus
     from ftforensics.engine.reader import Reader
     from ftforensics.engine.reading import TagReader
@@ -177,7 +178,10 @@ def scan(
     # While keys are opened, workers start, the model is loaded and the rest of the program is imported.
     with (
         _start_workers(paths, jobs or min(4, os.cpu_count() or 2), timeout or 30.0) as workers,
-        reader_meanwhile(lambda: choose_reader(settings, engine=engine, precision=precision, engines=engines)) as ready,
+        reader_meanwhile(
+            lambda: choose_reader(settings, engine=engine, precision=precision, engines=engines),
+            lambda: (open_pair_reader(settings), open_localiser(settings)),
+        ) as meanwhile,
     ):
         signer, carriers = resolve_keys(
             settings,
@@ -190,7 +194,7 @@ def scan(
             public_key=public_key,
         )
         require_carrier(carriers, settings)
-        reader, passed_over = ready.result()
+        reader, passed_over = meanwhile.reader.result()
         ring = build_ring(carriers, reader.card.model_id)
         with open_registries(settings, registry) as registries:
             if not registries:
@@ -206,6 +210,7 @@ def scan(
                 search=search,
                 restart=restart,
                 workers=workers,
+                helpers=meanwhile.helpers.result(),
                 form=form,
             )
     return _exit(summary, fail_on or [])
@@ -282,6 +287,7 @@ class _Job:
         search: Any,
         restart: bool,
         workers: WorkerPool,
+        helpers: Helpers,
         form: Format,
     ) -> ScanSummary:
         from ftforensics.engine.reading import SearchBudget, TagReader
@@ -293,7 +299,7 @@ class _Job:
 
         for registry in self._registries:
             registry.verify()
-        pairs, localiser = open_pair_reader(self._settings), open_localiser(self._settings)
+        pairs, localiser = helpers
         checked_at = self._settings.now_utc()
         rows: list[dict[str, Any]] = []
         with hold_case(folder), Case.open(folder, signer=self._signer, read_only=False) as case:

@@ -79,8 +79,13 @@ def line_up(
     suspect = np.asarray(geometry.sample_frame(picture, frame, large))
     seen = geometry.seen_cells(frame, cancel.VIEW_PX)
     as_it_is = np.asarray(geometry.sample_frame(picture, frame, (side_px, side_px)))
-    regenerated = None if regenerate is None else lambda: resize(regenerate(fit_within(preview, PREVIEW_PX)), *large)
+    regenerated = None if regenerate is None else lambda: resize(regenerate(to_generator(preview)), *large)
     return as_it_is, cancel.cancel_source(suspect, resize(preview, *large), seen, regenerated)
+
+
+def to_generator(preview: Pixels) -> Pixels:
+    """A source as the generator takes it."""
+    return fit_within(preview, PREVIEW_PX)
 
 
 def stack_pair(as_it_is: Pixels, remainder: cancel.Remainder) -> Floats:

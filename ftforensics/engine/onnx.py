@@ -17,6 +17,7 @@ from ftforensics.engine.models import load_card, load_graph
 from ftforensics.engine.processor import count_usable_cores
 from ftforensics.engine.quantised import load_quantised
 from ftforensics.engine.reader import to_input
+from ftforensics.engine.remembering import Remembered
 from ftforensics.errors import EngineError, ModelMissing
 
 Floats = NDArray[np.float32]
@@ -126,7 +127,8 @@ class OnnxPairReader:
         self.sha256, self.simulator_sha256 = card.pair_reader_sha256, card.simulator_sha256
         self._data = load_graph(folder, card.pair_reader_file, self.sha256)
         self._subject, self._threads = str(folder / card.pair_reader_file), threads
-        self.regenerate = _open_generator(folder, threads)
+        generator = _open_generator(folder, threads)
+        self.regenerate = None if generator is None else Remembered(generator)
 
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:

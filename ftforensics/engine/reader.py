@@ -50,8 +50,11 @@ class PairReader(Protocol):
 
     sha256: str
     simulator_sha256: str | None
-    # A picture through the model's generator, same size, for others may have gone through the like.
-    regenerate: Callable[[Pixels], Pixels] | None
+
+    @property
+    def regenerate(self) -> Callable[[Pixels], Pixels] | None:
+        """Puts a picture through the model's generator, same size, for others may have gone through the like."""
+        ...
 
     def read(self, pairs: Floats) -> Floats:
         """Residual maps (B, 3, 64, 64) of pairs (B, 7, 128, 128) in [0, 1], see ``engine.compared.stack_pair``."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.tag import AbsenceReason, MatchedTag, TagAbsence, TagOutcome
-from ftforensics.engine.compared import KnownSource, read_beside
+from ftforensics.engine.compared import KnownSource, read_beside, to_generator
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.reader import PairReader, Reader
 from ftforensics.engine.ring import Book
@@ -129,12 +129,18 @@ class TagReader:
         )
         return tried, self._matcher.match(tried)
 
+    def expect(self, preview: Pixels) -> None:
+        """Have ready what reading a picture beside this source will need; it only saves time."""
+        if self.pairs is not None and self.pairs.regenerate is not None:
+            self.pairs.regenerate(to_generator(preview))
+
     def identify(
         self,
         picture: Pixels,
         residual: Floats,
         suggest_frames: Callable[[], Sequence[geometry.Affine]] | None = None,
         recall: Recall | None = None,
+        expect_recall: Callable[[], None] | None = None,
     ) -> Reading:
         """Identify the tags of a picture whose direct residual map is known.
 
@@ -145,6 +151,7 @@ class TagReader:
                 two are read.
             recall: Gives sources to read the picture beside, see ``engine.search.Recall``. Called only when everything
                 else fails, or where panels are left in which nothing was found.
+            expect_recall: Called when a long search begins whose likeliest end is that sources are recalled.
         """
         search = PictureSearch(
             picture,
@@ -154,7 +161,7 @@ class TagReader:
             sync_search=self._sync_search,
             budget=self.budget,
         )
-        hits = search.run(residual, suggest_frames, recall)
+        hits = search.run(residual, suggest_frames, recall, expect_recall)
         readings = [self._found(hit, search) for hit in hits] + self._decoded(hits, search)
         return _assemble(readings) if readings else self._absent(search)
 

@@ -101,20 +101,30 @@ class PictureSearch:
         self.tries: list[Try] = []
         self.peak: float | None = None
 
-    def run(self, residual: Floats, suggest_frames: Suggest | None, recall: Recall | None = None) -> list[Hit]:
+    def run(
+        self,
+        residual: Floats,
+        suggest_frames: Suggest | None,
+        recall: Recall | None = None,
+        expect_recall: Callable[[], None] | None = None,
+    ) -> list[Hit]:
         """Every tag that was found, in the order of the search.
 
         Args:
             residual: The direct residual map (3, 64, 64).
             suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
             recall: Called only when all else fails, or for panels in which nothing was found.
+            expect_recall: Called when content's frames are through and nothing was found: a blind search finds little
+                more, so that what ``recall`` will need may be made ready beside it.
         """
-        hits = self._look(residual, suggest_frames)
+        hits = self._look(residual, suggest_frames, expect_recall)
         if recall is None or not self._budget.compared_reads or (hits and not self._free_panels(hits)):
             return hits
         return self._read_beside(recall(None if hits else self.nominees(), self._leaves), hits)
 
-    def _look(self, residual: Floats, suggest_frames: Suggest | None) -> list[Hit]:
+    def _look(
+        self, residual: Floats, suggest_frames: Suggest | None, expect_recall: Callable[[], None] | None
+    ) -> list[Hit]:
         """Tags that the picture shows by itself."""
         direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
         first = self._match(direct)
@@ -123,6 +133,8 @@ class PictureSearch:
         if not self._budget.is_blind:
             return [] if first is None else [first]
         if first is None:
+            if expect_recall is not None and self._budget.compared_reads:
+                expect_recall()
             first = self._read_turned(direct)
         hits = self._read_panels([] if first is None else [first])
         if hits:

@@ -7,7 +7,7 @@ look for other records that claim the picture; judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,25 +17,27 @@ from numpy.typing import NDArray
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Finding, FurtherTag, ReadingInfo
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
-from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
-from ftforensics.engine.tries import Nominee
 from ftforensics.errors import FtfError
-from ftforensics.flows.frames import frame_of
-from ftforensics.flows.known import Candidate, KnownSources, LazyFeatures, confirmed
+from ftforensics.flows.content import Content
+from ftforensics.flows.known import KnownSources, LazyFeatures
 from ftforensics.flows.linking import Linker
 from ftforensics.flows.parts import LEAST_PX, cut_part
 from ftforensics.flows.pictures import Picture, as_jpeg
 from ftforensics.flows.sources import RecordChecks, Sources
-from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.link import verdict
 from ftforensics.media.intake import IntakeResult
 from ftforensics.trust.trustlist import TrustList
 
 _MESSAGE_CHARS = 300
+# Threads beside the examination of one picture.
+_BESIDE = 2
+
+# Waits for a picture's direct residual map (3, 64, 64), so that its features need not.
+Residual = Callable[[], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +101,7 @@ class Examiner:
         )
         return Examined(finding=finding)
 
-    def examine_or_say_why(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
+    def examine_or_say_why(self, result: IntakeResult, residual: Residual, place: Place) -> Examined:
         """As ``examine``, but an exhibit on which a library fails becomes unreadable.
 
         Raises:
@@ -114,36 +116,21 @@ class Examiner:
             failure = IntakeFailure(stage="read", type=type(exc).__name__, message=message)
             return self.unreadable(replace(result, failure=failure), place)
 
-    def examine(self, result: IntakeResult, residual: NDArray[np.float32], place: Place) -> Examined:
+    def examine(self, result: IntakeResult, residual: Residual, place: Place) -> Examined:
         """The finding of a decoded picture."""
         if result.pixels is None:
             raise ValueError("examine needs pixels; use unreadable")
         pixels = _enlarge_to(LEAST_PX, result.pixels)
-        features = LazyFeatures(pixels)
-        candidates: list[Candidate] = []
-
-        with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        with ThreadPoolExecutor(_BESIDE, thread_name_prefix="beside") as beside:
+            content = Content(pixels, known=self._known, beside=beside, expect=self._reader.expect)
             # Nearly every picture is lined up with something. A failure shows again where they are asked for.
             if self._reader.budget.mode != "direct":
-                beside.submit(features.get)
-
-            def suggest() -> list[geometry.Affine]:
-                candidates.extend(self._known.look(pixels, features))
-                leads = confirmed(candidates)
-                if leads:  # found by tag or by content alone, this record will be asked for
-                    beside.submit(self._known.check, leads[0])
-                return [frame_of(lead.registration) for lead in leads]
-
-            def recall(
-                nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]
-            ) -> Iterator[KnownSource]:
-                return self._known.recall(pixels, features, candidates, nominees, panels)
-
-            reading = self._reader.identify(pixels, residual, suggest, recall)
+                beside.submit(content.features.get)
+            reading = self._reader.identify(pixels, residual(), content.suggest, content.recall, content.expect_recall)
         if isinstance(reading.outcome, MatchedTag):
-            facts, more = self._facts(pixels, features, reading, result.item.acquired_at)
+            facts, more = self._facts(pixels, content.features, reading, result.item.acquired_at)
         else:
-            facts, more = self._linker.unmatched(pixels, reading, confirmed(candidates))
+            facts, more = self._linker.unmatched(reading, content.leads, content.show)
             facts = replace(facts, region=cut_part(pixels, reading.region).region)
         # A lead is told beside a decoded tag, but is not its source: nothing of it may stand where a source does.
         lead_source, lead = facts.lead_source, facts.lead

@@ -6,29 +6,30 @@ that go with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
-from ftforensics.domain.link import SignatureCheck, SourceRef
+from ftforensics.domain.link import Registration, SignatureCheck, SourceRef
 from ftforensics.domain.record import RegisteredRecord
 from ftforensics.domain.tag import MatchedTag, TagOutcome
 from ftforensics.engine.reader import Localiser
 from ftforensics.engine.reading import Reading, TagReader
 from ftforensics.engine.ring import RingKey
 from ftforensics.errors import ChainBroken
-from ftforensics.flows.comparing import Comparer, show_difference
+from ftforensics.flows.comparing import Comparer
 from ftforensics.flows.known import LEADS, LazyFeatures, Lead, attempt_registration, preview_of
 from ftforensics.flows.parts import Part
 from ftforensics.flows.pictures import Picture
 from ftforensics.flows.sources import RecordChecks, Sources
-from ftforensics.imaging.resample import Pixels
 from ftforensics.link import verdict
 from ftforensics.link.sentences import claim_order
 
 RIVAL_BITS = 10
 RIVALS_KEPT = 256
 
+# What differs between a picture and the source of a lead.
+ShowLead = Callable[[Lead], tuple[Registration, tuple[Picture, ...]]]
 _RowCheck = tuple[RegisteredRecord, SignatureCheck, SourceRef | None]
 
 
@@ -117,15 +118,15 @@ class Linker:
         return sorted(checks, key=lambda item: (_STANDING[item[1].status], item[0].log_index))
 
     def unmatched(
-        self, pixels: Pixels, reading: Reading, leads: Sequence[Lead]
+        self, reading: Reading, leads: Sequence[Lead], show: ShowLead
     ) -> tuple[verdict.Facts, tuple[Picture, ...]]:
-        """Facts where no record matched: with a content lead, if one verifies."""
+        """Facts where no record matched: with a content lead, if one verifies, and what ``show`` makes of it."""
         outcome: TagOutcome = reading.outcome
         for lead in leads:
             check, source = self._checks.of(lead.row)
             # Only a record that verifies under a pinned key is worth following up.
             if check.status == "verified" and source is not None:
-                registration, pictures = show_difference(pixels, lead.row, lead.registration)
+                registration, pictures = show(lead)
                 facts = verdict.Facts(tag=outcome, lead=registration, lead_source=source)
                 return facts, pictures
         return verdict.Facts(tag=outcome), ()

@@ -245,7 +245,7 @@ class Scanner:
         if direct is None:
             return self._examiner.unreadable(result, place)
         reading, at = direct
-        return self._examiner.examine_or_say_why(result, reading.result()[at], place)
+        return self._examiner.examine_or_say_why(result, lambda: np.asarray(reading.result()[at]), place)
 
     def collect(self, begun: Sequence[Future[Examined]]) -> list[Examined]:
         """Wait for what was begun, in its order.

@@ -34,7 +34,7 @@ _STEPS, _PRECISION = 40, 1e-5
 # Below the first likeness a place is another content, from the second on it is the source's own.
 _OTHER, _OWN = 0.1, 0.5
 # Of the frame: with less of the source in sight, what the whole went through is not estimated.
-_MOSTLY = 0.75
+MOSTLY = 0.75
 
 Mask = NDArray[np.bool_]
 
@@ -71,7 +71,7 @@ def cancel_source(
     kept = np.clip((_halved(likeness) - _OTHER) / (_OWN - _OTHER), 0.0, 1.0).astype(np.float32)
     first, second = _unit(suspect), _unit(moved)
     weight = kept * _halved(shown)
-    if float(weight.mean()) < _MOSTLY:
+    if float(weight.mean()) < MOSTLY:
         return Remainder(left=_halved(_fitted_difference(first, second, shown)), kept=kept, explained=False)
     others = [] if regenerated is None else [_halved(_unit(_move(regenerated(), motion)))]
     as_shown = explain(_halved(first), _halved(second), weight, others)

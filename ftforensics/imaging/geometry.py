@@ -54,6 +54,11 @@ def seen_cells(frame: Affine, grid: int) -> NDArray[np.bool_]:
     return np.asarray(((points >= 0.0) & (points <= 1.0)).all(axis=-1))
 
 
+def seen_share(frame: Affine, grid: int = 16) -> float:
+    """About which share of a tagged frame lies inside the picture that it is laid into."""
+    return float(seen_cells(frame, grid).mean())
+
+
 def upright(rectangle: Rectangle) -> Affine:
     """The frame that a rectangle is: unit coordinates of it to those of the picture."""
     left, top, right, bottom = rectangle

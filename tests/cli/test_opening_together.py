@@ -15,7 +15,7 @@ from ftforensics.cli.passphrase import PassphraseSource
 from ftforensics.cli.settings import load_settings
 from ftforensics.cli.signing import resolve_carrier, resolve_keys
 from ftforensics.engine.models import find_model
-from ftforensics.engine.onnx import OnnxReader
+from ftforensics.engine.onnx import OnnxPairReader, OnnxReader
 from ftforensics.errors import EngineError, KeyLocked, KeyUnknown, TrustError
 
 
@@ -105,12 +105,13 @@ def test_the_reader_is_there_and_closed_at_the_end(monkeypatch: pytest.MonkeyPat
         opened.append(True)
         return reader, ()
 
-    with reader_meanwhile(choose) as ready:
-        assert ready.result() == (reader, ())
+    with reader_meanwhile(choose, lambda: (None, None)) as meanwhile:
+        assert meanwhile.reader.result() == (reader, ())
         assert set(SCAN_MODULES) <= set(sys.modules)
+        assert meanwhile.helpers.result() == (None, None)
         assert not closed
     assert opened == closed == [True]
-    with pytest.raises(KeyLocked), reader_meanwhile(choose):
+    with pytest.raises(KeyLocked), reader_meanwhile(choose, lambda: (None, None)):
         raise KeyLocked("key is locked")
     assert opened == closed
 
@@ -119,10 +120,15 @@ def test_a_model_that_cannot_be_loaded_is_told_when_it_is_needed(tmp_path: Path)
     def choose() -> tuple[OnnxReader, tuple[()]]:
         return OnnxReader(find_model("no-such-model", tmp_path)), ()
 
-    with pytest.raises(EngineError, match="no such model"), reader_meanwhile(choose) as ready:
-        ready.result()
+    def help_it() -> tuple[OnnxPairReader, None]:
+        return OnnxPairReader(find_model("no-such-model", tmp_path)), None
+
+    with pytest.raises(EngineError, match="no such model"), reader_meanwhile(choose, help_it) as meanwhile:
+        meanwhile.reader.result()
+    with pytest.raises(EngineError, match="no such model"), reader_meanwhile(choose, help_it) as meanwhile:
+        meanwhile.helpers.result()
     # What comes first is told first.
-    with pytest.raises(KeyLocked), reader_meanwhile(choose):
+    with pytest.raises(KeyLocked), reader_meanwhile(choose, help_it):
         raise KeyLocked("key is locked")
 
 

@@ -270,7 +270,7 @@ def test_a_picture_without_pixels_is_not_examined(evidence: Path):
     result = next(iter(acquire_many(walk_evidence([evidence]), jobs=1, timeout_s=30.0, memory_bytes=2 << 30)))
     place = Place(seq=0, case_id="c", exhibit_id="x")
     with pytest.raises(ValueError, match="needs pixels"):
-        examiner.examine(result, np.zeros((3, 64, 64), np.float32), place)
+        examiner.examine(result, lambda: np.zeros((3, 64, 64), np.float32), place)
     assert examiner.unreadable(result, place).finding.verdict is Verdict.UNREADABLE
 
 

@@ -2,7 +2,7 @@
 
 Three walls stand between hostile evidence and the reader. Every expression in the templates passes ``visible`` (what
 cannot be seen is spelt out) and then autoescaping; a Content-Security-Policy allows nothing but this file's own style
-sheet, named by its hash, and ``data:`` pictures; pictures are JPEG or PNG whose bytes have the hash the case names.
+sheet, named by its hash, and ``data:`` pictures; pictures are JPEG or PNG, of bytes with the hash the case names.
 Source: W3C CSP Level 3.
 """
 

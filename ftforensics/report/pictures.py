@@ -14,6 +14,7 @@ from PIL import Image
 from ftforensics.domain.link import Artifact, Finding
 
 THUMBNAIL_PX = 120
+PREVIEW_QUALITY, MAP_QUALITY = 95, 90
 _LARGEST_SIDE_PX = 4096
 # Raster formats only: an SVG is a program, and a report shows no programs.
 _MAGIC = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
@@ -54,9 +55,7 @@ def _build_picture(artifact: Artifact, artifacts: Mapping[str, bytes]) -> Pictur
     elif media_type is None:
         problem = "The stored bytes are neither a JPEG nor a PNG picture; they are not shown."
     else:
-        shown = _without_metadata(content) if media_type == "image/jpeg" else content
-        # Safe: a constant prefix and the base64 alphabet.
-        uri = Markup(f"data:{media_type};base64,{base64.b64encode(shown).decode('ascii')}")  # noqa: S704
+        uri = _address(*_as_shown(content, media_type))
     return Picture(
         role=artifact.role,
         sha256=artifact.sha256,
@@ -67,20 +66,34 @@ def _build_picture(artifact: Artifact, artifacts: Mapping[str, bytes]) -> Pictur
     )
 
 
-def _without_metadata(jpeg: bytes) -> bytes:
-    """The pixels as they are coded, which is what was compared.
+def _as_shown(content: bytes, media_type: str) -> tuple[bytes, str]:
+    """A picture's bytes and media type for the page: its pixels as they are coded, which is what was compared.
 
-    Older cases keep previews byte for byte, with whatever orientation or profile their issuer gave them.
+    Maps are kept as PNG and shown as JPEG, a fifth of the bytes: a report of many exhibits has to open and to travel.
+    JPEGs are shown as they are kept, but for previews of older cases, which are kept byte for byte, with whatever
+    orientation or profile their issuer gave them.
     """
     try:
-        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
-            if not {"exif", "icc_profile"} & set(picture.info):
-                return jpeg
-            out = io.BytesIO()
-            picture.convert("RGB").save(out, "JPEG", quality=95, subsampling=0, exif=b"", icc_profile=None)
+        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:
+            is_jpeg = media_type == "image/jpeg"
+            if max(picture.size) > _LARGEST_SIDE_PX or (is_jpeg and not {"exif", "icc_profile"} & set(picture.info)):
+                return content, media_type
+            shown = _as_jpeg(picture.convert("RGB"), quality=PREVIEW_QUALITY if is_jpeg else MAP_QUALITY)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return jpeg
+        return content, media_type
+    # A map with little in it may be the smaller one as it is.
+    return (shown, "image/jpeg") if is_jpeg or len(shown) < len(content) else (content, media_type)
+
+
+def _as_jpeg(picture: Image.Image, *, quality: int) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality, subsampling=0, exif=b"", icc_profile=None)
     return out.getvalue()
+
+
+def _address(content: bytes, media_type: str) -> Markup:
+    # Safe: a constant prefix and the base64 alphabet.
+    return Markup(f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}")  # noqa: S704
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +119,4 @@ def build_thumbnail(picture: Picture | None, artifacts: Mapping[str, bytes]) -> 
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=82)
-    uri = Markup(f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}")  # noqa: S704
-    return Thumbnail(uri=uri, width_px=small.width, height_px=small.height)
+    return Thumbnail(uri=_address(out.getvalue(), "image/jpeg"), width_px=small.width, height_px=small.height)

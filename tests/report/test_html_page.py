@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from page_tree import Element, parse_page
+from PIL import Image
 from sample_case import with_altered
 
 from ftforensics.domain.case import CaseView
@@ -95,10 +98,20 @@ def test_the_sentence_comes_first_then_pictures_reasons_and_limits(page: Element
     assert places == sorted(places)
 
 
-def test_pictures_are_the_bytes_of_the_case_with_words_for_the_blind(page: Element, view: CaseView) -> None:
+def pixels_of(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def test_pictures_are_those_of_the_case_with_words_for_the_blind(page: Element, view: CaseView) -> None:
     images = section(page, 1).all("img")
     shown = [base64.b64decode(image.attrs["src"].partition(",")[2]) for image in images]
-    assert shown == [view.artifacts[artifact.sha256] for artifact in view.findings[0].artifacts]
+    for content, artifact in zip(shown, view.findings[0].artifacts, strict=True):
+        kept = view.artifacts[artifact.sha256]
+        if kept.startswith(b"\xff\xd8"):
+            assert content == kept
+        else:  # a map, shown as a smaller copy of the same pixels
+            assert np.abs(pixels_of(content) - pixels_of(kept)).mean() < 3
     assert all("E0001" in image.attrs["alt"] or "Registered" in image.attrs["alt"] for image in images)
     assert all("alt" in image.attrs for image in page.all("img"))
 

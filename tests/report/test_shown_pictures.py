@@ -8,6 +8,7 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import skimage
 from PIL import Image, ImageCms
 
 from ftforensics.domain.case import CaseView
@@ -33,8 +34,44 @@ def test_a_preview_with_orientation_and_profile_is_shown_as_it_was_compared(view
         assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - pixels).mean() < 2
 
 
-def test_other_pictures_are_shown_byte_for_byte(view: CaseView) -> None:
-    for finding in view.findings:
-        for role, picture in build_pictures(finding, view.artifacts).items():
-            assert picture.uri is not None, role
-            assert base64.b64decode(picture.uri.split(",")[1]) == view.artifacts[picture.sha256]
+def test_other_jpegs_are_shown_byte_for_byte(view: CaseView) -> None:
+    shown = [one for finding in view.findings for one in build_pictures(finding, view.artifacts).values()]
+    jpegs = [one for one in shown if view.artifacts[one.sha256].startswith(b"\xff\xd8")]
+    assert jpegs
+    for picture in jpegs:
+        assert picture.uri is not None, picture.role
+        assert base64.b64decode(picture.uri.split(",")[1]) == view.artifacts[picture.sha256]
+
+
+def show_map(view: CaseView, content: bytes) -> tuple[str, bytes]:
+    """Media type and bytes of a map in the page."""
+    first = next(one for one in view.findings if any(artifact.role == "survival" for artifact in one.artifacts))
+    survival = next(one for one in first.artifacts if one.role == "survival")
+    digest = hashlib.sha256(content).hexdigest()
+    finding = replace(first, artifacts=(replace(survival, sha256=digest),))
+    uri = build_pictures(finding, {digest: content})["survival"].uri
+    assert uri is not None
+    head, data = uri.split(",")
+    return head, base64.b64decode(data)
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_maps_are_shown_as_small_jpegs_that_look_the_same(view: CaseView) -> None:
+    pixels = np.ascontiguousarray(skimage.data.astronaut())
+    pixels[100:200, 100:200] = (250, 30, 30)
+    content = png_of(pixels)
+    head, shown = show_map(view, content)
+    assert head == "data:image/jpeg;base64"
+    assert len(shown) < len(content) / 3
+    with Image.open(io.BytesIO(shown)) as picture:
+        assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - pixels).mean() < 2
+
+
+def test_a_map_that_is_smaller_as_png_or_does_not_decode_is_shown_as_it_is(view: CaseView) -> None:
+    for content in (png_of(np.zeros((64, 64, 3), np.uint8)), b"\x89PNG\r\n\x1a\n" + b"\0" * 40):
+        assert show_map(view, content) == ("data:image/png;base64", content)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tag_samples import matched_tag
 
 from ftforensics.codec import channel
 from ftforensics.domain.evidence import EvidenceItem
@@ -22,20 +23,7 @@ TRUE, OTHER, THIRD = "11" * 8, "22" * 8, "33" * 8
 
 
 def matched(tag_id: str, z: float = 9.0) -> MatchedTag:
-    return MatchedTag(
-        tag_id=tag_id,
-        carrier_key_id="key",
-        z=z,
-        runner_up_z=3.0,
-        e_value=1e-12,
-        e_case=1e-12,
-        records=1000,
-        hypotheses=28,
-        bit_agreement=0.97,
-        symbols_corrected=0,
-        erasures=0,
-        geometry=Geometry(mode="blind"),
-    )
+    return matched_tag(tag_id=tag_id, carrier_key_id="key", z=z, geometry=Geometry(mode="blind"))
 
 
 def decoded(tag_id: str) -> DecodedTag:

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from tag_samples import matched_tag
 
-from ftforensics.domain.tag import Geometry, MatchedTag
 from ftforensics.errors import ChainBroken
 from ftforensics.flows.known import LazyFeatures
 from ftforensics.flows.linking import Linker
@@ -17,20 +17,7 @@ from ftforensics.flows.sources import RecordChecks, Sources
 from ftforensics.trust.trustlist import TrustList
 
 NOW = "2026-06-01T09:00:00Z"
-TAG = MatchedTag(
-    tag_id="00112233445566aa",
-    carrier_key_id="carrier:" + "a1" * 16,
-    z=9.4,
-    runner_up_z=3.1,
-    e_value=1e-12,
-    e_case=1e-9,
-    records=1000,
-    hypotheses=2,
-    bit_agreement=0.98,
-    symbols_corrected=None,
-    erasures=None,
-    geometry=Geometry(mode="direct"),
-)
+TAG = matched_tag(carrier_key_id="carrier:" + "a1" * 16)
 
 
 def test_it_is_told_as_such():

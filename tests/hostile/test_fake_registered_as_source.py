@@ -1,23 +1,11 @@
 """A fake is registered as the source, its tag copied into the genuine photograph; or another picture is registered."""
 
+from tag_samples import matched_tag
+
 from ftforensics.domain.link import Registration, SignatureCheck, SourceRef, Verdict
-from ftforensics.domain.tag import Geometry, MatchedTag
 from ftforensics.link.verdict import Facts, judge
 
-TAG = MatchedTag(
-    tag_id="00112233445566aa",
-    carrier_key_id="carrier:01",
-    z=11.0,
-    runner_up_z=3.0,
-    e_value=1e-20,
-    e_case=1e-18,
-    records=100,
-    hypotheses=1,
-    bit_agreement=1.0,
-    symbols_corrected=None,
-    erasures=None,
-    geometry=Geometry(mode="direct"),
-)
+TAG = matched_tag()
 
 
 def _source(issuer, logged_at, tag_id):

@@ -5,29 +5,16 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import skimage.data
+from tag_samples import matched_tag
 
 from ftforensics.domain.link import SignatureCheck, Verdict
-from ftforensics.domain.tag import Geometry, MatchedTag
 from ftforensics.link import fingerprint
 from ftforensics.link.difference import compare, measured, project_to_source
 from ftforensics.link.register import attempt
 from ftforensics.link.survival import build_survival, measure_level, summarise
 from ftforensics.link.verdict import Facts, judge
 
-TAG = MatchedTag(
-    tag_id="00112233445566aa",
-    carrier_key_id="carrier:01",
-    z=10.9,
-    runner_up_z=3.0,
-    e_value=1e-20,
-    e_case=1e-18,
-    records=100,
-    hypotheses=1,
-    bit_agreement=1.0,
-    symbols_corrected=None,
-    erasures=None,
-    geometry=Geometry(mode="direct"),
-)
+TAG = matched_tag()
 SIGNATURE = SignatureCheck(
     status="verified", issuer="Agency", key_id="ed25519:aa", record_sha256="a" * 64, log_index=1, time=None
 )

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tag_samples import matched_tag
 
 from ftforensics.domain.evidence import IntakeFailure
 from ftforensics.domain.link import Box, Movement, Registration, SignatureCheck, SourceRef, Survival, Verdict
@@ -11,20 +12,7 @@ from ftforensics.domain.tag import DecodedTag, Geometry, MatchedTag, TagAbsence
 from ftforensics.link.sentences import BESIDE_PREVIEW, MISPLACED, PART_ALONE, PART_LIMITS, describe_frames
 from ftforensics.link.verdict import Facts, judge
 
-TAG = MatchedTag(
-    tag_id="00112233445566aa",
-    carrier_key_id="carrier:01",
-    z=9.4,
-    runner_up_z=3.1,
-    e_value=1e-12,
-    e_case=1e-9,
-    records=1000,
-    hypotheses=2,
-    bit_agreement=0.98,
-    symbols_corrected=None,
-    erasures=None,
-    geometry=Geometry(mode="direct"),
-)
+TAG = matched_tag()
 SOURCE = SourceRef(
     tag_id=TAG.tag_id,
     issuer="Agency One",

@@ -26,7 +26,7 @@ from ftforensics.flows.examine import Examined, Examiner, Place, Residual
 from ftforensics.flows.scan import IntakeLimits, RunFacts, Scanner
 from ftforensics.flows.sources import Sources
 from ftforensics.flows.tag import Issuer, Tagger, TagSettings
-from ftforensics.imaging.resample import Pixels
+from ftforensics.imaging.resample import Floats, Pixels
 from ftforensics.media.container import load_photo
 from ftforensics.media.intake import IntakeResult
 from ftforensics.media.walk import EvidencePath, walk_evidence
@@ -67,8 +67,13 @@ class _TimedExaminer(Examiner):
 
     def examine(self, result: IntakeResult, residual: Residual, place: Place) -> Examined:
         """See ``flows.examine.Examiner.examine``."""
+
+        def wait() -> Floats:
+            with self.watch.stage(_WAIT):
+                return residual()
+
         with self.watch.stage(LINK):
-            return super().examine(result, residual, place)
+            return super().examine(result, wait, place)
 
 
 class _TimedScanner(Scanner):

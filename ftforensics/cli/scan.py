@@ -63,6 +63,8 @@ from ftforensics.store.case_names import is_case_file, list_cases
 from ftforensics.trust.utc import parse_utc
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ftforensics.cli.meanwhile import Helpers
     from ftforensics.engine.backends import BackendStatus
     from ftforensics.engine.reader import Reader
@@ -210,7 +212,7 @@ def scan(
                 search=search,
                 restart=restart,
                 workers=workers,
-                helpers=meanwhile.helpers.result(),
+                helpers=meanwhile.helpers,
                 form=form,
             )
     return _exit(summary, fail_on or [])
@@ -287,7 +289,7 @@ class _Job:
         search: Any,
         restart: bool,
         workers: WorkerPool,
-        helpers: Helpers,
+        helpers: Future[Helpers],
         form: Format,
     ) -> ScanSummary:
         from ftforensics.engine.reading import SearchBudget, TagReader
@@ -299,7 +301,7 @@ class _Job:
 
         for registry in self._registries:
             registry.verify()
-        pairs, localiser = helpers
+        pairs, localiser = helpers.result()
         checked_at = self._settings.now_utc()
         rows: list[dict[str, Any]] = []
         with hold_case(folder), Case.open(folder, signer=self._signer, read_only=False) as case:

@@ -18,7 +18,7 @@ from ftforensics.engine.compared import KnownSource, read_beside, to_generator
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.reader import PairReader, Reader
 from ftforensics.engine.ring import Book
-from ftforensics.engine.search import Hit, PictureSearch, Recall, is_same, overlap
+from ftforensics.engine.search import Confine, Hit, PictureSearch, Recall, is_same, overlap
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.sync import SyncSearch
 from ftforensics.engine.tries import Try, presence_of, soft_bits
@@ -40,13 +40,15 @@ class Reading:
     ``others`` are further tags that claim the same region, read under other carrier keys or in a frame about the same,
     strongest first. ``elsewhere`` are tags read in other regions of the picture, strongest first, each as a reading of
     its own with nothing elsewhere; there are none where the outcome is an absence. ``region`` is the part of the
-    picture that shows the tagged frame, or what is left of it; all of it for an absence.
+    picture that shows the tagged frame, or what is left of it; all of it for an absence. ``panel`` is the part of that
+    region that alone shows the tag, where a frame was found that reaches over several panels of an assembled picture.
     """
 
     outcome: TagOutcome
     others: tuple[MatchedTag, ...] = ()
     elsewhere: tuple[Reading, ...] = ()
     region: geometry.Rectangle = geometry.WHOLE
+    panel: geometry.Rectangle | None = None
     residual: Floats
     presence: float
     sync_peak: float | None
@@ -141,6 +143,7 @@ class TagReader:
         suggest_frames: Callable[[], Sequence[geometry.Affine]] | None = None,
         recall: Recall | None = None,
         expect_recall: Callable[[], None] | None = None,
+        confine: Confine | None = None,
     ) -> Reading:
         """Identify the tags of a picture whose direct residual map is known.
 
@@ -152,6 +155,8 @@ class TagReader:
             recall: Gives sources to read the picture beside, see ``engine.search.Recall``. Called only when everything
                 else fails, or where panels are left in which nothing was found.
             expect_recall: Called when a long search begins whose likeliest end is that sources are recalled.
+            confine: Says which part of the picture shows the source of a tag that was read in a panel, see
+                ``engine.search.Confine``.
         """
         search = PictureSearch(
             picture,
@@ -160,6 +165,7 @@ class TagReader:
             matcher=self._matcher,
             sync_search=self._sync_search,
             budget=self.budget,
+            confine=confine,
         )
         hits = search.run(residual, suggest_frames, recall, expect_recall)
         readings = [self._found(hit, search) for hit in hits] + self._decoded(hits, search)
@@ -175,7 +181,7 @@ class TagReader:
         decoding every hypothesis would cost an untagged picture a fifth of its search.
         """
         decoded: list[Reading] = []
-        taken = [hit.tried.region for hit in hits]
+        taken = [hit.tried.own_region for hit in hits]
         free = [tried for tried in search.tries if not any(overlap(tried.region, region) for region in taken)]
         free.sort(key=lambda tried: -self.presence(tried.residual))
         for tried in free[:_DECODED_TRIES]:
@@ -192,6 +198,7 @@ class TagReader:
             outcome=outcome,
             others=others,
             region=tried.region,
+            panel=None if tried.panel is None else tried.own_region,
             residual=tried.residual,
             presence=self.presence(tried.residual),
             sync_peak=tried.peak,

@@ -45,7 +45,7 @@ class Remembered:
 
     def _fill(self, key: tuple[tuple[int, ...], bytes], made: Future[Pixels], picture: Pixels) -> None:
         try:
-            result = self._make(picture)
+            result = self._make(picture).view()
             result.setflags(write=False)
             made.set_result(result)
         except BaseException as exc:  # noqa: BLE001 - whoever waits is told, whatever it was

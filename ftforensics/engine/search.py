@@ -49,6 +49,9 @@ ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
 Recall = Callable[[Sequence[Nominee] | None, Sequence[geometry.Rectangle]], Iterable[KnownSource]]
 # The picture read beside a source, and what matches.
 Compare = Callable[[KnownSource], tuple[Try, list[MatchedTag]]]
+# The part of the picture that shows the source of a tag which was read in a panel: the panel, or the whole picture
+# where more of the source is seen beyond it. Of a tag, its frame and the panel.
+Confine = Callable[[MatchedTag, geometry.Affine, geometry.Rectangle], geometry.Rectangle]
 
 
 class Find(Protocol):
@@ -77,6 +80,8 @@ class PictureSearch:
         matcher: Compares with the registries.
         sync_search: Finds frames.
         budget: How far to go.
+        confine: Says of tags that were read in panels which part of the picture shows their source; the panels do where
+            it is None.
 
     Attributes:
         tries: Every hypothesis that was matched, in order; the first is the picture as it lies. Of reads beside sources
@@ -93,7 +98,9 @@ class PictureSearch:
         matcher: Matcher,
         sync_search: SyncSearch,
         budget: SearchBudget,
+        confine: Confine | None = None,
     ) -> None:
+        self._confine = confine
         self._picture, self._read_frames, self._compare = picture, read_frames, compare
         self._matcher, self._sync_search, self._budget = matcher, sync_search, budget
         self._mode: SearchMode = "deep" if budget.mode == "deep" else "blind"
@@ -136,7 +143,7 @@ class PictureSearch:
             if expect_recall is not None and self._budget.compared_reads:
                 expect_recall()
             first = self._read_turned(direct)
-        hits = self._read_panels([] if first is None else [first])
+        hits = self._read_panels([] if first is None else [self._settle(first)])
         if hits:
             return hits
         found, bordered = self._read_bordered()
@@ -171,7 +178,7 @@ class PictureSearch:
         The first is enough where the picture has no panels that do not show it.
         """
         for source in sources:
-            if any(overlap(source.region, hit.tried.region) for hit in hits):
+            if any(overlap(source.region, hit.tried.own_region) for hit in hits):
                 continue
             tried, matches = self._compare(source)
             own = (source.tag_id, source.carrier_key_id)
@@ -185,7 +192,7 @@ class PictureSearch:
 
     def _free_panels(self, hits: Sequence[Hit]) -> list[geometry.Rectangle]:
         """Panels in which nothing was found."""
-        return [panel for panel in self._leaves if not any(overlap(panel, hit.tried.region) for hit in hits)]
+        return [panel for panel in self._leaves if not any(overlap(panel, hit.tried.own_region) for hit in hits)]
 
     @cached_property
     def _leaves(self) -> list[geometry.Rectangle]:
@@ -275,7 +282,7 @@ class PictureSearch:
         frames = [
             frame
             for frame in self._panels
-            if not any(is_same(geometry.bounds(frame), hit.tried.region) for hit in hits)
+            if not any(is_same(geometry.bounds(frame), hit.tried.own_region) for hit in hits)
         ]
         if not frames:
             return hits
@@ -286,15 +293,15 @@ class PictureSearch:
             if hit is None:
                 missed.append(tried)
             else:
-                hits = _with(hits, hit)
+                hits = _with(hits, self._confined(hit, tried.within))
         turned = [(tried, self._best_turn(tried)) for tried in missed]
         turned.sort(key=lambda pair: -self._oriented_presence(*pair))
         left = self._budget.searched_panels
         for tried, turn in turned:
-            if left and not any(overlap(tried.region, hit.tried.region) for hit in hits):
+            if left and not any(overlap(tried.region, hit.tried.own_region) for hit in hits):
                 left -= 1
                 found = self._search_panel(tried, turn)
-                hits = hits if found is None else _with(hits, found)
+                hits = hits if found is None else _with(hits, self._confined(found, tried.within))
         return hits
 
     def _oriented_presence(self, tried: Try, turn: Candidate | None) -> float:
@@ -327,12 +334,15 @@ class PictureSearch:
         return self._read_best(best[0]) if best else None
 
     def _settle(self, hit: Hit) -> Hit:
-        """A hit in the whole picture as one in the panel that alone shows the tag, if one does."""
-        if hit.tried.within != geometry.WHOLE:
-            return hit
-        panel = find_panel(hit.tried.residual, self._sync_search.sync, hit.tried.frame, self._leaves)
-        if panel is not None:
-            hit.tried.within = panel
+        """A hit in the whole picture, with the panel that alone shows the tag, if one does."""
+        if hit.tried.mode != "direct" and hit.tried.within == geometry.WHOLE:
+            hit.tried.panel = find_panel(hit.tried.residual, self._sync_search.sync, hit.tried.frame, self._leaves)
+        return hit
+
+    def _confined(self, hit: Hit, panel: geometry.Rectangle) -> Hit:
+        """A hit as one in a panel, unless its source is seen beyond."""
+        confine = self._confine
+        hit.tried.within = panel if confine is None else confine(hit.tags[0], hit.tried.frame, panel)
         return hit
 
     def _read_best(self, best: Candidate) -> Hit | None:
@@ -378,7 +388,7 @@ def _with(hits: list[Hit], hit: Hit) -> list[Hit]:
     key = (hit.tags[0].tag_id, hit.tags[0].carrier_key_id)
     for known in hits:
         if key == (known.tags[0].tag_id, known.tags[0].carrier_key_id) and overlap(
-            known.tried.region, hit.tried.region
+            known.tried.own_region, hit.tried.own_region
         ):
             return hits
     return [*hits, hit]

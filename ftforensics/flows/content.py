@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 
 from ftforensics.domain.link import Registration
+from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.comparing import show_difference
@@ -53,6 +54,10 @@ class Content:
     def recall(self, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]) -> Iterator[KnownSource]:
         """Sources to read the picture beside, see ``engine.search.Recall``."""
         return self._known.recall(self._pixels, self.features, self._candidates, nominees, panels)
+
+    def confine(self, tag: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
+        """The part of the picture in which a tag's source is seen, see ``engine.search.Confine``."""
+        return self._known.confine(self._pixels, tag, frame, panel)
 
     def expect_recall(self) -> None:
         """Have ready what will be needed if the picture shows no tag by itself; a failure shows where it is used."""

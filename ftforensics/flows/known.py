@@ -13,12 +13,13 @@ from threading import Lock
 
 from ftforensics.domain.link import Registration
 from ftforensics.domain.record import RegisteredRecord
+from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.tries import Nominee
 from ftforensics.errors import LinkError
 from ftforensics.flows.frames import follow
 from ftforensics.flows.parts import cut_panels
-from ftforensics.flows.recall import find_frame, find_panel, keep_best, see_within
+from ftforensics.flows.recall import confine, find_frame, find_panel, keep_best, see_within
 from ftforensics.flows.sources import RecordChecks, Sources
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
@@ -152,6 +153,19 @@ class KnownSources:
                 found = find_frame(pixels, preview, nominee.frame, attempt, panels)
                 if found is not None:
                     yield row, preview, *found
+
+    def confine(
+        self, pixels: Pixels, tag: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle
+    ) -> geometry.Rectangle:
+        """The part of a picture in which a tag's source is seen, see ``engine.search.Confine``.
+
+        Where no record has a preview, what lies beyond the panel cannot be told, and the panel it is.
+        """
+        for row in self._sources.find(tag.tag_id, tag.carrier_key_id):
+            preview = None if self._is_forged(row) else preview_of(row)
+            if preview is not None:
+                return confine(pixels, preview, frame, panel)
+        return panel
 
     def check(self, lead: Lead) -> None:
         """Have a lead's record checked before it is asked for; the result is remembered."""

@@ -9,7 +9,7 @@ a hypothesis more. A fit that is not enough to confirm a registration, half of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ftforensics.flows.frames import follow
@@ -27,6 +27,8 @@ Placed = TypeVar("Placed")
 _IN_PANEL = 0.95
 # Of the overlap: textured, and another content.
 _OTHER = 0.1
+# The same, and the source's own content: more than chance agrees on along the edge of a panel.
+_SAME = 0.02
 
 
 def find_frame(
@@ -95,16 +97,45 @@ def see_within(
     """
     if panel is None:
         return geometry.WHOLE
+    beyond = _look_beyond(picture, preview, frame, panel)
+    return panel if beyond.other > _OTHER and beyond.likeness < LIKE_SHARE else geometry.WHOLE
+
+
+def confine(picture: Pixels, preview: Pixels, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
+    """The part of a picture in which a tag's source is seen, the tag being read in a panel: the panel, or the whole.
+
+    The panel counts, unless more of the source is seen beyond it: then the picture was cut by mistake, and what was
+    replaced beyond would be left out of the comparison. Where nothing is left of the source beyond, the two cases are
+    one, and what is said is said of the panel.
+    """
+    beyond = _look_beyond(picture, preview, frame, panel)
+    return geometry.WHOLE if beyond.same > _SAME and beyond.likeness >= LIKE_SHARE else panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beyond:
+    """What a picture shows of a source's frame beyond a panel: the textured parts of all that it shows of the frame
+    that are the ``same`` as the source's and that are ``other``, and the share of the same in both.
+    """
+
+    same: float
+    other: float
+    likeness: float
+
+
+def _look_beyond(picture: Pixels, preview: Pixels, frame: geometry.Affine, panel: geometry.Rectangle) -> _Beyond:
     aligned = align(picture, preview, geometry.homogeneous(frame), long_side_px=_LOOK_PX)
     beyond = aligned.seen.copy()
     height, width = beyond.shape
     left, top, right, bottom = panel
     beyond[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = False
     found = measure_agreement(replace(aligned, seen=beyond))
-    other = (
-        (found.textured_fraction - found.agreeing_fraction) * float(beyond.sum()) / max(1.0, float(aligned.seen.sum()))
+    part = float(beyond.sum()) / max(1.0, float(aligned.seen.sum()))
+    return _Beyond(
+        same=part * found.agreeing_fraction,
+        other=part * (found.textured_fraction - found.agreeing_fraction),
+        likeness=found.share,
     )
-    return panel if other > _OTHER and found.share < LIKE_SHARE else geometry.WHOLE
 
 
 def _look_alike(picture: Pixels, preview: Pixels, frame: geometry.Affine) -> bool:

@@ -23,7 +23,7 @@ from ftforensics.domain.case import CaseHead, RunInfo
 from ftforensics.domain.link import Artifact, Finding, Verdict
 from ftforensics.engine.onnx import BATCH
 from ftforensics.engine.reading import TagReader
-from ftforensics.errors import EvidenceUnreadable
+from ftforensics.errors import EngineError, EvidenceUnreadable, FtfError
 from ftforensics.flows.examine import Examined, Examiner, Place
 from ftforensics.flows.pictures import Picture
 from ftforensics.media.intake import IntakeResult, acquire_with, hash_file
@@ -38,6 +38,7 @@ from ftforensics.trust.canonical import canonical_json
 WRITERS = 4
 # 160 bits: two files with one id would take their sender 2^80 tries.
 EXHIBIT_ID_DIGITS = 40
+_MESSAGE_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +246,7 @@ class Scanner:
         if direct is None:
             return self._examiner.unreadable(result, place)
         reading, at = direct
-        return self._examiner.examine_or_say_why(result, lambda: np.asarray(reading.result()[at]), place)
+        return self._examiner.examine_or_say_why(result, lambda: _wait_for(reading)[at], place)
 
     def collect(self, begun: Sequence[Future[Examined]]) -> list[Examined]:
         """Wait for what was begun, in its order.
@@ -354,6 +355,23 @@ def count_pictures(case: Case, paths: Iterable[EvidencePath]) -> int:
             content = None if path.failure is not None else _hash_or_none(path)
             added += (path.path_b64, content or "") not in known
     return len(known) + added
+
+
+def _wait_for(reading: Future[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The residual maps of a batch.
+
+    Raises:
+        EngineError: The batch could not be read, which says nothing about any one exhibit of it.
+    """
+    try:
+        return reading.result()
+    except FtfError:
+        raise
+    except Exception as exc:
+        raise EngineError(
+            f"a batch of pictures could not be read ({type(exc).__name__}: {str(exc)[:_MESSAGE_CHARS]})",
+            remedy="look at this machine with ftf doctor, and run the same command again to go on",
+        ) from exc
 
 
 def _is_skipped(finding: Finding) -> bool:

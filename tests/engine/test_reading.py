@@ -233,6 +233,28 @@ def test_a_picture_that_lies_otherwise_is_read(
     assert np.abs(seen.astype(int) - upright.astype(int)).mean() < 12
 
 
+@pytest.mark.parametrize(("answer", "right"), [((0.0, 0.0, 0.5, 1.0), 0.5), (geometry.WHOLE, 0.583)])
+def test_what_shows_the_source_of_a_tag_in_a_panel_is_asked_for(
+    answer: geometry.Rectangle, right: float, blind: TagReader, photographs: Photographs, tag: Tag
+) -> None:
+    """A part of a photograph beside a stranger: its frame reaches into the other panel, whose it is says content."""
+    part = np.ascontiguousarray(tag(photographs["astronaut"], OURS)[:, 64:448])
+    sheet = np.concatenate([part, cover(photographs["rocket"], part.shape[1], part.shape[0])], axis=1)
+    asked: list[tuple[str, geometry.Rectangle]] = []
+
+    def confine(found: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
+        asked.append((found.tag_id, panel))
+        assert geometry.bounds(frame)[2] == pytest.approx(0.583, abs=0.03)
+        return answer
+
+    reading = blind.identify(sheet, blind.residuals([sheet])[0], confine=confine)
+    assert isinstance(reading.outcome, MatchedTag)
+    assert reading.region[2] == pytest.approx(right, abs=0.03)
+    ((tag_id, panel),) = asked
+    assert tag_id == OURS
+    assert panel == pytest.approx((0.0, 0.0, 0.5, 1.0), abs=0.02)
+
+
 @pytest.mark.parametrize("gutter", [0.0, 0.02])
 def test_two_tagged_pictures_of_a_collage_are_found_where_they_are(
     gutter: float, blind: TagReader, photographs: Photographs, tag: Tag

@@ -26,6 +26,9 @@ def test_it_is_made_once_a_picture():
     assert [int(remembered(picture(value))[0, 0, 0]) for value in (1, 2, 1, 2)] == [2, 3, 2, 3]
     assert made == [1, 2]
     assert not remembered(picture(1)).flags.writeable
+    own = picture(5)
+    assert not Remembered(lambda given: given)(own).flags.writeable
+    assert own.flags.writeable
     # The same bytes in another shape are another picture.
     assert remembered(picture(1, (6, 4, 3))).shape == (6, 4, 3)
     assert made == [1, 2, 1]

@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 from newsroom import TAGGED_AT, Newsroom
@@ -15,7 +16,7 @@ from ftforensics.cli.opening import warn_about_unsearched_parts
 from ftforensics.cli.output import Output
 from ftforensics.flows import sources
 from ftforensics.flows.frames import follow
-from ftforensics.flows.recall import find_frame, find_panel, keep_best, see_within
+from ftforensics.flows.recall import confine, find_frame, find_panel, keep_best, see_within
 from ftforensics.flows.sources import Sources
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import fit_within
@@ -172,6 +173,30 @@ def test_nor_where_a_part_beyond_a_mistaken_panel_was_replaced(photographs: Phot
     other = regions.box_mask(*source.shape[:2], (0.5, 0.0, 1.0, 1.0), 0.0)
     sheet = regions.swap_region(source, photographs["chelsea"], other, colour_matched=False)[0]
     assert see_within(sheet, preview, frame, LEFT) == LEFT
+
+
+def test_a_tag_read_in_a_panel_is_of_the_whole_where_more_of_its_source_is_seen(photographs: Photographs) -> None:
+    source = photographs["coffee"]
+    frame, preview = geometry.IDENTITY, fit_within(source, 512)
+    assert confine(source, preview, frame, LEFT) == geometry.WHOLE
+    mask = regions.box_mask(*source.shape[:2], (0.55, 0.1, 0.95, 0.7), 0.0)
+    fake = regions.swap_region(source, photographs["chelsea"], mask, colour_matched=False)[0]
+    assert confine(fake, preview, frame, LEFT) == geometry.WHOLE
+
+
+@pytest.mark.parametrize("name", ["coffee", "astronaut", "rocket"])
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.95, 1.0])
+def test_a_tag_read_in_a_panel_of_an_assembled_picture_is_of_that_panel(
+    share: float, name: str, photographs: Photographs
+) -> None:
+    """A part of a photograph, whose frame reaches into the panel beside it."""
+    source, other = photographs[name], photographs["chelsea"]
+    height, width = (int(share * side) for side in source.shape[:2])
+    left = fit_within(np.ascontiguousarray(source[:height, :width]), 400)
+    right = cv2.resize(other, (left.shape[1], left.shape[0]), interpolation=cv2.INTER_AREA)
+    sheet = np.concatenate([left, right], axis=1)
+    frame = geometry.upright((0.0, 0.0, 0.5 / share, 1.0 / share))
+    assert confine(sheet, fit_within(source, 512), frame, (0.0, 0.0, 0.5, 1.0)) == (0.0, 0.0, 0.5, 1.0)
 
 
 def test_of_several_panels_the_one_in_which_a_source_fits_best_is_kept(photographs: Photographs) -> None:

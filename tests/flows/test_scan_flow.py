@@ -17,6 +17,7 @@ from PIL import Image
 from ftforensics.cli.scan import _exit
 from ftforensics.domain.link import Finding, Verdict
 from ftforensics.engine.reading import SearchBudget, TagReader
+from ftforensics.errors import EngineError
 from ftforensics.flows.examine import Examiner, Place
 from ftforensics.flows.scan import (
     IntakeLimits,
@@ -294,6 +295,30 @@ def test_a_picture_that_breaks_a_library_does_not_take_the_others_with_it(
     assert (error.stage, error.type) == ("read", "MemoryError")
     assert "no room for a map" in error.message
     assert summary.counts["failed"] == 1
+
+
+def test_a_batch_that_cannot_be_read_is_no_fault_of_its_pictures(
+    case: Case, evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is recorded of them, and the scan goes on where it was."""
+    calls: list[int] = []
+    whole = TagReader.residuals
+
+    def residuals(self: TagReader, pictures: Any) -> Any:
+        calls.append(len(pictures))
+        if len(calls) == 1:
+            raise RuntimeError("bad allocation")
+        return whole(self, pictures)
+
+    monkeypatch.setattr(TagReader, "residuals", residuals)
+    told: list[Finding] = []
+    with pytest.raises(EngineError, match=r"could not be read \(RuntimeError: bad allocation\)"):
+        scan(case, evidence, lambda finding, _: told.append(finding))
+    assert told == []
+    assert list(case.findings()) == []
+    scan(case, evidence, lambda finding, _: told.append(finding), run_id="1" * 16)
+    assert [finding.verdict for finding in told] == [Verdict.NO_TAG_READ] * len(told)
+    assert told
 
 
 @pytest.mark.parametrize("name", ["moving.png", "pages.tif", "stereo.mpo"])

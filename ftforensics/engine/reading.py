@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from ftforensics.codec.carriers import build_sync_carrier
 from ftforensics.domain.tag import AbsenceReason, MatchedTag, TagAbsence, TagOutcome
 from ftforensics.engine.compared import KnownSource, read_beside, to_generator
+from ftforensics.engine.hints import NO_HINTS, Hints
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.reader import PairReader, Reader
 from ftforensics.engine.ring import Book
-from ftforensics.engine.search import Confine, Hit, PictureSearch, Recall, is_same, overlap
+from ftforensics.engine.search import Hit, PictureSearch, is_same, overlap
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.sync import SyncSearch
 from ftforensics.engine.tries import Try, presence_of, soft_bits
@@ -136,27 +137,13 @@ class TagReader:
         if self.pairs is not None and self.pairs.regenerate is not None:
             self.pairs.regenerate(to_generator(preview))
 
-    def identify(
-        self,
-        picture: Pixels,
-        residual: Floats,
-        suggest_frames: Callable[[], Sequence[geometry.Affine]] | None = None,
-        recall: Recall | None = None,
-        expect_recall: Callable[[], None] | None = None,
-        confine: Confine | None = None,
-    ) -> Reading:
+    def identify(self, picture: Pixels, residual: Floats, hints: Hints = NO_HINTS) -> Reading:
         """Identify the tags of a picture whose direct residual map is known.
 
         Args:
             picture: uint8 (H, W, 3) sRGB, display-oriented.
             residual: Its direct residual map (3, 64, 64).
-            suggest_frames: Called only when the direct read fails: frames that content suggests, best first; at most
-                two are read.
-            recall: Gives sources to read the picture beside, see ``engine.search.Recall``. Called only when everything
-                else fails, or where panels are left in which nothing was found.
-            expect_recall: Called when a long search begins whose likeliest end is that sources are recalled.
-            confine: Says which part of the picture shows the source of a tag that was read in a panel, see
-                ``engine.search.Confine``.
+            hints: What the picture's content says.
         """
         search = PictureSearch(
             picture,
@@ -165,9 +152,9 @@ class TagReader:
             matcher=self._matcher,
             sync_search=self._sync_search,
             budget=self.budget,
-            confine=confine,
+            hints=hints,
         )
-        hits = search.run(residual, suggest_frames, recall, expect_recall)
+        hits = search.run(residual)
         readings = [self._found(hit, search) for hit in hits] + self._decoded(hits, search)
         return _assemble(readings) if readings else self._absent(search)
 

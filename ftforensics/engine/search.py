@@ -18,6 +18,7 @@ import numpy as np
 
 from ftforensics.domain.tag import MatchedTag, Placement, SearchMode
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.hints import NO_HINTS, Hints
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
 from ftforensics.engine.settling import find_panel
@@ -39,19 +40,10 @@ NOMINEES = 4
 # A rectangle of which this much is covered by another holds no further picture.
 COVERED_SHARE = 0.5
 
-Suggest = Callable[[], Sequence[geometry.Affine]]
 # Residual maps (B, 3, 64, 64) of the picture seen through frames.
 ReadFrames = Callable[[Sequence[geometry.Affine]], Floats]
-# Sources to read the picture beside, each record once: those whose content fits one of the panels, those whose content
-# fits the picture, and those of the nominated records that lie in it. Nominees are None where a tag was found already,
-# and only what lies in the panels is asked for. Panels are all of the picture's, whatever was found: where a source is
-# placed must not depend on what was read.
-Recall = Callable[[Sequence[Nominee] | None, Sequence[geometry.Rectangle]], Iterable[KnownSource]]
 # The picture read beside a source, and what matches.
 Compare = Callable[[KnownSource], tuple[Try, list[MatchedTag]]]
-# The part of the picture that shows the source of a tag which was read in a panel: the panel, or the whole picture
-# where more of the source is seen beyond it. Of a tag, its frame and the panel.
-Confine = Callable[[MatchedTag, geometry.Affine, geometry.Rectangle], geometry.Rectangle]
 
 
 class Find(Protocol):
@@ -80,8 +72,7 @@ class PictureSearch:
         matcher: Compares with the registries.
         sync_search: Finds frames.
         budget: How far to go.
-        confine: Says of tags that were read in panels which part of the picture shows their source; the panels do where
-            it is None.
+        hints: What content says.
 
     Attributes:
         tries: Every hypothesis that was matched, in order; the first is the picture as it lies. Of reads beside sources
@@ -98,9 +89,9 @@ class PictureSearch:
         matcher: Matcher,
         sync_search: SyncSearch,
         budget: SearchBudget,
-        confine: Confine | None = None,
+        hints: Hints = NO_HINTS,
     ) -> None:
-        self._confine = confine
+        self._hints = hints
         self._picture, self._read_frames, self._compare = picture, read_frames, compare
         self._matcher, self._sync_search, self._budget = matcher, sync_search, budget
         self._mode: SearchMode = "deep" if budget.mode == "deep" else "blind"
@@ -108,40 +99,24 @@ class PictureSearch:
         self.tries: list[Try] = []
         self.peak: float | None = None
 
-    def run(
-        self,
-        residual: Floats,
-        suggest_frames: Suggest | None,
-        recall: Recall | None = None,
-        expect_recall: Callable[[], None] | None = None,
-    ) -> list[Hit]:
-        """Every tag that was found, in the order of the search.
-
-        Args:
-            residual: The direct residual map (3, 64, 64).
-            suggest_frames: Called only when the direct read fails: frames that content suggests, best first.
-            recall: Called only when all else fails, or for panels in which nothing was found.
-            expect_recall: Called when content's frames are through and nothing was found: a blind search finds little
-                more, so that what ``recall`` will need may be made ready beside it.
-        """
-        hits = self._look(residual, suggest_frames, expect_recall)
+    def run(self, residual: Floats) -> list[Hit]:
+        """Every tag that was found, in the order of the search; ``residual`` is the direct residual map (3, 64, 64)."""
+        hits, recall = self._look(residual), self._hints.recall
         if recall is None or not self._budget.compared_reads or (hits and not self._free_panels(hits)):
             return hits
         return self._read_beside(recall(None if hits else self.nominees(), self._leaves), hits)
 
-    def _look(
-        self, residual: Floats, suggest_frames: Suggest | None, expect_recall: Callable[[], None] | None
-    ) -> list[Hit]:
+    def _look(self, residual: Floats) -> list[Hit]:
         """Tags that the picture shows by itself."""
         direct = Try(residual=residual, frame=geometry.IDENTITY, mode="direct")
         first = self._match(direct)
-        if first is None and suggest_frames is not None and self._budget.content_frames:
-            first = self._read_suggested(suggest_frames())
+        if first is None and self._hints.suggest is not None and self._budget.content_frames:
+            first = self._read_suggested(self._hints.suggest())
         if not self._budget.is_blind:
             return [] if first is None else [first]
         if first is None:
-            if expect_recall is not None and self._budget.compared_reads:
-                expect_recall()
+            if self._hints.expect_recall is not None and self._budget.compared_reads:
+                self._hints.expect_recall()
             first = self._read_turned(direct)
         hits = self._read_panels([] if first is None else [self._settle(first)])
         if hits:
@@ -341,7 +316,7 @@ class PictureSearch:
 
     def _confined(self, hit: Hit, panel: geometry.Rectangle) -> Hit:
         """A hit as one in a panel, unless its source is seen beyond."""
-        confine = self._confine
+        confine = self._hints.confine
         hit.tried.within = panel if confine is None else confine(hit.tags[0], hit.tried.frame, panel)
         return hit
 

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future
 from ftforensics.domain.link import Registration
 from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.hints import Hints
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.comparing import show_difference
 from ftforensics.flows.frames import frame_of
@@ -43,6 +44,11 @@ class Content:
         self.features = LazyFeatures(pixels)
         self.leads: list[Lead] = []
 
+    @property
+    def hints(self) -> Hints:
+        """What a search may ask."""
+        return Hints(suggest=self.suggest, recall=self.recall, expect_recall=self.expect_recall, confine=self.confine)
+
     def suggest(self) -> list[geometry.Affine]:
         """Frames of the records whose content registers to the picture, best first."""
         self._candidates = self._known.look(self._pixels, self.features)
@@ -52,11 +58,11 @@ class Content:
         return [frame_of(lead.registration) for lead in self.leads]
 
     def recall(self, nominees: Sequence[Nominee] | None, panels: Sequence[geometry.Rectangle]) -> Iterator[KnownSource]:
-        """Sources to read the picture beside, see ``engine.search.Recall``."""
+        """Sources to read the picture beside, see ``engine.hints.Hints``."""
         return self._known.recall(self._pixels, self.features, self._candidates, nominees, panels)
 
     def confine(self, tag: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
-        """The part of the picture in which a tag's source is seen, see ``engine.search.Confine``."""
+        """The part of the picture in which a tag's source is seen, see ``engine.hints.Hints``."""
         return self._known.confine(self._pixels, tag, frame, panel)
 
     def expect_recall(self) -> None:

@@ -127,9 +127,7 @@ class Examiner:
             # Nearly every picture is lined up with something. A failure shows again where they are asked for.
             if self._reader.budget.mode != "direct":
                 beside.submit(content.features.get)
-            reading = self._reader.identify(
-                pixels, residual(), content.suggest, content.recall, content.expect_recall, content.confine
-            )
+            reading = self._reader.identify(pixels, residual(), content.hints)
         if isinstance(reading.outcome, MatchedTag):
             facts, more = self._facts(pixels, content.features, reading, result.item.acquired_at)
         else:

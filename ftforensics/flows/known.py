@@ -83,7 +83,7 @@ class KnownSources:
         nominees: Sequence[Nominee] | None,
         panels: Sequence[geometry.Rectangle],
     ) -> Iterator[KnownSource]:
-        """Sources to read a picture beside, see ``engine.search.Recall``.
+        """Sources to read a picture beside, see ``engine.hints.Hints``.
 
         Those that the content of a panel suggests, those that its own content suggests, and those that its tag came
         near. Panels come first, found tags or not: where a source is placed never depends on what was read.
@@ -157,7 +157,7 @@ class KnownSources:
     def confine(
         self, pixels: Pixels, tag: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle
     ) -> geometry.Rectangle:
-        """The part of a picture in which a tag's source is seen, see ``engine.search.Confine``.
+        """The part of a picture in which a tag's source is seen, see ``engine.hints.Hints``.
 
         Where no record has a preview, what lies beyond the panel cannot be told, and the panel it is.
         """

@@ -12,6 +12,7 @@ from ftforensics.codec.carriers import build_tag_planes
 from ftforensics.codec.channel import encode
 from ftforensics.domain.tag import LINK_E_LIMIT, MatchedTag, TagAbsence
 from ftforensics.engine.compared import KnownSource, read_beside
+from ftforensics.engine.hints import Hints
 from ftforensics.engine.onnx import OnnxPairReader, OnnxReader, run_padded
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader
 from ftforensics.engine.ring import RingKey, build_book
@@ -57,7 +58,7 @@ def source_of(picture: Pixels, frame: geometry.Affine, tag_id: str = OURS, key_i
 
 
 def read(tag_reader: TagReader, picture: Pixels, sources: Iterable[KnownSource]) -> Reading:
-    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], None, lambda _, __: sources)
+    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], Hints(recall=lambda _, __: sources))
 
 
 @pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
@@ -115,7 +116,7 @@ def test_nobody_is_asked_while_the_picture_speaks_for_itself(
         raise AssertionError("sources were asked for without need")
 
     picture = tag(photographs["coffee"], OURS)
-    reading = blind.identify(picture, blind.residuals([picture])[0], None, unwanted)
+    reading = blind.identify(picture, blind.residuals([picture])[0], Hints(recall=unwanted))
     assert isinstance(reading.outcome, MatchedTag)
     assert reading.outcome.geometry.mode == "direct"
 
@@ -140,7 +141,7 @@ def test_the_records_that_came_nearest_are_nominated_best_first(
         return []
 
     picture, _ = crop(tag(photographs["coffee"], OURS, 44.0), 0.36, 0.3, 0.4)
-    reading = blind.identify(picture, blind.residuals([picture])[0], None, recall)
+    reading = blind.identify(picture, blind.residuals([picture])[0], Hints(recall=recall))
     assert isinstance(reading.outcome, TagAbsence)
     (nominees,) = asked
     assert 1 < len(nominees) <= NOMINEES
@@ -274,7 +275,7 @@ def test_panels_in_which_nothing_was_found_are_read_beside_their_sources(
         return [replace(source_of(photographs["chelsea"], found), within=free)]
 
     searched = TagReader(blind.reader, blind.books, pairs=content.pairs)
-    reading = searched.identify(sheet, searched.residuals([sheet])[0], None, recall)
+    reading = searched.identify(sheet, searched.residuals([sheet])[0], Hints(recall=recall))
     assert asked == [None]
     assert isinstance(reading.outcome, MatchedTag)
     readings = {one.outcome.tag_id: one for one in (reading, *reading.elsewhere)}  # type: ignore[union-attr]

@@ -17,6 +17,7 @@ from ftforensics.codec import channel
 from ftforensics.codec.blind import chance_words
 from ftforensics.codec.carriers import build_tag_planes
 from ftforensics.domain.tag import LINK_E_LIMIT, DecodedTag, MatchedTag, SearchMode, TagAbsence
+from ftforensics.engine.hints import NO_HINTS, Hints
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.onnx import OnnxReader
 from ftforensics.engine.reading import Reading, SearchBudget, TagReader, soft_bits
@@ -57,7 +58,7 @@ def blind(reader: OnnxReader, book: Book) -> TagReader:
 
 
 def read(tag_reader: TagReader, picture: Pixels, frames: Sequence[geometry.Affine] = ()) -> Reading:
-    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], lambda: frames)
+    return tag_reader.identify(picture, tag_reader.residuals([picture])[0], Hints(suggest=lambda: frames))
 
 
 def matched(reading: Reading, mode: SearchMode) -> MatchedTag:
@@ -247,7 +248,7 @@ def test_what_shows_the_source_of_a_tag_in_a_panel_is_asked_for(
         assert geometry.bounds(frame)[2] == pytest.approx(0.583, abs=0.03)
         return answer
 
-    reading = blind.identify(sheet, blind.residuals([sheet])[0], confine=confine)
+    reading = blind.identify(sheet, blind.residuals([sheet])[0], Hints(confine=confine))
     assert isinstance(reading.outcome, MatchedTag)
     assert reading.region[2] == pytest.approx(right, abs=0.03)
     ((tag_id, panel),) = asked
@@ -402,7 +403,7 @@ def test_content_is_not_asked_for_when_the_direct_read_succeeds(
         raise AssertionError("content frames were asked for without need")
 
     picture = tag(photographs["coffee"], OURS)
-    matched(blind.identify(picture, blind.residuals([picture])[0], unwanted), "direct")
+    matched(blind.identify(picture, blind.residuals([picture])[0], Hints(suggest=unwanted)), "direct")
 
 
 def test_a_direct_budget_looks_once(reader: OnnxReader, book: Book, photographs: Photographs, tag: Tag) -> None:
@@ -413,7 +414,7 @@ def test_a_direct_budget_looks_once(reader: OnnxReader, book: Book, photographs:
     assert reading.sync_peak is None
 
 
-def search_of(tag_reader: TagReader, picture: Pixels) -> PictureSearch:
+def search_of(tag_reader: TagReader, picture: Pixels, hints: Hints = NO_HINTS) -> PictureSearch:
     return PictureSearch(
         picture,
         lambda frames: tag_reader.reader.read(np.stack([tag_reader.view(picture, frame) for frame in frames])),
@@ -421,6 +422,7 @@ def search_of(tag_reader: TagReader, picture: Pixels) -> PictureSearch:
         matcher=Matcher(tag_reader.books, pictures=1, budget=tag_reader.budget),
         sync_search=SyncSearch(tag_reader.sync),
         budget=tag_reader.budget,
+        hints=hints,
     )
 
 
@@ -483,8 +485,8 @@ def test_all_that_may_be_tried_counts_as_one_together(mode: SearchMode) -> None:
 
 def test_the_direct_read_is_one_hypothesis(blind: TagReader, photographs: Photographs) -> None:
     picture = photographs["coffee"]
-    search = search_of(blind, picture)
-    assert search.run(blind.residuals([picture])[0], lambda: [geometry.about_centre(scale_x=0.9, scale_y=0.9)]) == []
+    search = search_of(blind, picture, Hints(suggest=lambda: [geometry.about_centre(scale_x=0.9, scale_y=0.9)]))
+    assert search.run(blind.residuals([picture])[0]) == []
     assert [tried.mode == "direct" for tried in search.tries] == [True] + [False] * (len(search.tries) - 1)
 
 

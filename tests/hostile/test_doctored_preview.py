@@ -20,6 +20,7 @@ from ftforensics.codec.carriers import build_sync_carrier, build_tag_planes
 from ftforensics.domain.record import RecordCore
 from ftforensics.domain.tag import MatchedTag
 from ftforensics.engine.compared import KnownSource
+from ftforensics.engine.hints import Hints
 from ftforensics.engine.models import find_model
 from ftforensics.engine.onnx import open_pair_reader
 from ftforensics.engine.reading import TagReader
@@ -93,7 +94,7 @@ def test_with_an_id_known_beforehand_it_would_work(newsroom: Newsroom, preview: 
         preview=fingerprint.decode_preview(preview),
         frame=geometry.IDENTITY,
     )
-    outcome = reader.identify(cat(), reader.residuals([cat()])[0], None, lambda _, __: [source]).outcome
+    outcome = reader.identify(cat(), reader.residuals([cat()])[0], Hints(recall=lambda _, __: [source])).outcome
     assert isinstance(outcome, MatchedTag)
     assert (outcome.tag_id, outcome.geometry.mode) == (WISHED, "compared")
 

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from ftforensics.engine.compared import KnownSource
-from ftforensics.engine.search import Recall
+from ftforensics.engine.hints import Recall
 from ftforensics.engine.tries import Nominee
 from ftforensics.flows.bench.tagging import load_exhibit
 from ftforensics.flows.frames import follow

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ftforensics.codec import channel
 from ftforensics.domain.model import GeneratorCard
 from ftforensics.domain.tag import DecodedTag, MatchedTag, TagAbsence
+from ftforensics.engine.hints import Hints
 from ftforensics.engine.reading import Reading, TagReader, soft_bits
 from ftforensics.engine.ring import Book
 from ftforensics.engine.sync_warp import straighten
@@ -113,7 +114,7 @@ class RobustnessWorker:
 
     def _read_beside(self, read: Read, pixels: Pixels, residual: NDArray[np.float32], tag_id: str) -> Read:
         """A read that did not identify the picture by itself, and what it gives beside the registry's previews."""
-        reading = self._tag_reader.identify(pixels, residual, recall=self._previews.recall(pixels))
+        reading = self._tag_reader.identify(pixels, residual, Hints(recall=self._previews.recall(pixels)))
         return replace(read, beside=leads_with(reading, tag_id), wrong_beside=names_another(reading, tag_id))
 
     def _manipulate(self, task: PairedTask, tagged: TaggedPicture) -> list[tuple[Manipulation, Pixels]]:

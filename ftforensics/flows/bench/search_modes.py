@@ -17,6 +17,7 @@ from typing import get_args
 import numpy as np
 
 from ftforensics.domain.tag import Placement, SearchMode
+from ftforensics.engine.hints import Hints
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.flows.bench.beside import KeptSource, Previews
 from ftforensics.flows.bench.false_positives import needed_z
@@ -105,7 +106,8 @@ class SearchWorker:
             features = LazyFeatures(seen)
             frames = suggest(seen, source, features) if mode in ("content", "compared") else ()
             recall = previews.recall(seen, features) if mode == "compared" else None
-            reading = reader.identify(seen, reader.residuals([seen])[0], partial(_as_is, frames), recall)
+            hints = Hints(suggest=partial(_as_is, frames), recall=recall)
+            reading = reader.identify(seen, reader.residuals([seen])[0], hints)
             ms = 1000.0 * (time.perf_counter() - started)
             true = None if name is None else tag_id
             right, wrong = name is not None and leads_with(reading, tag_id), names_another(reading, true)

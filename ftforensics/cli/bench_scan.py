@@ -46,7 +46,7 @@ IDENTIFY = "blind search and matching"
 LEADS = "content leads"
 LINK = "verification, linking and pictures"
 RECORD = "recording"
-# The main thread's, while others examine; no stage of its own.
+# The main thread's while others examine, and theirs while a batch is read; no stage of its own.
 _WAIT = "waiting for examinations"
 STAGES = (INTAKE, READ, IDENTIFY, FRAMES, LEADS, LINK, RECORD)
 

@@ -15,7 +15,7 @@ from ftforensics.imaging import geometry
 
 Suggest = Callable[[], Sequence[geometry.Affine]]
 Recall = Callable[[Sequence[Nominee] | None, Sequence[geometry.Rectangle]], Iterable[KnownSource]]
-Confine = Callable[[MatchedTag, geometry.Affine, geometry.Rectangle], geometry.Rectangle]
+Confine = Callable[[MatchedTag, geometry.Affine, Sequence[geometry.Rectangle]], geometry.Rectangle]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class Hints:
             else fails, or where panels are left in which nothing was found.
         expect_recall: Called when content's frames are through and nothing was found: a blind search finds little more,
             so that what ``recall`` will need may be made ready beside it.
-        confine: The part of the picture that shows the source of a tag which was read in a panel: the panel, or the
-            whole picture where more of the source is seen beyond it. Of a tag, its frame and the panel. Where it is
-            None, the panel it is.
+        confine: The part of the picture that shows the source of a tag which was read in a panel: the panel, or where
+            more of the source is seen beyond it, one of those that it was cut from, or the whole picture. Of a tag, its
+            frame, and the panel with those that it was cut from, smallest first. Where it is None, the panel it is.
     """
 
     suggest: Suggest | None = None

@@ -41,15 +41,13 @@ class Reading:
     ``others`` are further tags that claim the same region, read under other carrier keys or in a frame about the same,
     strongest first. ``elsewhere`` are tags read in other regions of the picture, strongest first, each as a reading of
     its own with nothing elsewhere; there are none where the outcome is an absence. ``region`` is the part of the
-    picture that shows the tagged frame, or what is left of it; all of it for an absence. ``panel`` is the part of that
-    region that alone shows the tag, where a frame was found that reaches over several panels of an assembled picture.
+    picture that shows the tagged frame, or what is left of it; all of it for an absence.
     """
 
     outcome: TagOutcome
     others: tuple[MatchedTag, ...] = ()
     elsewhere: tuple[Reading, ...] = ()
     region: geometry.Rectangle = geometry.WHOLE
-    panel: geometry.Rectangle | None = None
     residual: Floats
     presence: float
     sync_peak: float | None
@@ -168,7 +166,7 @@ class TagReader:
         decoding every hypothesis would cost an untagged picture a fifth of its search.
         """
         decoded: list[Reading] = []
-        taken = [hit.tried.own_region for hit in hits]
+        taken = [hit.tried.region for hit in hits]
         free = [tried for tried in search.tries if not any(overlap(tried.region, region) for region in taken)]
         free.sort(key=lambda tried: -self.presence(tried.residual))
         for tried in free[:_DECODED_TRIES]:
@@ -185,7 +183,6 @@ class TagReader:
             outcome=outcome,
             others=others,
             region=tried.region,
-            panel=None if tried.panel is None else tried.own_region,
             residual=tried.residual,
             presence=self.presence(tried.residual),
             sync_peak=tried.peak,

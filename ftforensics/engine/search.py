@@ -21,7 +21,6 @@ from ftforensics.engine.compared import KnownSource
 from ftforensics.engine.hints import NO_HINTS, Hints
 from ftforensics.engine.matcher import Matcher
 from ftforensics.engine.search_budget import SearchBudget
-from ftforensics.engine.settling import find_panel
 from ftforensics.engine.sync import TURNS, Frame, SyncSearch, see_map
 from ftforensics.engine.sync_grid import standing_of
 from ftforensics.engine.sync_warp import straighten
@@ -118,13 +117,12 @@ class PictureSearch:
             if self._hints.expect_recall is not None and self._budget.compared_reads:
                 self._hints.expect_recall()
             first = self._read_turned(direct)
-        hits = self._read_panels([] if first is None else [self._settle(first)])
+        hits = self._read_panels([] if first is None else [first])
         if hits:
             return hits
         found, bordered = self._read_bordered()
         if found is None:
             found = self._search_blind(direct, bordered)
-            found = None if found is None else self._settle(found)
         if found is None:
             # Last, though cheap: a frame a little off can be straightened too, and would be told as the right one.
             found = self._read_straightened(direct)
@@ -153,7 +151,7 @@ class PictureSearch:
         The first is enough where the picture has no panels that do not show it.
         """
         for source in sources:
-            if any(overlap(source.region, hit.tried.own_region) for hit in hits):
+            if any(overlap(source.region, hit.tried.region) for hit in hits):
                 continue
             tried, matches = self._compare(source)
             own = (source.tag_id, source.carrier_key_id)
@@ -167,7 +165,7 @@ class PictureSearch:
 
     def _free_panels(self, hits: Sequence[Hit]) -> list[geometry.Rectangle]:
         """Panels in which nothing was found."""
-        return [panel for panel in self._leaves if not any(overlap(panel, hit.tried.own_region) for hit in hits)]
+        return [panel for panel in self._leaves if not any(overlap(panel, hit.tried.region) for hit in hits)]
 
     @cached_property
     def _leaves(self) -> list[geometry.Rectangle]:
@@ -257,7 +255,7 @@ class PictureSearch:
         frames = [
             frame
             for frame in self._panels
-            if not any(is_same(geometry.bounds(frame), hit.tried.own_region) for hit in hits)
+            if not any(is_same(geometry.bounds(frame), hit.tried.region) for hit in hits)
         ]
         if not frames:
             return hits
@@ -268,15 +266,15 @@ class PictureSearch:
             if hit is None:
                 missed.append(tried)
             else:
-                hits = _with(hits, self._confined(hit, tried.within))
+                hits = _with(hits, self._confined(hit))
         turned = [(tried, self._best_turn(tried)) for tried in missed]
         turned.sort(key=lambda pair: -self._oriented_presence(*pair))
         left = self._budget.searched_panels
         for tried, turn in turned:
-            if left and not any(overlap(tried.region, hit.tried.own_region) for hit in hits):
+            if left and not any(overlap(tried.region, hit.tried.region) for hit in hits):
                 left -= 1
                 found = self._search_panel(tried, turn)
-                hits = hits if found is None else _with(hits, self._confined(found, tried.within))
+                hits = hits if found is None else _with(hits, self._confined(found))
         return hits
 
     def _oriented_presence(self, tried: Try, turn: Candidate | None) -> float:
@@ -308,16 +306,12 @@ class PictureSearch:
                 return hit
         return self._read_best(best[0]) if best else None
 
-    def _settle(self, hit: Hit) -> Hit:
-        """A hit in the whole picture, with the panel that alone shows the tag, if one does."""
-        if hit.tried.mode != "direct" and hit.tried.within == geometry.WHOLE:
-            hit.tried.panel = find_panel(hit.tried.residual, self._sync_search.sync, hit.tried.frame, self._leaves)
-        return hit
-
-    def _confined(self, hit: Hit, panel: geometry.Rectangle) -> Hit:
-        """A hit as one in a panel, unless its source is seen beyond."""
-        confine = self._hints.confine
-        hit.tried.within = panel if confine is None else confine(hit.tags[0], hit.tried.frame, panel)
+    def _confined(self, hit: Hit) -> Hit:
+        """A hit in a panel as one in all that shows its source: the panel, one that it was cut from, or the picture."""
+        panel, confine = hit.tried.within, self._hints.confine
+        if confine is not None:
+            around = [outer for outer in map(geometry.bounds, self._panels) if outer != panel and _holds(outer, panel)]
+            hit.tried.within = confine(hit.tags[0], hit.tried.frame, [panel, *sorted(around, key=geometry.area)])
         return hit
 
     def _read_best(self, best: Candidate) -> Hit | None:
@@ -363,7 +357,7 @@ def _with(hits: list[Hit], hit: Hit) -> list[Hit]:
     key = (hit.tags[0].tag_id, hit.tags[0].carrier_key_id)
     for known in hits:
         if key == (known.tags[0].tag_id, known.tags[0].carrier_key_id) and overlap(
-            known.tried.own_region, hit.tried.own_region
+            known.tried.region, hit.tried.region
         ):
             return hits
     return [*hits, hit]

@@ -43,7 +43,6 @@ class Try:
     """One hypothesis that was read; ``best_z`` is the largest z of any record with it, once it has been matched.
 
     ``within`` is the part of the picture that it was looked for in, beyond which its frame may reach but shows nothing.
-    ``panel`` is the panel that alone shows a tag which was looked for in the whole of an assembled picture.
     ``message`` (3, 64, 64) is what the message is read from, None for the residual: a map made with a source at hand
     reads better, but is no evidence of where a tag is left, for content had a part in it. ``explained`` says whether
     that source was put through what the picture went through, see ``imaging.cancel``. ``soft`` keeps soft bits by
@@ -54,7 +53,6 @@ class Try:
     frame: Affine
     mode: Placement
     within: Rectangle = WHOLE
-    panel: Rectangle | None = None
     peak: float | None = None
     best_z: float | None = None
     nominee: Nominee | None = None
@@ -78,11 +76,6 @@ class Try:
     def region(self) -> Rectangle:
         """The upright rectangle of the picture that shows the frame, or what is left of it."""
         return common_part(bounds(self.frame), self.within)
-
-    @property
-    def own_region(self) -> Rectangle:
-        """The same, or the part of it that lies in the panel which alone shows the tag."""
-        return self.region if self.panel is None else common_part(self.region, self.panel)
 
 
 class Candidate:

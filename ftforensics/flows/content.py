@@ -61,9 +61,11 @@ class Content:
         """Sources to read the picture beside, see ``engine.hints.Hints``."""
         return self._known.recall(self._pixels, self.features, self._candidates, nominees, panels)
 
-    def confine(self, tag: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
+    def confine(
+        self, tag: MatchedTag, frame: geometry.Affine, panels: Sequence[geometry.Rectangle]
+    ) -> geometry.Rectangle:
         """The part of the picture in which a tag's source is seen, see ``engine.hints.Hints``."""
-        return self._known.confine(self._pixels, tag, frame, panel)
+        return self._known.confine(self._pixels, tag, frame, panels)
 
     def expect_recall(self) -> None:
         """Have ready what will be needed if the picture shows no tag by itself; a failure shows where it is used."""

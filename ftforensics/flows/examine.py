@@ -27,7 +27,6 @@ from ftforensics.flows.linking import Linker
 from ftforensics.flows.parts import LEAST_PX, cut_part
 from ftforensics.flows.pictures import Picture, as_jpeg
 from ftforensics.flows.sources import RecordChecks, Sources
-from ftforensics.imaging.geometry import Rectangle
 from ftforensics.imaging.resample import Pixels, resize
 from ftforensics.link import verdict
 from ftforensics.media.intake import IntakeResult
@@ -170,25 +169,8 @@ class Examiner:
         part = cut_part(pixels, reading.region)
         if isinstance(reading.outcome, MatchedTag):
             own = features if part.region is None else LazyFeatures(part.pixels)
-            found = self._linker.matched(part, own, reading, reading.outcome, acquired_at)
-            if found[0].registration is None and reading.panel is not None:
-                return self._in_panel(pixels, reading, reading.panel, acquired_at) or found
-            return found
+            return self._linker.matched(part, own, reading, reading.outcome, acquired_at)
         return verdict.Facts(tag=reading.outcome, region=part.region), ()
-
-    def _in_panel(
-        self, pixels: Pixels, reading: Reading, panel: Rectangle, acquired_at: str | None
-    ) -> tuple[verdict.Facts, tuple[Picture, ...]] | None:
-        """Facts about a tag in the panel that alone shows it, if its source registers there.
-
-        Only where it does not register in all that the tag's frame reaches over: what was replaced in a photograph may
-        look like a panel of its own, and would not be called changed.
-        """
-        part = cut_part(pixels, panel)
-        if part.region is None or not isinstance(reading.outcome, MatchedTag):
-            return None
-        found = self._linker.matched(part, LazyFeatures(part.pixels), reading, reading.outcome, acquired_at)
-        return None if found[0].registration is None else found
 
     def _further(
         self, pixels: Pixels, reading: Reading, acquired_at: str | None

@@ -155,7 +155,7 @@ class KnownSources:
                     yield row, preview, *found
 
     def confine(
-        self, pixels: Pixels, tag: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle
+        self, pixels: Pixels, tag: MatchedTag, frame: geometry.Affine, panels: Sequence[geometry.Rectangle]
     ) -> geometry.Rectangle:
         """The part of a picture in which a tag's source is seen, see ``engine.hints.Hints``.
 
@@ -164,8 +164,8 @@ class KnownSources:
         for row in self._sources.find(tag.tag_id, tag.carrier_key_id):
             preview = None if self._is_forged(row) else preview_of(row)
             if preview is not None:
-                return confine(pixels, preview, frame, panel)
-        return panel
+                return confine(pixels, preview, frame, panels)
+        return panels[0]
 
     def check(self, lead: Lead) -> None:
         """Have a lead's record checked before it is asked for; the result is remembered."""

@@ -27,8 +27,8 @@ Placed = TypeVar("Placed")
 _IN_PANEL = 0.95
 # Of the overlap: textured, and another content.
 _OTHER = 0.1
-# The same, and the source's own content: more than chance agrees on along the edge of a panel.
-_SAME = 0.02
+# The same, and of the texture beyond a panel that share: more than other photographs agree on by chance.
+_SAME, _SAME_SHARE = 0.01, 0.05
 
 
 def find_frame(
@@ -101,15 +101,30 @@ def see_within(
     return panel if beyond.other > _OTHER and beyond.likeness < LIKE_SHARE else geometry.WHOLE
 
 
-def confine(picture: Pixels, preview: Pixels, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
-    """The part of a picture in which a tag's source is seen, the tag being read in a panel: the panel, or the whole.
+def confine(
+    picture: Pixels, preview: Pixels, frame: geometry.Affine, panels: Sequence[geometry.Rectangle]
+) -> geometry.Rectangle:
+    """The part of a picture in which a tag's source is seen, the tag being read in a panel.
 
     The panel counts, unless more of the source is seen beyond it: then the picture was cut by mistake, and what was
-    replaced beyond would be left out of the comparison. Where nothing is left of the source beyond, the two cases are
-    one, and what is said is said of the panel.
+    replaced beyond would be left out of the comparison. A part of a collage may be cut by mistake too: then all of that
+    part counts. Where hardly anything is left of the source beyond, a collage and a photograph of which the rest was
+    replaced are one, and what is said is said of the part.
+
+    Args:
+        picture: uint8 (H, W, 3).
+        preview: uint8 (h, w, 3) of the source.
+        frame: Of the tag, to the picture.
+        panels: The panel, and those that it was cut from, smallest first.
+
+    Returns:
+        One of the panels, or the whole picture.
     """
-    beyond = _look_beyond(picture, preview, frame, panel)
-    return geometry.WHOLE if beyond.same > _SAME and beyond.likeness >= LIKE_SHARE else panel
+    for panel in panels:
+        beyond = _look_beyond(picture, preview, frame, panel)
+        if beyond.same < _SAME or beyond.likeness < _SAME_SHARE:
+            return panel
+    return geometry.WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

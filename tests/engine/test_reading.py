@@ -243,8 +243,8 @@ def test_what_shows_the_source_of_a_tag_in_a_panel_is_asked_for(
     sheet = np.concatenate([part, cover(photographs["rocket"], part.shape[1], part.shape[0])], axis=1)
     asked: list[tuple[str, geometry.Rectangle]] = []
 
-    def confine(found: MatchedTag, frame: geometry.Affine, panel: geometry.Rectangle) -> geometry.Rectangle:
-        asked.append((found.tag_id, panel))
+    def confine(found: MatchedTag, frame: geometry.Affine, panels: Sequence[geometry.Rectangle]) -> geometry.Rectangle:
+        asked.append((found.tag_id, panels[0]))
         assert geometry.bounds(frame)[2] == pytest.approx(0.583, abs=0.03)
         return answer
 

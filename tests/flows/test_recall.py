@@ -178,10 +178,10 @@ def test_nor_where_a_part_beyond_a_mistaken_panel_was_replaced(photographs: Phot
 def test_a_tag_read_in_a_panel_is_of_the_whole_where_more_of_its_source_is_seen(photographs: Photographs) -> None:
     source = photographs["coffee"]
     frame, preview = geometry.IDENTITY, fit_within(source, 512)
-    assert confine(source, preview, frame, LEFT) == geometry.WHOLE
+    assert confine(source, preview, frame, [LEFT]) == geometry.WHOLE
     mask = regions.box_mask(*source.shape[:2], (0.55, 0.1, 0.95, 0.7), 0.0)
     fake = regions.swap_region(source, photographs["chelsea"], mask, colour_matched=False)[0]
-    assert confine(fake, preview, frame, LEFT) == geometry.WHOLE
+    assert confine(fake, preview, frame, [LEFT]) == geometry.WHOLE
 
 
 @pytest.mark.parametrize("name", ["coffee", "astronaut", "rocket"])
@@ -196,7 +196,7 @@ def test_a_tag_read_in_a_panel_of_an_assembled_picture_is_of_that_panel(
     right = cv2.resize(other, (left.shape[1], left.shape[0]), interpolation=cv2.INTER_AREA)
     sheet = np.concatenate([left, right], axis=1)
     frame = geometry.upright((0.0, 0.0, 0.5 / share, 1.0 / share))
-    assert confine(sheet, fit_within(source, 512), frame, (0.0, 0.0, 0.5, 1.0)) == (0.0, 0.0, 0.5, 1.0)
+    assert confine(sheet, fit_within(source, 512), frame, [LEFT]) == LEFT
 
 
 def test_of_several_panels_the_one_in_which_a_source_fits_best_is_kept(photographs: Photographs) -> None:

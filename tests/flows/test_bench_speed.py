@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ftforensics.engine.hints import Hints
 from ftforensics.errors import EvidenceUnreadable
 from ftforensics.flows.bench.scan_speed import (
     ScanTiming,
@@ -96,6 +98,21 @@ def test_a_timed_object_answers_as_its_target_and_splits_what_it_asks_for():
     assert timed.identify(ask) == "found"
     assert timed.budget == "blind"
     assert watch.seconds == {"search": 2.0, "leads": 5.0}
+
+
+def test_what_hints_ask_for_is_timed_as_well():
+    clock = Clock()
+    watch = Stopwatch(clock)
+    asking = SimpleNamespace(identify=lambda hints: (hints.suggest(), hints.recall, hints.confine(1, 2, 3)))
+    timed = Timed(asking, watch, {"identify": "search"}, {"identify": "leads"})
+
+    def suggest() -> str:
+        clock.now += 3.0
+        return "frames"
+
+    hints = Hints(suggest=suggest, confine=lambda *given: given)
+    assert timed.identify(hints) == ("frames", None, (1, 2, 3))
+    assert watch.seconds == {"search": 0.0, "leads": 3.0}
 
 
 def test_ratios_are_of_the_floor():

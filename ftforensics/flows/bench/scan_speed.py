@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from ftforensics.engine.hints import Hints
 from ftforensics.engine.reader import Reader
 from ftforensics.engine.reading import SearchBudget, TagReader
 from ftforensics.errors import EvidenceUnreadable
@@ -98,11 +99,18 @@ class Timed:
     def _wrap(self, function: Callable[..., Any], stage: str, inner: str | None) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             if inner is not None:
-                arguments = tuple(self._wrap(one, inner, None) if callable(one) else one for one in arguments)
+                arguments = tuple(self._wrap_handed(one, inner) for one in arguments)
             with self._watch.stage(stage):
                 return function(*arguments, **named)
 
         return call
+
+    def _wrap_handed(self, handed: Any, stage: str) -> Any:
+        """A function, or hints with all functions in them, that give their time to a stage; all else as it is."""
+        if isinstance(handed, Hints):
+            asked = {one.name: getattr(handed, one.name) for one in fields(handed)}
+            return Hints(**{name: self._wrap_handed(function, stage) for name, function in asked.items()})
+        return self._wrap(handed, stage, None) if callable(handed) else handed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,8 +56,8 @@ def test_a_picture_bent_after_it_was_tagged_is_linked_to_its_source(newsroom: Ne
 
 
 def test_what_was_only_moved_is_not_called_changed(scan: Scan) -> None:
-    # Where the tag is faint by chance, up to a tenth of a picture bent all over is outlined (docs/adr/0021: a twentieth
-    # on average); with the bend not undone it is two fifths.
+    # Where the tag is faint by chance, up to a tenth of a picture bent all over is outlined (on average a twentieth,
+    # see the model card); with the bend not undone it is two fifths.
     assert scan.rows["bent.jpg"]["registration"]["changed_fraction"] < 0.15
     assert scan.rows["face.jpg"]["registration"]["changed_fraction"] < 0.05
     assert scan.rows["face-late.png"]["registration"]["changed_fraction"] > 0.3

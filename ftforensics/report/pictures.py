@@ -55,7 +55,8 @@ def _build_picture(artifact: Artifact, artifacts: Mapping[str, bytes]) -> Pictur
     elif media_type is None:
         problem = "The stored bytes are neither a JPEG nor a PNG picture; they are not shown."
     else:
-        uri = _address(*_as_shown(content, media_type))
+        is_jpeg = media_type == "image/jpeg"
+        uri = _address(_without_metadata(content), media_type) if is_jpeg else _map_address(content)
     return Picture(
         role=artifact.role,
         sha256=artifact.sha256,
@@ -66,28 +67,36 @@ def _build_picture(artifact: Artifact, artifacts: Mapping[str, bytes]) -> Pictur
     )
 
 
-def _as_shown(content: bytes, media_type: str) -> tuple[bytes, str]:
-    """A picture's bytes and media type for the page: its pixels as they are coded, which is what was compared.
+def _without_metadata(jpeg: bytes) -> bytes:
+    """The pixels as they are coded, which is what was compared.
 
-    Maps are kept as PNG and shown as JPEG, a fifth of the bytes: a report of many exhibits has to open and to travel.
-    JPEGs are shown as they are kept, but for previews of older cases, which are kept byte for byte, with whatever
-    orientation or profile their issuer gave them.
+    Older cases keep previews byte for byte, with whatever orientation or profile their issuer gave them.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:
-            is_jpeg = media_type == "image/jpeg"
-            if max(picture.size) > _LARGEST_SIDE_PX or (is_jpeg and not {"exif", "icc_profile"} & set(picture.info)):
-                return content, media_type
-            shown = _as_jpeg(picture.convert("RGB"), quality=PREVIEW_QUALITY if is_jpeg else MAP_QUALITY)
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
+            if not {"exif", "icc_profile"} & set(picture.info):
+                return jpeg
+            return _as_jpeg(picture, quality=PREVIEW_QUALITY)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return content, media_type
-    # A map with little in it may be the smaller one as it is.
-    return (shown, "image/jpeg") if is_jpeg or len(shown) < len(content) else (content, media_type)
+        return jpeg
+
+
+def _map_address(png: bytes) -> Markup:
+    """A map as JPEG, a fifth of the bytes: a report of many exhibits has to open and to travel.
+
+    As it is kept, where there is so little in it that it is the smaller one, or where it does not decode.
+    """
+    try:
+        with Image.open(io.BytesIO(png), formats=("PNG",)) as picture:
+            shown = png if max(picture.size) > _LARGEST_SIDE_PX else _as_jpeg(picture, quality=MAP_QUALITY)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        shown = png
+    return _address(shown, "image/jpeg") if len(shown) < len(png) else _address(png, "image/png")
 
 
 def _as_jpeg(picture: Image.Image, *, quality: int) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=quality, subsampling=0, exif=b"", icc_profile=None)
+    picture.convert("RGB").save(out, "JPEG", quality=quality, subsampling=0, exif=b"", icc_profile=None)
     return out.getvalue()
 
 

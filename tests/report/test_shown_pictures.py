@@ -34,6 +34,21 @@ def test_a_preview_with_orientation_and_profile_is_shown_as_it_was_compared(view
         assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - pixels).mean() < 2
 
 
+def test_metadata_is_left_out_however_large_the_preview_is(view: CaseView) -> None:
+    first = next(one for one in view.findings if any(artifact.role == "source" for artifact in one.artifacts))
+    source = next(one for one in first.artifacts if one.role == "source")
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((16, 5000, 3), 90, np.uint8)).save(buffer, "JPEG", exif=exif)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    finding = replace(first, artifacts=(replace(source, sha256=digest),))
+    shown = build_pictures(finding, {digest: buffer.getvalue()})["source"]
+    assert shown.uri is not None
+    with Image.open(io.BytesIO(base64.b64decode(shown.uri.split(",")[1]))) as picture:
+        assert picture.size == (5000, 16)
+        assert "exif" not in picture.info
+
+
 def test_other_jpegs_are_shown_byte_for_byte(view: CaseView) -> None:
     shown = [one for finding in view.findings for one in build_pictures(finding, view.artifacts).values()]
     jpegs = [one for one in shown if view.artifacts[one.sha256].startswith(b"\xff\xd8")]

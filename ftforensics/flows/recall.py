@@ -15,7 +15,7 @@ from typing import TypeVar
 from ftforensics.flows.frames import follow
 from ftforensics.imaging import geometry
 from ftforensics.imaging.resample import Pixels
-from ftforensics.link.agreement import align, measure_agreement
+from ftforensics.link.agreement import Aligned, align, measure_agreement
 from ftforensics.link.register import Attempt
 
 # Share of the textured overlap that must agree. In frames of 24 held-out training pictures, previews of other
@@ -97,7 +97,7 @@ def see_within(
     """
     if panel is None:
         return geometry.WHOLE
-    beyond = _look_beyond(picture, preview, frame, panel)
+    beyond = _look_beyond(_lay_over(picture, preview, frame), panel)
     return panel if beyond.other > _OTHER and beyond.likeness < LIKE_SHARE else geometry.WHOLE
 
 
@@ -120,8 +120,9 @@ def confine(
     Returns:
         One of the panels, or the whole picture.
     """
+    aligned = _lay_over(picture, preview, frame)
     for panel in panels:
-        beyond = _look_beyond(picture, preview, frame, panel)
+        beyond = _look_beyond(aligned, panel)
         if beyond.same < _SAME or beyond.likeness < _SAME_SHARE:
             return panel
     return geometry.WHOLE
@@ -138,8 +139,7 @@ class _Beyond:
     likeness: float
 
 
-def _look_beyond(picture: Pixels, preview: Pixels, frame: geometry.Affine, panel: geometry.Rectangle) -> _Beyond:
-    aligned = align(picture, preview, geometry.homogeneous(frame), long_side_px=_LOOK_PX)
+def _look_beyond(aligned: Aligned, panel: geometry.Rectangle) -> _Beyond:
     beyond = aligned.seen.copy()
     height, width = beyond.shape
     left, top, right, bottom = panel
@@ -154,5 +154,9 @@ def _look_beyond(picture: Pixels, preview: Pixels, frame: geometry.Affine, panel
 
 
 def _look_alike(picture: Pixels, preview: Pixels, frame: geometry.Affine) -> bool:
-    aligned = align(picture, preview, geometry.homogeneous(frame), long_side_px=_LOOK_PX)
-    return measure_agreement(aligned).share >= LIKE_SHARE
+    return measure_agreement(_lay_over(picture, preview, frame)).share >= LIKE_SHARE
+
+
+def _lay_over(picture: Pixels, preview: Pixels, frame: geometry.Affine) -> Aligned:
+    """A source's preview over a picture, for a look."""
+    return align(picture, preview, geometry.homogeneous(frame), long_side_px=_LOOK_PX)
